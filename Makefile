@@ -1,0 +1,56 @@
+# Two commands: `make book` and `make test`. Each makes its own environment once, and again only when the pins change.
+
+PRESET ?= laptop
+CORES  ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTHON ?= python3
+PORT   ?= 8000
+
+BIN   := .venv/bin
+PINS  := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+READY := .venv/ready-$(PINS)
+PAGE  := book/_build/html/index.html
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint serve clean constraints
+.DELETE_ON_ERROR:
+
+help: ## What there is to say
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  PRESET=smoke|laptop|gpu|paper (now $(PRESET)), CORES=$(CORES), PORT=$(PORT)"
+
+# uv where present, else a venv that brings it along, else pip alone.
+$(READY):
+	@echo "making the environment .venv (some gigabytes, once; PyTorch is most of it)"
+	@rm -f .venv/ready-*
+	@if command -v uv >/dev/null 2>&1; then \
+		[ -x $(BIN)/python ] || uv venv -q --python ">=3.11" .venv; \
+		uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+		[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv; \
+		if $(BIN)/python -m pip install -q uv; \
+		then $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+		else $(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'; fi; \
+	fi
+	@touch $@
+
+book: $(READY) ## Run what is stale and render the book: make book PRESET=laptop
+	@MAE_LIB_CORES=$(CORES) $(BIN)/python -m snakemake --quiet all --cores $(CORES) --keep-going --rerun-incomplete \
+		--config preset=$(PRESET)
+	@echo "the book ($(PRESET)): $(abspath $(PAGE))"
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(READY) ## Check style and formatting
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+serve: ## Serve the rendered book on http://localhost:PORT
+	@[ -f $(PAGE) ] || { echo "no book yet: run make book"; exit 1; }
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(dir $(PAGE))
+
+constraints: ## Resolve constraints.txt anew from pyproject.toml
+	@{ sed -n '/^#/p' constraints.txt; uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--upgrade --no-annotate --no-header -q; } > constraints.new && mv constraints.new constraints.txt
+
+clean: ## Remove the rendered book and executed notebooks; trained runs stay (rm -r runs removes them)
+	@rm -rf book/_build book/experiments runs/notebooks runs/verdicts .snakemake

@@ -1,0 +1,1 @@
+"""A reproduction of "Understanding Masked Autoencoders via Hierarchical Latent Variable Models"."""

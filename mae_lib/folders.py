@@ -1,0 +1,21 @@
+"""Where things lie: the checkout that the package runs from, and the folder of finished runs."""
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def checkout() -> Path | None:
+    """The repository that the package stands in, or None when it was installed without one."""
+    return _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else None
+
+
+def runs_folder() -> Path:
+    """Where runs are kept: `$MAE_LIB_RUNS`, else `runs/` of the checkout, else `runs/` of the working folder.
+
+    It is the same folder wherever a notebook is opened from, so that what one has trained the next one finds.
+    """
+    if named := os.environ.get("MAE_LIB_RUNS"):
+        return Path(named).expanduser().resolve()
+    return (checkout() or Path.cwd()) / "runs"

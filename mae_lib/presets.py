@@ -1,0 +1,61 @@
+"""The four scales of the book: smoke, laptop, gpu and paper.
+
+A preset is a papermill parameter file in `notebooks/presets/`; an installed package carries copies beside this module.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_HERE = Path(__file__).resolve().parent
+_FOLDERS = (_HERE.parent / "notebooks" / "presets", _HERE / "presets")
+PRESETS = ("smoke", "laptop", "gpu", "paper")
+
+
+def preset_file(name: str | Path) -> Path:
+    """The file of a preset, given by its name or by the path of a YAML file of one's own.
+
+    Raises ValueError for a name that is neither.
+    """
+    for path in (Path(name), *(folder / f"{name}.yaml" for folder in _FOLDERS)):
+        if path.suffix in {".yaml", ".yml"} and path.is_file():
+            return path
+    raise ValueError(f"preset {str(name)!r} is unknown: choose one of {', '.join(PRESETS)}, or give a .yaml file")
+
+
+def load_preset(name: str | Path) -> dict[str, Any]:
+    """The parameters of a preset: `preset`, `seeds`, `mask_ratios`, `units` (pixels) and `scale`.
+
+    `scale` is a flat dict: fields of `mae_lib.training.PretrainConfig`, and the sizes of the evaluations.
+    """
+    path = preset_file(name)
+    values = yaml.safe_load(path.read_text())
+    wanted = {"preset", "seeds", "mask_ratios", "units", "scale"}
+    if not isinstance(values, dict) or set(values) != wanted or not isinstance(values["scale"], dict):
+        raise ValueError(
+            f"{path} is not a preset: it needs exactly the keys {', '.join(sorted(wanted))}, scale a mapping"
+        )
+    return values
+
+
+def load_scale(preset: str | Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The `scale` of a preset with `overrides` in place.
+
+    Raises ValueError for an override that the preset does not know.
+    """
+    scale = load_preset(preset)["scale"]
+    for name in overrides or {}:
+        if name not in scale:
+            raise ValueError(f"scale has no entry {name!r}: choose among {', '.join(scale)}")
+    return scale | (overrides or {})
+
+
+def series(parameters: dict[str, Any]) -> list[tuple[float, int, int]]:
+    """The masks of the paper's two series, as (ratio, unit in pixels, seed).
+
+    Every ratio at the scale's own unit, then every unit at ratio 0.75 (Section 3, Pretraining overview); each once.
+    """
+    unit = parameters["scale"]["unit"]
+    masks = [(ratio, unit) for ratio in parameters["mask_ratios"]] + [(0.75, other) for other in parameters["units"]]
+    return [(ratio, unit, seed) for seed in parameters["seeds"] for ratio, unit in dict.fromkeys(masks)]

@@ -1,0 +1,59 @@
+"""Render the book: executed notebooks and prose in, HTML out, with warnings as errors.
+
+Pages are rendered aside and put in place when all of them are good, so a failing build leaves the last good book alone.
+"""
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+class BookError(RuntimeError):
+    """The book did not build; the log says why."""
+
+
+def _mirror(source: Path, target: Path) -> None:
+    """Make the notebooks of `target` those of `source`, touching only what differs: Sphinx rereads only that."""
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = {path.name for path in source.glob("*.ipynb") if not path.name.endswith(".failed.ipynb")}
+    for stale in (path for path in target.glob("*.ipynb") if path.name not in wanted):
+        stale.unlink()
+    for name in wanted:
+        if not (target / name).exists() or not filecmp.cmp(source / name, target / name, shallow=False):
+            shutil.copyfile(source / name, target / name)
+
+
+def _swap(new: Path, page: Path) -> None:
+    """Put a copy of the folder `new` in the place of `page`."""
+    fresh, old = page.with_name("html.new"), page.with_name("html.old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(new, fresh)
+    if page.exists():
+        os.replace(page, old)
+    os.replace(fresh, page)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def build(root: Path, preset: str, runs: Path) -> Path:
+    """Render the book in `root` from the notebooks executed at `preset`; returns its first page.
+
+    Raises BookError when Sphinx warns of anything.
+    """
+    _mirror(runs / "notebooks" / preset, root / "book" / "experiments")
+    aside = runs / "book"
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
+    command += ["--config", "_config.yml"]
+    command += ["--path-output", str(aside), "-n", "-W", "--keep-going", "--quiet"]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"}
+    )
+    if done.returncode:
+        raise BookError(f"the book did not build:\n{done.stdout}{done.stderr}")
+    page = root / "book" / "_build" / "html"
+    page.parent.mkdir(exist_ok=True)
+    _swap(aside / "_build" / "html", page)
+    return page / "index.html"

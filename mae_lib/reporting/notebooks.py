@@ -1,0 +1,101 @@
+"""Run a notebook with other parameters, all or nothing.
+
+papermill only warns of an unknown parameter and leaves the output of a failed run where the good one was. Here names
+and types are checked before anything starts, and the executed notebook appears under its name when all cells passed.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from mae_lib.presets import load_preset
+
+_TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+
+
+class NotebookError(ValueError):
+    """A notebook that could not be run, or did not run to its end."""
+
+
+def declared_parameters(notebook: Path) -> dict[str, Any]:
+    """The typed parameters that a notebook declares: name -> papermill's record (type, default, help).
+
+    Raises NotebookError when the file is no notebook, or has no cell tagged `parameters`.
+    """
+    import papermill
+
+    if not notebook.is_file():
+        raise NotebookError(f"{notebook} does not exist")
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as error:
+        raise NotebookError(f"{notebook} is not a notebook: {error}") from None
+    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
+        raise NotebookError(f"{notebook} has no cell tagged `parameters`, so it takes none")
+    return papermill.inspect_notebook(str(notebook))
+
+
+def check_parameters(notebook: Path, given: Mapping[str, Any]) -> None:
+    """Refuse, by name, what the notebook does not declare or declares with another type."""
+    declared = declared_parameters(notebook)
+    for name, value in given.items():
+        if name not in declared:
+            raise NotebookError(f"{notebook.name} has no parameter {name!r}: choose among {', '.join(declared)}")
+        kind = declared[name]["inferred_type_name"].split("[")[0]
+        wanted = _TYPES.get(kind)
+        if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool")):
+            raise NotebookError(f"parameter {name} of {notebook.name} takes a {kind}, not {value!r}")
+
+
+def execute(
+    notebook: Path, output: Path, preset: str | None = None, parameters: Mapping[str, Any] | None = None
+) -> Path:
+    """Execute `notebook` into `output`, with the preset's parameters and `parameters` over them.
+
+    Of a preset, a notebook takes those that it declares. Raises NotebookError, before anything runs, for an unknown or
+    mistyped parameter; and, when a cell fails, with the cell's number and error. The failed copy is then kept beside
+    `output` as `NAME.failed.ipynb`, and an earlier `output` is left alone.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    declared = declared_parameters(notebook)
+    check_parameters(notebook, parameters or {})
+    of_preset = {k: v for k, v in load_preset(preset).items() if k in declared} if preset else {}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
+    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    try:
+        papermill.execute_notebook(str(notebook), str(unfinished), of_preset | dict(parameters or {}), log_output=False)
+        _tidy(unfinished)
+        os.replace(unfinished, output)
+    except (PapermillExecutionError, DeadKernelError) as error:
+        os.replace(unfinished, failed)
+        raise NotebookError(f"{notebook} failed {_place(error)}\n  its cells and tracebacks are in {failed}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    failed.unlink(missing_ok=True)
+    return output
+
+
+def _place(error: Exception) -> str:
+    if hasattr(error, "cell_index"):
+        return f"in cell {error.cell_index} (code cell {error.exec_count}): {error.ename}: {error.evalue}"
+    return f"because its kernel died: {error}"
+
+
+def _tidy(path: Path) -> None:
+    """Hide the injected cell (the run card shows the parameters) and drop papermill's clock times and paths."""
+    book = nbformat.read(path, as_version=4)
+    book.metadata.pop("papermill", None)
+    for cell in book.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+    nbformat.write(book, path)

@@ -1,0 +1,73 @@
+"""Which source files of the package a module uses, and their hash: results are addressed by the code that made them.
+
+Imports are read from the text (ast), so nothing is executed and asking costs milliseconds.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent
+
+
+def _file(module: str) -> Path | None:
+    """The file of `mae_lib.x.y`, or None when the name is not a module of the package (a function, say)."""
+    base = _ROOT.joinpath(*module.split(".")[1:])
+    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+
+
+def _package_imports(tree: ast.AST) -> set[str]:
+    """Names below `mae_lib` that the code imports, at the top or inside a function."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] == "mae_lib"}
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files that `path` runs by importing: each named module and the packages above it."""
+    files: set[Path] = set()
+    for name in _package_imports(ast.parse(path.read_text())):
+        steps = name.split(".")
+        files |= {found for n in range(1, len(steps) + 1) if (found := _file(".".join(steps[:n])))}
+    return frozenset(files)
+
+
+def _closure(start: set[Path]) -> list[Path]:
+    found, queue = set(start), list(start)
+    while queue:
+        new = _imports(queue.pop()) - found
+        found |= new
+        queue.extend(new)
+    return sorted(found)
+
+
+def source_files(*modules: str) -> list[Path]:
+    """Files of the package that `modules` ("mae_lib.training.pretrain") and all that they import consist of, sorted.
+
+    Raises ModuleNotFoundError for a name that is not a module of the package.
+    """
+    start = {name: _file(name) for name in modules}
+    for name, path in start.items():
+        if path is None:
+            raise ModuleNotFoundError(f"{name} is not a module of mae_lib")
+    return _closure(set(start.values()))
+
+
+def source_files_of_code(code: str) -> list[Path]:
+    """Files of the package that a piece of Python, a notebook's cells say, uses."""
+    names = _package_imports(ast.parse(code))
+    return _closure({path for name in names if (path := _file(name))})
+
+
+def source_hash(*modules: str) -> str:
+    """Sixteen hexadecimal digits that change with any byte of any file in `source_files(*modules)`."""
+    digest = hashlib.sha256()
+    for path in source_files(*modules):
+        digest.update(f"{path.relative_to(_ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,100 @@
+"""The walls of the house: which room may import which, and files that must say the same."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mae_lib.presets import PRESETS, load_preset, load_scale, series
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# theory <- worlds <- training <- evaluation <- reporting, and data beside worlds: a room imports from its left only.
+MAY_IMPORT = {
+    "theory": set(),
+    "worlds": {"theory"},
+    "data": {"theory"},
+    "training": {"theory", "worlds", "data"},
+    "evaluation": {"theory", "worlds", "data", "training"},
+    "reporting": {"theory", "worlds", "data", "training", "evaluation"},
+}
+HALL = {path.stem for path in (ROOT / "mae_lib").glob("*.py") if path.stem != "__main__"}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative imports hide which room is meant"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "mae_lib").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_from_its_left_only(path):
+    room = path.relative_to(ROOT / "mae_lib").parts[0]
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("mae_lib.")}
+    if room in MAY_IMPORT:
+        assert used <= MAY_IMPORT[room] | {room} | HALL
+    elif path.stem != "__main__":  # the hall stands left of every room
+        assert used <= HALL
+
+
+def test_every_room_has_its_place_in_the_order():
+    assert {path.parent.name for path in (ROOT / "mae_lib").glob("*/__init__.py")} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "mae_lib" / "theory").glob("*.py")), ids=lambda p: p.stem)
+def test_theory_needs_numpy_and_networkx_only(path):
+    import sys
+
+    outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+    assert outside <= {"numpy", "networkx", "mae_lib"}
+
+
+def requirement(text: str) -> str:
+    return re.split(r"[<>=!~\[; ]", text)[0].lower().replace("_", "-")
+
+
+def test_constraints_pin_every_direct_dependency():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {requirement(line) for line in lines if "==" in line}
+    wanted = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    assert {requirement(name) for names in wanted for name in names} - {"mae-lib"} <= pinned
+
+
+def test_conda_environment_is_in_step_with_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert f"python{PROJECT['requires-python']}" in environment
+    pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    assert pip == ["-c constraints.txt", "-e .[dev]"] and "dev" in PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_whole_and_alike(name):
+    preset = load_preset(name)
+    assert preset["preset"] == name
+    assert set(preset["scale"]) == set(load_preset("laptop")["scale"])
+
+
+def test_series_are_the_papers_seven_pretrainings():
+    masks = series(load_preset("laptop"))
+    assert len(masks) == len(set(masks)) == 7
+    assert series({**load_preset("laptop"), "seeds": [0, 1]})[7:] == [(r, u, 1) for r, u, _ in masks]
+
+
+def test_preset_errors_name_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match="'laptp' is unknown: choose one of smoke, laptop"):
+        load_preset("laptp")
+    (tmp_path / "mine.yaml").write_text("preset: mine")
+    with pytest.raises(ValueError, match=r"mine\.yaml is not a preset"):
+        load_preset(tmp_path / "mine.yaml")
+    with pytest.raises(ValueError, match="scale has no entry 'widht'"):
+        load_scale("smoke", {"widht": 3})
+    assert load_scale("smoke", {"width": 3})["width"] == 3
