@@ -28,14 +28,15 @@ def _package_imports(tree: ast.AST) -> set[str]:
     return {name for name in names if name.split(".")[0] == "mae_lib"}
 
 
+def _loaded(names: set[str]) -> set[Path]:
+    """Files that importing `names` runs: each module and the packages above it."""
+    lines = (name.split(".") for name in names)
+    return {path for steps in lines for n in range(1, len(steps) + 1) if (path := _file(".".join(steps[:n])))}
+
+
 @cache
 def _imports(path: Path) -> frozenset[Path]:
-    """Files that `path` runs by importing: each named module and the packages above it."""
-    files: set[Path] = set()
-    for name in _package_imports(ast.parse(path.read_text())):
-        steps = name.split(".")
-        files |= {found for n in range(1, len(steps) + 1) if (found := _file(".".join(steps[:n])))}
-    return frozenset(files)
+    return frozenset(_loaded(_package_imports(ast.parse(path.read_text()))))
 
 
 def _closure(start: set[Path]) -> list[Path]:
@@ -52,17 +53,15 @@ def source_files(*modules: str) -> list[Path]:
 
     Raises ModuleNotFoundError for a name that is not a module of the package.
     """
-    start = {name: _file(name) for name in modules}
-    for name, path in start.items():
-        if path is None:
+    for name in modules:
+        if _file(name) is None:
             raise ModuleNotFoundError(f"{name} is not a module of mae_lib")
-    return _closure(set(start.values()))
+    return _closure(_loaded(set(modules)))
 
 
 def source_files_of_code(code: str) -> list[Path]:
     """Files of the package that a piece of Python, a notebook's cells say, uses."""
-    names = _package_imports(ast.parse(code))
-    return _closure({path for name in names if (path := _file(name))})
+    return _closure(_loaded(_package_imports(ast.parse(code))))
 
 
 def source_hash(*modules: str) -> str:

@@ -35,7 +35,10 @@ def declared_parameters(notebook: Path) -> dict[str, Any]:
         raise NotebookError(f"{notebook} is not a notebook: {error}") from None
     if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
         raise NotebookError(f"{notebook} has no cell tagged `parameters`, so it takes none")
-    return papermill.inspect_notebook(str(notebook))
+    try:
+        return papermill.inspect_notebook(str(notebook))
+    except ValueError as error:
+        raise NotebookError(f"{notebook} cannot be read: {error}") from None
 
 
 def check_parameters(notebook: Path, given: Mapping[str, Any]) -> None:

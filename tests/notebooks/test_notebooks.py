@@ -1,0 +1,101 @@
+"""Each notebook is clean, typed, and takes its preset; a bad parameter or a failing cell leaves nothing half-done."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from mae_lib.presets import PRESETS, load_preset
+from mae_lib.reporting.notebooks import NotebookError, check_parameters, declared_parameters, execute
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CONTENTS = (ROOT / "book" / "_toc.yml").read_text()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+class TestEachNotebook:
+    def test_it_is_stored_without_outputs(self, path):
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        assert not any(cell.outputs or cell.execution_count for cell in cells)
+
+    def test_its_parameters_are_typed_and_explained(self, path):
+        for name, record in declared_parameters(path).items():
+            assert record["inferred_type_name"] in {"int", "float", "str", "bool", "list", "dict"}, name
+            assert record["help"], f"{name} has no comment"
+
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_it_takes_every_preset(self, path, preset):
+        declared = declared_parameters(path)
+        check_parameters(path, {k: v for k, v in load_preset(preset).items() if k in declared})
+
+    def test_its_defaults_are_the_laptop_preset(self, path):
+        laptop = load_preset("laptop")
+        for name, record in declared_parameters(path).items():
+            if name in laptop and name != "scale":  # scale holds overrides, none by default
+                assert yaml.safe_load(record["default"]) == laptop[name]
+
+    def test_it_is_in_the_book(self, path):
+        assert f"experiments/{path.stem}\n" in CONTENTS
+
+    def test_it_opens_with_one_title_and_ends_with_a_run_card(self, path):
+        cells = nbformat.read(path, as_version=4).cells
+        titles = [c for c in cells if c.cell_type == "markdown" and c.source.lstrip().startswith("# ")]
+        assert titles == [cells[0]]
+        assert "run_card(" in [c for c in cells if c.cell_type == "code"][-1].source
+
+
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+    tagged = nbformat.v4.new_code_cell(
+        "steps: int = 3  # how many\nratio: float = 0.5  # of what", metadata={"tags": ["parameters"]}
+    )
+    book.cells = [tagged, *map(nbformat.v4.new_code_cell, cells)]
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stepz": 1}, "no parameter 'stepz': choose among steps, ratio"),
+        ({"steps": 1.5}, "steps of mine.ipynb takes a int, not 1.5"),
+        ({"steps": True}, "takes a int, not True"),
+        ({"ratio": "half"}, "takes a float, not 'half'"),
+    ],
+)
+def test_bad_parameters_are_refused_before_anything_runs(tmp_path, given, message):
+    source = notebook(tmp_path / "mine.ipynb", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(NotebookError, match=message):
+        execute(source, tmp_path / "out.ipynb", parameters=given)
+    assert {p.name for p in tmp_path.iterdir()} == {"mine.ipynb"}
+
+
+def test_parameters_reach_the_cells_and_a_whole_number_is_a_float(tmp_path):
+    source = notebook(tmp_path / "mine.ipynb", "print(steps * ratio)")
+    out = nbformat.read(execute(source, tmp_path / "deep" / "out.ipynb", parameters={"ratio": 2}), as_version=4)
+    assert out.cells[-1].outputs[0].text == "6\n"
+    assert "remove-cell" in out.cells[1].metadata.tags and "papermill" not in out.metadata
+
+
+def test_a_failing_cell_is_named_and_the_last_good_output_stays(tmp_path):
+    good = notebook(tmp_path / "mine.ipynb", "print('good')")
+    output = execute(good, tmp_path / "out.ipynb")
+    before = output.read_bytes()
+    notebook(tmp_path / "mine.ipynb", "x = 1", "raise RuntimeError('the third cell')")
+    with pytest.raises(NotebookError, match=r"mine\.ipynb failed in cell 2 .*RuntimeError: the third cell"):
+        execute(tmp_path / "mine.ipynb", output)
+    assert output.read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"mine.ipynb", "out.ipynb", "out.failed.ipynb"}
+
+
+def test_what_is_no_notebook_is_refused(tmp_path):
+    (tmp_path / "text.ipynb").write_text("not json")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "plain.ipynb")
+    for name, message in (("none", "does not exist"), ("text", "is not a notebook"), ("plain", "no cell tagged")):
+        with pytest.raises(NotebookError, match=message):
+            declared_parameters(tmp_path / f"{name}.ipynb")

@@ -1,0 +1,45 @@
+"""Which files a result depends on, read from the text."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mae_lib import sources
+
+ROOT = Path(sources.__file__).parent
+
+
+def test_the_closure_holds_what_an_import_really_loads():
+    code = "import sys, mae_lib.reporting.notebooks; print(*(m for m in sys.modules if m.split('.')[0] == 'mae_lib'))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    files = {sources._file(name) for name in loaded}
+    assert files <= set(sources.source_files("mae_lib.reporting.notebooks"))
+
+
+def test_a_change_in_an_imported_file_changes_the_hash(tmp_path, monkeypatch):
+    (tmp_path / "room").mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "room" / "__init__.py").write_text("")
+    (tmp_path / "room" / "a.py").write_text("def f():\n    from mae_lib.room.b import g\n    return g")
+    (tmp_path / "room" / "b.py").write_text("g = 1")
+    (tmp_path / "room" / "c.py").write_text("h = 1")
+    monkeypatch.setattr(sources, "_ROOT", tmp_path)
+    sources._imports.cache_clear()
+    before = sources.source_hash("mae_lib.room.a")
+    (tmp_path / "room" / "c.py").write_text("h = 2")
+    assert sources.source_hash("mae_lib.room.a") == before
+    (tmp_path / "room" / "b.py").write_text("g = 2")
+    assert sources.source_hash("mae_lib.room.a") != before
+    sources._imports.cache_clear()
+
+
+def test_an_unknown_module_is_named():
+    with pytest.raises(ModuleNotFoundError, match=r"mae_lib\.nothing"):
+        sources.source_files("mae_lib.nothing")
+
+
+def test_code_of_a_notebook():
+    files = sources.source_files_of_code("from mae_lib.presets import load_preset\nimport numpy")
+    assert ROOT / "presets.py" in files and ROOT / "randomness.py" not in files
