@@ -1,0 +1,47 @@
+"""Section 2 of the paper as code: which latents a mask makes learnable. Needs numpy and networkx only."""
+
+from mae_lib.theory.hierarchy import LatentHierarchy
+from mae_lib.theory.linear_gaussian import LinearGaussian
+from mae_lib.theory.mask_levels import (
+    Estimate,
+    FixedCount,
+    IndependentUnits,
+    enumerate_probabilities,
+    expected_sinks,
+    mean_level,
+    monte_carlo,
+    sink_probability,
+    sinks_per_level,
+    split_probability,
+    square_units,
+)
+from mae_lib.theory.shared_information import (
+    SharedInformation,
+    SharedInformationBatch,
+    algorithm_1,
+    algorithm_2,
+    locate_shared_information,
+    locate_shared_information_batch,
+)
+
+__all__ = [
+    "Estimate",
+    "FixedCount",
+    "IndependentUnits",
+    "LatentHierarchy",
+    "LinearGaussian",
+    "SharedInformation",
+    "SharedInformationBatch",
+    "algorithm_1",
+    "algorithm_2",
+    "enumerate_probabilities",
+    "expected_sinks",
+    "locate_shared_information",
+    "locate_shared_information_batch",
+    "mean_level",
+    "monte_carlo",
+    "sink_probability",
+    "sinks_per_level",
+    "split_probability",
+    "square_units",
+]
