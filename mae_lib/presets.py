@@ -11,6 +11,7 @@ import yaml
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE.parent / "notebooks" / "presets", _HERE / "presets")
 PRESETS = ("smoke", "laptop", "gpu", "paper")
+SERIES_RATIO = 0.75  # of the series by unit
 
 
 def preset_file(name: str | Path) -> Path:
@@ -57,5 +58,6 @@ def series(parameters: dict[str, Any]) -> list[tuple[float, int, int]]:
     Every ratio at the scale's own unit, then every unit at ratio 0.75 (Section 3, Pretraining overview); each once.
     """
     unit = parameters["scale"]["unit"]
-    masks = [(ratio, unit) for ratio in parameters["mask_ratios"]] + [(0.75, other) for other in parameters["units"]]
-    return [(ratio, unit, seed) for seed in parameters["seeds"] for ratio, unit in dict.fromkeys(masks)]
+    masks = {(ratio, unit) for ratio in parameters["mask_ratios"]}
+    masks |= {(SERIES_RATIO, other) for other in parameters["units"]}
+    return [(ratio, unit, seed) for seed in parameters["seeds"] for ratio, unit in sorted(masks)]
