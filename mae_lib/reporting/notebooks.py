@@ -72,6 +72,8 @@ def execute(
     output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
+    # A library asks for a notebook progress bar that the book has no use for, and names its file in the warning.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     try:
         papermill.execute_notebook(str(notebook), str(unfinished), of_preset | dict(parameters or {}), log_output=False)
         _tidy(unfinished)

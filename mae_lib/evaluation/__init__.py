@@ -1,0 +1,1 @@
+"""Scores of trained models: how well they reconstruct, what can be read from their features, and how sure we are."""

@@ -1,0 +1,25 @@
+"""Images as a model wants them, a batch at a time, so that an evaluation's memory does not grow with its size."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's parameters lie; the CPU for a model without any."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def unit_images(images: Tensor, batch: int, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+    """Float32 batches in [0, 1] of `images` (B, 3, H, W), which are float in [0, 1] or uint8 in 0..255.
+
+    Raises ValueError for another shape, for no image at all, or for values outside of [0, 1].
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or not len(images):
+        raise ValueError(f"images have shape {tuple(images.shape)}: give at least one, as (B, 3, H, W)")
+    for chunk in images.split(batch):
+        chunk = chunk.to(device).float() / 255 if chunk.dtype == torch.uint8 else chunk.to(device).float()
+        if not (chunk.min() >= -1e-4 and chunk.max() <= 1 + 1e-4):
+            raise ValueError(f"image values span [{chunk.min():.4g}, {chunk.max():.4g}]: floats must lie in [0, 1]")
+        yield chunk.clamp(0, 1)

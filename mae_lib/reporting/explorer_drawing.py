@@ -1,0 +1,97 @@
+"""The explorer's graph: the look of `drawing.draw_hierarchy`, as SVG whose nodes a script can find and change."""
+
+from collections.abc import Hashable, Iterable
+from html import escape
+from itertools import pairwise
+
+import numpy as np
+
+from mae_lib.reporting.drawing import layout
+from mae_lib.theory import LatentHierarchy, SharedInformation
+
+_WIDTH = 360.0  # of the view box: about a phone's width, so that names are legible there
+
+
+def names(hierarchy: LatentHierarchy, nodes: Iterable[Hashable]) -> str:
+    """The nodes as a set in the order of the hierarchy: "{z1, x2}", or "∅"."""
+    nodes = set(nodes)
+    return f"{{{', '.join(str(v) for v in hierarchy.nodes if v in nodes)}}}" if nodes else "∅"
+
+
+def _state_of(node: Hashable, shared: SharedInformation) -> str:
+    return next((state for state in ("c", "split", "s_m", "s_mc") if node in getattr(shared, state)), "")
+
+
+def _edge(start: np.ndarray, end: np.ndarray, radii: tuple[float, float], bend: float) -> str:
+    """An arrow between two nodes, stopping at their outlines; `bend` as a share of its length."""
+    along = end - start
+    middle = (start + end) / 2 + bend * np.array([-along[1], along[0]])
+    (out, back) = ((point - other) / np.hypot(*(point - other)) for point, other in ((middle, start), (middle, end)))
+    tail, tip = start + radii[0] * out, end + (radii[1] + 1) * back
+    base, side = tip + 6 * back, 2.2 * np.array([-back[1], back[0]])
+    line = f"M{tail[0]:.1f} {tail[1]:.1f}Q{middle[0]:.1f} {middle[1]:.1f} {base[0]:.1f} {base[1]:.1f}"
+    head = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (tip, base + side, base - side)) + "Z"
+    return f'<path class="edge" d="{line}"/><path class="head" d="{head}"/>'
+
+
+def _text(name: str, x: float, y: float, room: float, longest: int) -> str:
+    """The name, as large as `room` px allow the longest of its kind; nothing where it could not be read."""
+    size = min(12.0, room / (0.58 * max(longest, 1)))
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}">{escape(name)}</text>' if size >= 6.5 else ""
+
+
+def _latent(name: str, point: np.ndarray, radius: float, longest: int) -> str:
+    """A circle: the ground hides the edges behind it, so that the tint above may be translucent."""
+    circle = f'cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="{radius:.1f}"'
+    return (
+        f'<circle class="ground" {circle}/><circle class="tint" {circle}/>{_text(name, *point, 1.9 * radius, longest)}'
+    )
+
+
+def _pixel(name: str, point: np.ndarray, radius: float, column: float, longest: int) -> str:
+    """A square, its cross and its name below, in a column of `column` px that takes the clicks."""
+    (x, y), arm = point, 0.7 * radius
+    square = f'x="{x - radius:.1f}" y="{y - radius:.1f}" width="{2 * radius:.1f}" height="{2 * radius:.1f}"'
+    hit = f'x="{x - column / 2:.1f}" y="{y - radius - 6:.1f}" width="{column:.1f}" height="{2 * radius + 24:.1f}"'
+    left, right, up, down = (f"{end:.1f}" for end in (x - arm, x + arm, y - arm, y + arm))
+    return (
+        f'<rect class="hit" rx="3" {hit}/><rect class="ground" {square}/><rect class="tint" {square}/>'
+        f'<path class="cross" d="M{left} {up}L{right} {down}M{left} {down}L{right} {up}"/>'
+        f"{_text(name, x, y + radius + 9, 0.95 * column, longest)}"
+    )
+
+
+def graph_svg(hierarchy: LatentHierarchy, masked: frozenset, shared: SharedInformation) -> str:
+    """The graph with what `shared` makes of each node; nodes are `<g data-node>` in the order of `hierarchy.nodes`."""
+    place = layout(hierarchy)
+    across = [x for x, _ in place.values()]
+    scale = _WIDTH / (max(across) - min(across) + 1.2)
+    top = max(level for _, level in place.values())
+    rise, margin = min(70.0, max(52.0, 1.4 * scale)), 22.0
+    rows: dict[float, list[float]] = {}
+    for z in hierarchy.latents:
+        rows.setdefault(place[z][1], []).append(place[z][0])
+    closest = min((b - a for row in rows.values() for a, b in pairwise(sorted(row))), default=9.0)
+    radius = {z: min(16.0, 0.46 * scale * closest) for z in hierarchy.latents}
+    radius |= {x: min(15.0, 0.42 * scale) for x in hierarchy.observables}
+    at = {v: np.array([(x - min(across) + 0.6) * scale, margin + (top - y) * rise]) for v, (x, y) in place.items()}
+    edges = [
+        _edge(at[z], at[child], (radius[z], radius[child]), 0.12 if place[z][1] - place[child][1] > 1.5 else 0.0)
+        for z in hierarchy.latents
+        for child in hierarchy.children(z)
+    ]
+    letters = [max((len(str(v)) for v in kind), default=0) for kind in (hierarchy.latents, hierarchy.observables)]
+    drawn = [_latent(str(z), at[z], radius[z], letters[0]) for z in hierarchy.latents]
+    drawn += [_pixel(str(x), at[x], radius[x], min(scale, 48.0), letters[1]) for x in hierarchy.observables]
+    nodes = []
+    for v, shape in zip(hierarchy.nodes, drawn, strict=True):
+        kind = ' class="masked"' if v in masked else ""
+        nodes.append(
+            f'<g data-node data-state="{_state_of(v, shared)}"{kind}><title>{escape(str(v))}</title>{shape}</g>'
+        )
+    alt = (
+        f"A graph of {len(hierarchy.latents)} latents over {len(hierarchy.observables)} pixels. "
+        f"Masked: {names(hierarchy, masked)}. Shared: c is {names(hierarchy, shared.c)}."
+    )
+    box = f"0 0 {_WIDTH:g} {2 * margin + top * rise + 14:.0f}"
+    return f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}">{"".join(edges)}{"".join(nodes)}</svg>'

@@ -1,0 +1,105 @@
+"""The card at the end of a notebook: what was run, on what, how long it took, and the command that runs it again."""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+from IPython.display import HTML, display
+
+from mae_lib.presets import PRESETS, load_preset
+from mae_lib.reporting.provenance import provenance
+
+_ABSENT = object()
+
+
+def changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from the preset that `parameters["preset"]` names, or that it does not have.
+
+    Raises ValueError when no preset is named, or for an unknown one.
+    """
+    if "preset" not in parameters:
+        raise ValueError("parameters name no `preset`: pass the notebook's parameters, its preset among them")
+    preset = load_preset(parameters["preset"])
+    return {
+        name: value for name, value in parameters.items() if preset.get(name, _ABSENT) != value and name != "preset"
+    }
+
+
+def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
+    """The papermill command that runs `notebook` ("3_1_reconstruction") with these parameters, quoted for a shell.
+
+    What the preset says comes from its file (-f). Everything else goes in as one YAML mapping (-y), because papermill
+    takes a list given by -p for a string.
+    """
+    preset, stem = str(parameters["preset"]), Path(notebook).stem
+    file = f"notebooks/presets/{preset}.yaml" if preset in PRESETS else preset
+    command = ["papermill", f"notebooks/{stem}.ipynb", f"{stem}.out.ipynb", "-f", file]
+    if extra := changed(parameters):
+        command += ["-y", yaml.safe_dump(extra, default_flow_style=True, sort_keys=False, width=math.inf).strip()]
+    return shlex.join(command)
+
+
+def _parameter_rows(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of each parameter; a mapping is opened up, and what differs from the preset is marked."""
+    preset, differing = load_preset(parameters["preset"]), changed(parameters)
+    rows = []
+    for name, value in parameters.items():
+        nested = isinstance(value, Mapping) and bool(value)
+        before = preset.get(name) if isinstance(preset.get(name), Mapping) else {}
+        for key, item in value.items() if nested else [(None, value)]:
+            mark = name in differing and (not nested or before.get(key, _ABSENT) != item)
+            label = name if key is None else f"{name}.{key}"
+            rows.append((label, json.dumps(item) + (" (not the preset's)" if mark else "")))
+    return rows
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    cells = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
+    return f"<table><tbody>{''.join(cells)}</tbody></table>"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not taken"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
+    """The card of a run whose `provenance` is `record`."""
+    parameters = record["parameters"]
+    about = [
+        ("seeds", ", ".join(map(str, record["seeds"] or ["none"]))),
+        ("device", record["device"]),
+        ("threads", str(record["threads"])),
+        ("wall time", _duration(record["wall_seconds"])),
+        ("finished", record["finished"]),
+        ("versions", ", ".join(f"{name} {number}" for name, number in record["versions"].items())),
+        ("code", record["code_hash"]),
+        ("git commit", record["git_commit"] or "not under git"),
+    ]
+    differing = len(changed(parameters))
+    said = f"Preset {parameters['preset']}" + (f", {differing} parameters changed" if differing else ", unchanged")
+    return (
+        '<div class="mae-card" role="note">'
+        f'<p class="mae-title"><strong>Run card</strong> <span>{escape(said)}</span></p>'
+        f"{_table(about)}<details><summary>Parameters</summary>{_table(_parameter_rows(parameters))}</details>"
+        f"<p>To run it again:</p><pre><code>{escape(reproduce_command(parameters, notebook))}</code></pre></div>"
+    )
+
+
+def run_card(
+    parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str], device: str | None = None
+) -> dict[str, Any]:
+    """Show the card at the end of a notebook, and return the provenance that it shows, to be kept with the verdicts.
+
+    `parameters`: the notebook's own, `preset` among them. `started`: `time.time()` of its first cell. `modules` and
+    `device` as in `provenance`. Raises ValueError as that does, or for an unknown preset.
+    """
+    record = provenance(parameters, modules, started, device)
+    display(HTML(run_card_html(record, notebook)))
+    return record

@@ -1,0 +1,119 @@
+"""The rendered book, as a browser meets it: whole, offline, legible on a phone. Skipped where none is built."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "book" / "_build" / "html"
+if not (HTML / "index.html").exists():
+    pytest.skip("no book is built: run make book", allow_module_level=True)
+
+PAGES = sorted(HTML.glob("*.html")) + sorted((HTML / "experiments").glob("*.html"))
+CONTENT = [page for page in PAGES if page.stem not in {"genindex", "search", "prf-prf"}]
+NOTEBOOKS = [page for page in CONTENT if page.parent.name == "experiments"]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(HTML).as_posix()
+
+
+@cache
+def soup(page: Path) -> BeautifulSoup:
+    return BeautifulSoup(page.read_text(), "html.parser")
+
+
+def test_every_entry_of_the_contents_has_its_page():
+    contents = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    entries = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    assert {name(page) for page in CONTENT} == {f"{entry}.html" for entry in [contents["root"], *entries]}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_and_anchors_resolve_and_nothing_is_loaded_from_elsewhere(page):
+    broken = []
+    for tag in soup(page).find_all(["a", "link", "script", "img", "source", "iframe"]):
+        url = tag.get("href") or tag.get("src") or ""
+        parts = urlsplit(url)
+        if parts.scheme == "data" or not url:
+            continue
+        if parts.scheme or parts.netloc:
+            assert tag.name == "a", f"{url} would be loaded from elsewhere"
+            continue
+        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+        if not target.exists() or (
+            parts.fragment and target.suffix == ".html" and not soup(target).find(id=unquote(parts.fragment))
+        ):
+            broken.append(url)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=name)
+def test_every_picture_says_what_it_shows(page):
+    for image in soup(page).find_all("img"):
+        assert image.get("alt", "").strip(), image
+    for drawing in soup(page).select("figure svg"):
+        assert drawing.get("aria-label", "").strip()
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=name)
+def test_a_notebook_can_be_downloaded_and_closes_with_its_card(page):
+    assert any(link.get("href", "").endswith(f"{page.stem}.ipynb") for link in soup(page).find_all("a"))
+    assert soup(page).select(".mae-card") and not soup(page).select(".cell.tag_injected-parameters")
+    assert "Traceback (most recent call last)" not in page.read_text()
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=name)
+def test_no_path_of_the_machine_that_built_it(page):
+    assert str(ROOT) not in page.read_text()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    if binary is None:
+        pytest.skip("no browser is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        opened = playwright.chromium.launch(executable_path=binary, args=options)
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=name)
+def test_on_a_phone_nothing_leaves_nothing_fails_and_nothing_is_cut_off(page, browser):
+    context = browser.new_context(viewport={"width": 375, "height": 800})
+    tab, outside, errors = context.new_page(), [], []
+    tab.on("request", lambda request: outside.append(request.url) if request.url.startswith("http") else None)
+    tab.on("requestfailed", lambda request: errors.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(page.as_uri())
+    if soup(page).select("span.math, div.math"):
+        tab.wait_for_selector("mjx-container", state="attached")
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert not outside and not errors and width <= 375
+
+
+def test_search_finds_a_word_of_a_notebook(browser):
+    tab = browser.new_page()
+    tab.goto((HTML / "search.html").as_uri() + "?q=theorem")
+    tab.wait_for_selector("#search-results li a")
+    assert "2_3_theorem_1" in tab.inner_html("#search-results")
+    tab.close()
+
+
+def test_dark_mode_turns_ink_light(browser):
+    context = browser.new_context(color_scheme="dark")
+    tab = context.new_page()
+    tab.goto(NOTEBOOKS[0].as_uri())
+    ink = tab.evaluate("getComputedStyle(document.querySelector('.mae-figure svg')).color")
+    context.close()
+    assert min(int(part) for part in ink.removeprefix("rgb(").rstrip(")").split(",")[:3]) > 150

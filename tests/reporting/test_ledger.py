@@ -1,0 +1,222 @@
+"""The paper's numbers, the claims, and the verdicts: on hand-made tables and on the paper's own."""
+
+import json
+import math
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from mae_lib.reporting.ledger import (
+    Claim,
+    Verdict,
+    decide,
+    judge,
+    load_claims,
+    load_paper,
+    paper_table,
+    record,
+    verdict_html,
+    verdicts_file,
+)
+from mae_lib.reporting.rules import Finding
+
+CLAIMS = load_claims()
+RISING = CLAIMS["ratio-raises-structure"]
+RATIOS = (0.1, 0.25, 0.5, 0.75)
+
+
+def table(slope: float, noise: float = 0.001, seeds: int = 3, metrics=("SSIM", "FSIM")) -> list[dict]:
+    random = np.random.default_rng(0)
+    return [
+        {"ratio": r, "metric": m, "seed": s, "value": slope * r + noise * random.normal()}
+        for m in metrics
+        for s in range(seeds)
+        for r in RATIOS
+    ]
+
+
+def test_tables_have_the_shapes_that_the_paper_prints():
+    shapes = {
+        (name, series): (len(points), {len(values) for values in points.values()}, len(content["columns"]))
+        for name, content in load_paper().items()
+        for series, points in content["series"].items()
+    }
+    assert shapes == {
+        ("table_1", "ratio"): (5, {6}, 6),
+        ("table_1", "unit"): (3, {6}, 6),
+        ("table_2", "ratio"): (5, {1}, 1),
+        ("table_3", "ratio"): (5, {2}, 2),
+    }
+
+
+def test_tables_hold_what_the_paper_prints():
+    # Column sums, added up apart from the file, and a few cells.
+    sums = paper_table("table_1", "ratio").groupby("metric")["value"].sum()
+    assert sums.to_dict() == pytest.approx(
+        {"IN1K": 291.48, "IN-v2": 225.52, "OJN": 69.01, "IN-R": 100.06, "IN-A": 13.9, "IN-S": 56.07}
+    )
+    units = paper_table("table_1", "unit").groupby("metric")["value"].sum()
+    assert units.to_dict() == pytest.approx(
+        {"IN1K": 204.84, "IN-v2": 166.46, "OJN": 46.2, "IN-R": 71.49, "IN-A": 22.71, "IN-S": 57.84}
+    )
+    shape = paper_table("table_2", "ratio").set_index("ratio")["value"]
+    assert shape.to_dict() == {0.1: 0.1352, 0.25: 0.2545, 0.5: 0.2458, 0.75: 0.2563, 0.9: 0.2014}
+    assert paper_table("table_3", "ratio")["value"].sum() == pytest.approx(174.61 + 161.0)
+    with pytest.raises(ValueError, match=r"table_3 \(ratio\)"):
+        paper_table("table_3", "unit")
+
+
+@pytest.mark.parametrize("claim", [c for c in CLAIMS.values() if c.paper_table], ids=lambda c: c.id)
+def test_claims_on_tables_hold_on_the_papers_own_numbers_or_say_why_not(claim):
+    verdict = decide(claim, paper_table(claim.paper_table, claim.series))
+    assert verdict.verdict == ("not reproduced" if claim.paper_contradicts_itself else "reproduced"), verdict.why
+    assert verdict.basis == "exact"
+
+
+def test_every_claim_is_whole():
+    assert len(CLAIMS) >= 25
+    for claim in CLAIMS.values():
+        assert claim.claim.endswith(".") and claim.section and claim.notebook, claim.id
+        assert decide(claim, None).verdict == "not run"
+        if claim.paper_table:
+            assert set(claim.metrics) <= set(load_paper()[claim.paper_table]["columns"]), claim.id
+
+
+@pytest.mark.parametrize(
+    ("measured", "word", "basis"),
+    [
+        (table(1), "reproduced", "seeds"),
+        (table(-1), "not reproduced", "seeds"),
+        (table(1, metrics=["SSIM"]) + table(-1, metrics=["FSIM"]), "partly", "seeds"),
+        (table(0.01, noise=0.05, seeds=2), None, "seeds"),
+        (table(1, seeds=1), "partly", "one seed"),
+        ([{k: v for k, v in row.items() if k != "seed"} for row in table(1, seeds=1)], "reproduced", "exact"),
+        (table(1, metrics=["SSIM"]), "not run", None),
+        ([row for row in table(1) if row["ratio"] != 0.5], "not run", None),
+        ([row | {"value": math.nan} for row in table(1)], "not run", None),
+        ([], "not run", None),
+    ],
+)
+def test_verdicts(measured, word, basis):
+    verdict = decide(RISING, measured)
+    assert word is None or verdict.verdict == word, verdict.why
+    assert verdict.basis == basis and verdict.one_seed == (basis == "one seed")
+
+
+def test_all_leaning_is_partly_and_mixed_leaning_is_not():
+    claim = CLAIMS["extreme-ratio-favours-pixels"]
+    noise = {0: -0.02, 1: 0.0, 2: 0.025}
+
+    def rows(metric: str, lead: float) -> list[dict]:
+        low = [{"metric": metric, "ratio": 0.75, "seed": s, "value": 1.0} for s in noise]
+        return low + [{"metric": metric, "ratio": 0.9, "seed": s, "value": 1 + lead + e} for s, e in noise.items()]
+
+    assert decide(claim, rows("PSNR", 0.01) + rows("negative MSE", 0.01)).verdict == "partly"
+    assert decide(claim, rows("PSNR", 0.01) + rows("negative MSE", -0.1)).verdict == "not reproduced"
+
+
+def test_one_seed_with_images_is_decided_and_marked():
+    random = np.random.default_rng(0)
+    rows = [
+        row | {"image": i, "value": row["value"] + 0.1 * random.normal()} for row in table(1, 0, 1) for i in range(200)
+    ]
+    verdict = decide(RISING, rows)
+    assert verdict.verdict == "reproduced" and verdict.one_seed
+    assert "200 images" in verdict.why and "(one seed)" in verdict_html(RISING, verdict)
+
+
+def test_counts_of_checks():
+    claim = CLAIMS["shared-information-is-unique"]
+    assert decide(claim, [{"successes": 811, "trials": 811}]).verdict == "reproduced"
+    failed = decide(claim, [{"successes": 810, "trials": 811}])
+    assert failed.verdict == "not reproduced" and "810 of 811" in failed.why
+
+
+def test_a_table_without_its_columns_is_refused():
+    with pytest.raises(ValueError, match=r"lacks \['value', 'metric'\]"):
+        decide(RISING, [{"ratio": 0.1}])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rule": {"kind": "wish"}}, "claim 'x': rule kind 'wish'"),
+        ({"series": "epoch"}, "claim 'x': series 'epoch'"),
+        ({"series": "none"}, "claim 'x': series 'none'"),
+        ({"confidence": 95}, "claim 'x': confidence 95"),
+        ({"metrics": ()}, "claim 'x': metrics is empty"),
+    ],
+)
+def test_claims_that_cannot_be_decided_are_refused(change, message):
+    sound = {
+        "id": "x",
+        "section": "3.1",
+        "claim": "A.",
+        "notebook": "n",
+        "metrics": ("SSIM",),
+        "series": "ratio",
+        "rule": {"kind": "peak_at", "point": 0.75},
+        "confidence": 0.95,
+    }
+    Claim(**sound)
+    with pytest.raises(ValueError, match=message):
+        Claim(**sound | change)
+
+
+class Text(HTMLParser):
+    """Collects the text of a page, and checks that its tags close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_box_says_everything_in_words():
+    claim = CLAIMS["extreme-unit-hurts-probe"]
+    page = Text()
+    page.feed(verdict_html(claim, decide(claim, paper_table("table_1", "unit"))))
+    assert not page.open
+    for words in ("✘ Not reproduced", claim.claim, claim.paper_contradicts_itself, "unit 16 above 32", "-4.35"):
+        assert words in page.text
+
+
+def test_the_box_escapes():
+    verdict = Verdict("x", "partly", "a < b & c", "exact", (Finding("<i>", "leans", {"difference": 1.0}),))
+    html = verdict_html(RISING, verdict)
+    assert "a &lt; b &amp; c" in html and "<i>" not in html
+
+
+def test_judge_shows_and_returns(capsys):
+    assert judge("ratio-raises-structure", table(1)).verdict == "reproduced"
+    assert capsys.readouterr().out
+    with pytest.raises(ValueError, match="claim 'nothing' is unknown"):
+        judge("nothing", None)
+
+
+def test_verdicts_are_recorded_whole_and_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path))
+    path = verdicts_file("smoke", "notebooks/3_1_reconstruction.ipynb")
+    assert path == tmp_path / "verdicts" / "smoke" / "3_1_reconstruction.json"
+    verdict = decide(RISING, table(1, seeds=1))  # its intervals are NaN, which JSON does not have
+    record([verdict], path, {"seeds": [0]})
+    stored = json.loads(path.read_text())
+    assert stored["provenance"] == {"seeds": [0]}
+    (entry,) = stored["verdicts"]
+    assert entry["claim"] == RISING.id and entry["verdict"] == "partly" and entry["one_seed"]
+    assert entry["findings"][0]["numbers"]["low"] is None
+    with pytest.raises(ValueError, match="more than one verdict"):
+        record([verdict, verdict], path, {})
+    with pytest.raises(TypeError):
+        record([decide(RISING, None)], path, {"bad": object()})
+    assert json.loads(path.read_text()) == stored and [p.name for p in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,101 @@
+"""The run card's command gives papermill back the very parameters, and provenance says what it promises."""
+
+import json
+import shlex
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from mae_lib.presets import PRESETS, load_preset
+from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.run_card import changed, reproduce_command, run_card, run_card_html
+from mae_lib.sources import source_hash
+
+MODULES = ["mae_lib.evaluation.reconstruction"]
+
+
+def as_papermill_reads(command: str, monkeypatch: pytest.MonkeyPatch) -> dict:
+    """What papermill's own command line makes of `command`, run from the repository."""
+    import papermill.cli
+
+    from mae_lib.folders import checkout
+
+    seen: dict = {}
+    monkeypatch.setattr(papermill.cli, "execute_notebook", lambda **given: seen.update(given))
+    monkeypatch.chdir(checkout())
+    program, *arguments = shlex.split(command)
+    result = CliRunner().invoke(papermill.cli.papermill, arguments)
+    assert program == "papermill" and result.exit_code == 0, result.output
+    return seen
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"mask_ratios": [0.1, 0.9], "seeds": [3]},
+        {
+            "note": 'it\'s "quoted" & $HOME `date` \\ é: #1',
+            "nothing": None,
+            "flag": True,
+            "rate": 1e-05,
+            "text": "1e-5",
+        },
+        {"scale": {"width": 16, "world": "digits"}},
+    ],
+)
+def test_the_command_round_trips(preset, change, monkeypatch):
+    parameters = load_preset(preset) | change
+    seen = as_papermill_reads(reproduce_command(parameters, "3_1_reconstruction"), monkeypatch)
+    assert seen["parameters"] == parameters
+    assert seen["input_path"] == "notebooks/3_1_reconstruction.ipynb"
+
+
+def test_an_unchanged_run_needs_no_more_than_its_preset():
+    command = reproduce_command(load_preset("smoke"), "notebooks/3_0_pretraining.ipynb")
+    expected = "papermill notebooks/3_0_pretraining.ipynb 3_0_pretraining.out.ipynb -f notebooks/presets/smoke.yaml"
+    assert command == expected
+
+
+def test_changes_are_found_and_marked():
+    parameters = load_preset("laptop")
+    assert changed(parameters) == {}
+    parameters["mask_ratios"] = [0.1, 0.9]
+    parameters["scale"] = parameters["scale"] | {"width": 7}
+    assert list(changed(parameters)) == ["mask_ratios", "scale"]
+    html = run_card_html(provenance(parameters, MODULES), "3_1_reconstruction")
+    assert "[0.1, 0.9] (not the preset&#x27;s)" in html and "7 (not the preset&#x27;s)" in html
+    assert html.count("(not the preset") == 2 and "2 parameters changed" in html
+
+
+def test_a_run_without_its_preset_is_refused():
+    with pytest.raises(ValueError, match="`preset`"):
+        changed({"seeds": [0]})
+    with pytest.raises(ValueError, match="'huge' is unknown"):
+        changed({"preset": "huge"})
+
+
+def test_provenance_is_json_in_a_stable_order():
+    parameters = {"seeds": [0, 1], "preset": "smoke"}
+    first, second = (provenance(parameters, MODULES, time.time() - 5) for _ in range(2))
+    assert list(first) == list(second) and json.loads(json.dumps(first)) == first
+    assert first["seeds"] == [0, 1] and 5 <= first["wall_seconds"] < 60
+    assert first["code_hash"] == source_hash(*MODULES)
+    assert {"python", "torch", "timm", "numpy"} <= set(first["versions"])
+    assert provenance({"seed": 3}, MODULES)["seeds"] == [3] and provenance({}, MODULES)["seeds"] is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "started", "message"),
+    [({"x": object()}, None, "JSON"), ({"x": float("nan")}, None, "JSON"), ({}, time.time() + 1e6, "future")],
+)
+def test_provenance_refuses(parameters, started, message):
+    with pytest.raises(ValueError, match=message):
+        provenance(parameters, MODULES, started)
+
+
+def test_the_card_is_shown_and_its_record_returned(capsys):
+    record = run_card(load_preset("smoke"), time.time(), "3_0_pretraining", MODULES, device="cpu")
+    assert record["device"].startswith("cpu: ") and capsys.readouterr().out
