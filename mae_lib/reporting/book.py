@@ -3,7 +3,6 @@
 Pages are rendered aside and put in place when all of them are good, so a failing build leaves the last good book alone.
 """
 
-import filecmp
 import os
 import shutil
 import subprocess
@@ -16,14 +15,9 @@ class BookError(RuntimeError):
 
 
 def _mirror(source: Path, target: Path) -> None:
-    """Make the notebooks of `target` those of `source`, touching only what differs: Sphinx rereads only that."""
-    target.mkdir(parents=True, exist_ok=True)
-    wanted = {path.name for path in source.glob("*.ipynb") if not path.name.endswith(".failed.ipynb")}
-    for stale in (path for path in target.glob("*.ipynb") if path.name not in wanted):
-        stale.unlink()
-    for name in wanted:
-        if not (target / name).exists() or not filecmp.cmp(source / name, target / name, shallow=False):
-            shutil.copyfile(source / name, target / name)
+    """Make the notebooks of `target` those of `source`."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.failed.ipynb", ".*"))
 
 
 def _swap(new: Path, page: Path) -> None:
@@ -47,7 +41,8 @@ def build(root: Path, preset: str, runs: Path) -> Path:
     aside = runs / "book"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
     command += ["--config", "_config.yml"]
-    command += ["--path-output", str(aside), "-n", "-W", "--keep-going", "--quiet"]
+    # All pages anew: Sphinx would leave the bibliography as it was when another page cites one work more.
+    command += ["--path-output", str(aside), "--all", "-n", "-W", "--keep-going", "--quiet"]
     done = subprocess.run(
         command, cwd=root, capture_output=True, text=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"}
     )

@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client import AsyncKernelManager
 
 from mae_lib.presets import load_preset
 
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+
+
+class LocalKernel(AsyncKernelManager):
+    """A kernel spoken to through files that only its owner can open, not TCP ports that others can listen to."""
+
+    transport = "ipc"
 
 
 class NotebookError(ValueError):
@@ -75,7 +82,9 @@ def execute(
     # A library asks for a notebook progress bar that the book has no use for, and names its file in the warning.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     try:
-        papermill.execute_notebook(str(notebook), str(unfinished), of_preset | dict(parameters or {}), log_output=False)
+        papermill.execute_notebook(
+            str(notebook), str(unfinished), of_preset | dict(parameters or {}), kernel_manager_class=LocalKernel
+        )
         _tidy(unfinished)
         os.replace(unfinished, output)
     except (PapermillExecutionError, DeadKernelError) as error:

@@ -1,0 +1,136 @@
+"""The config of a pretraining run: all that determines its result, checked before any work starts, and hashed."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from typing import Any
+
+import torch
+
+from mae_lib.sources import source_hash
+from mae_lib.training.engine import Schedule
+from mae_lib.training.mae import MAE
+from mae_lib.training.masks import MaskSampler
+from mae_lib.worlds import World, make_world
+from mae_lib.worlds.world import world_class
+
+_TRAINER = "mae_lib.training.pretrain"  # the code that a config's result depends on
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Everything that determines a pretraining run. Raises ValueError for a value of the wrong type or out of range."""
+
+    world: str = "figurines"
+    world_options: dict[str, Any] = field(default_factory=dict, hash=False)  # of make_world, beside its size
+    image_size: int = 32  # side in pixels
+    unique_images: int = 50_000  # the first so many of the world's train split
+    patch: int = 4  # side in pixels
+    unit: int = 8  # side of the mask unit in pixels, the paper's "patch size" s
+    mask_ratio: float = 0.75
+    partial_unit: bool = True  # see MaskSampler
+    width: int = 64
+    depth: int = 4
+    heads: int = 4
+    decoder_width: int = 64
+    decoder_depth: int = 1
+    decoder_heads: int = 4
+    norm_pixels: bool = False  # per-patch normalised target
+    batch: int = 128
+    images: int = 100_000  # images visited in all; a last batch that would not be full is left out
+    lr: float = 2e-3  # absolute, at the end of the warm-up; the MAE paper's is 1.5e-4 x batch / 256
+    warmup: float = 0.05  # fraction of the steps
+    weight_decay: float = 0.05
+    clip: float | None = None  # largest norm of the gradient
+    flip: bool = False  # mirror half of the visits
+    seed: int = 0  # of weights, order, masks and flips; the world has its own
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            object.__setattr__(self, entry.name, _typed(entry.name, getattr(self, entry.name), entry.type))
+        world_class(self.world)
+        for name in ("image_size", "unique_images", "batch", "images"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _require(self.images >= self.batch, "images", self.images, f"at least one batch, {self.batch}")
+        _require(self.lr > 0, "lr", self.lr, "above 0")
+        _require(0 <= self.warmup < 1, "warmup", self.warmup, "a fraction of the steps, in [0, 1)")
+        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        _require(self.clip is None or self.clip > 0, "clip", self.clip, "above 0, or null for none")
+        _require(-(2**63) <= self.seed < 2**63, "seed", self.seed, "a 64-bit integer")
+        with torch.device("meta"):  # sizes are checked where they are used, without memory
+            self.model()
+        self.masks()
+
+    @classmethod
+    def from_scale(cls, scale: dict[str, Any], **overrides: Any) -> "PretrainConfig":
+        """From a preset's `scale`, which may hold other entries too, with `overrides`, which may not."""
+        known = {entry.name for entry in fields(cls)}
+        for name in overrides:
+            if name not in known:
+                raise ValueError(f"pretraining has no setting {name!r}: choose among {', '.join(sorted(known))}")
+        return cls(**{name: value for name, value in scale.items() if name in known} | overrides)
+
+    @property
+    def steps(self) -> int:
+        return self.images // self.batch
+
+    def model(self) -> MAE:
+        """The model with fresh weights, drawn from torch's generator."""
+        names = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads", "norm_pixels")
+        return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in names})
+
+    def masks(self) -> MaskSampler:
+        return MaskSampler(self.image_size // self.patch, self.patch, self.unit, self.mask_ratio, self.partial_unit)
+
+    def schedule(self) -> Schedule:
+        return Schedule(self.steps, self.batch, self.lr, self.warmup, self.weight_decay, clip=self.clip)
+
+    def make_world(self) -> World:
+        """The world at `image_size`. Raises ValueError if it cannot draw images of that size."""
+        has_size = any(entry.name == "size" for entry in fields(world_class(self.world)))
+        world = make_world(self.world, **({"size": self.image_size} if has_size else {}) | self.world_options)
+        _require(world.size == self.image_size, "image_size", self.image_size, f"{world.size}, what {self.world} draws")
+        return world
+
+    @property
+    def key(self) -> str:
+        """Ten hexadecimal digits of everything that determines the result: this config and the code it runs."""
+        what = [asdict(self), _code(world_class(self.world).__module__)]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return f"{self.world}-r{self.mask_ratio:g}-u{self.unit}-s{self.seed}-{self.key}"
+
+
+@cache  # the code that this process runs: an edit while it trains must not rename the run
+def _code(world_module: str) -> str:
+    return source_hash(_TRAINER, world_module)
+
+
+def _require(condition: bool, name: str, value: Any, wanted: str) -> None:
+    if not condition:
+        raise ValueError(f"{name} is {value!r}: it must be {wanted}")
+
+
+def _typed(name: str, value: Any, kind: Any) -> Any:
+    """The value as the field's type. Integers pass as numbers, and 1e-3, which YAML reads as text, does too."""
+    if kind is bool or kind is str:
+        _require(isinstance(value, kind), name, value, {bool: "true or false", str: "text"}[kind])
+        return value
+    if kind is int:
+        _require(isinstance(value, int) and not isinstance(value, bool), name, value, "a whole number")
+        return value
+    if name == "world_options":
+        _require(isinstance(value, dict), name, value, "a mapping")
+        return json.loads(json.dumps(value))  # a copy of its own, and a refusal of what JSON cannot hold
+    if value is None and kind == float | None:
+        return None
+    try:
+        number = float(value) if not isinstance(value, bool) else None
+    except (TypeError, ValueError):
+        number = None
+    _require(number is not None and abs(number) < float("inf"), name, value, "a finite number")
+    return number

@@ -1,0 +1,233 @@
+"""The masked autoencoder of Equation 2 (He et al. 2022), of timm blocks.
+
+Notable: masks come from outside (True = masked, see `masks.py`), and no work is done on tokens that nobody needs.
+Visible patches are picked before they are embedded. The decoder holds its tokens in the order class, visible, masked,
+which its blocks do not notice, so nothing is shuffled back; its last block answers for the masked tokens alone.
+
+Parameter names are those of timm's VisionTransformer (encoder) and of facebookresearch/mae (all), so that
+`timm.create_model("vit_base_patch16_224", num_classes=0).load_state_dict(mae.encoder_state())` and
+`mae.load_state_dict(facebook_checkpoint["model"])` work by name.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from timm.layers import PatchEmbed
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_CHANNELS = 3
+_DECODER = ("decoder_", "mask_token")
+
+
+class MAEOutput(NamedTuple):
+    """`loss`, a scalar, and `prediction` (B, masked, patch * patch * 3) of the masked patches in row-major order."""
+
+    loss: Tensor
+    prediction: Tensor
+
+
+class MAE(nn.Module):
+    """A masked autoencoder of `image_size` pixel RGB images in patches of `patch` pixels.
+
+    Widths are multiples of 4 (sine-cosine positions) and of their number of heads. With `norm_pixels` the target of a
+    patch is its pixels less their mean over their standard deviation. Raises ValueError for sizes that do not fit.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        patch: int,
+        width: int = 64,
+        depth: int = 4,
+        heads: int = 4,
+        decoder_width: int = 64,
+        decoder_depth: int = 1,
+        decoder_heads: int = 4,
+        norm_pixels: bool = False,
+    ) -> None:
+        super().__init__()
+        if patch < 1 or image_size < patch or image_size % patch:
+            raise ValueError(f"patch {patch} must divide the image size, {image_size} pixels")
+        for name, wide, many in (("width", width, heads), ("decoder_width", decoder_width, decoder_heads)):
+            if wide < 4 or wide % 4 or many < 1 or wide % many:
+                raise ValueError(f"{name} {wide} must be a multiple of 4 and of its number of heads, {many}")
+        if depth < 1 or decoder_depth < 1:
+            raise ValueError(f"encoder and decoder need at least one block each, not {depth} and {decoder_depth}")
+        self.patch, self.grid, self.norm_pixels = patch, image_size // patch, norm_pixels
+        layer_norm = partial(nn.LayerNorm, eps=1e-6)
+        block = partial(Block, mlp_ratio=4, qkv_bias=True, norm_layer=layer_norm)
+
+        self.patch_embed = PatchEmbed(image_size, patch, _CHANNELS, width)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(sine_cosine_positions(width, self.grid), requires_grad=False)
+        self.blocks = nn.ModuleList(block(width, heads) for _ in range(depth))
+        self.norm = layer_norm(width)
+
+        self.decoder_embed = nn.Linear(width, decoder_width)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_width))
+        self.decoder_pos_embed = nn.Parameter(sine_cosine_positions(decoder_width, self.grid), requires_grad=False)
+        self.decoder_blocks = nn.ModuleList(block(decoder_width, decoder_heads) for _ in range(decoder_depth))
+        self.decoder_norm = layer_norm(decoder_width)
+        self.decoder_pred = nn.Linear(decoder_width, patch**2 * _CHANNELS)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """As MAE does: Xavier for every matrix, the patch embedding among them; tokens normal with deviation .02."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
+        nn.init.zeros_(self.patch_embed.proj.bias)
+        nn.init.normal_(self.cls_token, std=0.02)
+        nn.init.normal_(self.mask_token, std=0.02)
+
+    def forward(self, images: Tensor, mask: Tensor) -> MAEOutput:
+        """Loss and prediction for images (B, 3, H, W) and a mask (B, L); see `split_mask` for what it may be."""
+        patches = patchify(images, self.patch)
+        visible, masked = (index.to(images.device) for index in split_mask(mask, self.grid**2))
+        prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked)
+        target = _pick(patches, masked)
+        return MAEOutput(masked_loss(prediction, normalise(target)[0] if self.norm_pixels else target), prediction)
+
+    def encode(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encoder tokens (B, 1 + visible, width), the class token first; everything is visible without a mask."""
+        visible, _ = self._split(images, mask)
+        return self._encode(_pick(patchify(images, self.patch), visible), visible)
+
+    def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Images (B, 3, H, W), not clamped to [0, 1], with what the decoder predicts.
+
+        With a mask, masked patches are predicted and visible ones copied from the input. Without, everything is visible
+        and every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
+        With `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
+        """
+        patches = patchify(images, self.patch)
+        visible, masked = self._split(images, mask)
+        prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked).to(patches.dtype)
+        wanted = visible if mask is None else masked
+        if self.norm_pixels:
+            _, mean, deviation = normalise(_pick(patches, wanted))
+            prediction = prediction * deviation + mean
+        return unpatchify(patches.scatter(1, wanted[..., None].expand_as(prediction), prediction), self.patch)
+
+    def encoder_state(self) -> dict[str, Tensor]:
+        """The encoder's part of the state, under timm's names."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(_DECODER)}
+
+    def load_encoder(self, state: dict[str, Tensor]) -> None:
+        """Take the encoder from the state of a timm VisionTransformer; a classifier head in it is left out.
+
+        Raises RuntimeError, from torch, for a missing, unknown or misshapen tensor.
+        """
+        decoder = {name: value for name, value in self.state_dict().items() if name.startswith(_DECODER)}
+        self.load_state_dict(
+            {name: v for name, v in state.items() if not name.startswith(("head", "fc_norm"))} | decoder
+        )
+
+    def _split(self, images: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Indices of visible and masked patches on the images' device; without a mask all are visible."""
+        if mask is None:
+            mask = torch.zeros(len(images), self.grid**2, dtype=torch.bool)
+        visible, masked = split_mask(mask, self.grid**2)
+        return visible.to(images.device), masked.to(images.device)
+
+    def _encode(self, patches: Tensor, visible: Tensor) -> Tensor:
+        """Tokens (B, 1 + V, width) of picked patches (B, V, patch * patch * 3) that stand at `visible` (B, V)."""
+        # The embedding is a convolution whose windows do not overlap, so a matrix product over each picked patch.
+        kernel = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(1)
+        tokens = F.linear(patches, kernel, self.patch_embed.proj.bias) + self.pos_embed[0, 1:][visible]
+        first = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
+        tokens = torch.cat([first, tokens], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+    def _decode(self, tokens: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
+        """Predictions (B, M, patch * patch * 3) at `masked` (B, M); at `visible` if nothing is masked."""
+        positions = self.decoder_pos_embed[0]
+        seen = self.decoder_embed(tokens)
+        seen = seen + F.pad(positions[1:][visible], (0, 0, 1, 0))  # the class token's position is zero
+        hidden = self.mask_token + positions[1:][masked]
+        tokens = torch.cat([seen, hidden.to(seen.dtype)], dim=1)
+        start = 1 + visible.shape[1] if masked.shape[1] else 1
+        *blocks, last = self.decoder_blocks
+        for block in blocks:
+            tokens = block(tokens)
+        return self.decoder_pred(self.decoder_norm(_answer(last, tokens, start)))
+
+
+def _answer(block: Block, tokens: Tensor, start: int) -> Tensor:
+    """`block(tokens)[:, start:]` without the work for the other tokens, which serve as keys and values only."""
+    attention, width = block.attn, tokens.shape[-1]
+    normed = block.norm1(tokens)
+    weight, bias = attention.qkv.weight, attention.qkv.bias
+    q = F.linear(normed[:, start:], weight[:width], bias[:width])
+    k, v = F.linear(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
+    q, k, v = (part.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2) for part in (q, k, v))
+    mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, asked, width)
+    asked = tokens[:, start:] + attention.proj(mixed)
+    return asked + block.mlp(block.norm2(asked))
+
+
+def masked_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Squared error of (B, M, patch * patch * 3): its mean over a patch, then over masked patches (Equation 2)."""
+    return (prediction.float() - target).square().mean(dim=-1).mean()
+
+
+def normalise(patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each patch with mean 0 and deviation 1, its mean and its deviation (..., 1): MAE's normalised target."""
+    mean = patches.mean(dim=-1, keepdim=True)
+    deviation = (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()  # unbiased variance, as published
+    return (patches - mean) / deviation, mean, deviation
+
+
+def patchify(images: Tensor, patch: int) -> Tensor:
+    """(B, 3, H, W) -> (B, L, patch * patch * 3); a patch is stored row, column, channel."""
+    batch, channels, height, width = images.shape
+    if height != width or height % patch:
+        raise ValueError(f"images of {height} x {width} pixels do not divide into a square grid of patches of {patch}")
+    grid = height // patch
+    split = images.reshape(batch, channels, grid, patch, grid, patch)
+    return split.permute(0, 2, 4, 3, 5, 1).reshape(batch, grid**2, patch**2 * channels)
+
+
+def unpatchify(patches: Tensor, patch: int) -> Tensor:
+    """The inverse of `patchify`."""
+    batch, count, size = patches.shape
+    grid, channels = int(count**0.5), size // patch**2
+    split = patches.reshape(batch, grid, grid, patch, patch, channels)
+    return split.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, grid * patch, grid * patch)
+
+
+def split_mask(mask: Tensor, patches: int) -> tuple[Tensor, Tensor]:
+    """Indices of the visible (B, V) and of the masked (B, M) patches, ascending, on the mask's device.
+
+    Raises ValueError unless the mask is boolean, (B, patches), and every row hides the same number of patches.
+    """
+    if mask.dtype != torch.bool or mask.ndim != 2 or mask.shape[1] != patches:
+        raise ValueError(f"a mask must be boolean of shape (B, {patches}), not {mask.dtype} of {tuple(mask.shape)}")
+    hidden = mask.sum(dim=1)
+    low, high = (int(end) for end in hidden.aminmax()) if len(mask) else (0, 0)
+    if low != high:
+        raise ValueError(f"every row of a mask must hide the same number of patches, not from {low} to {high}")
+    column = torch.arange(patches, device=mask.device).expand_as(mask)
+    return column[~mask].view(len(mask), patches - high), column[mask].view(len(mask), high)
+
+
+def sine_cosine_positions(width: int, grid: int) -> Tensor:
+    """Fixed 2-D positions (1, 1 + grid * grid, width) of MAE: zeros for the class token, then column and row waves."""
+    frequency = 10000 ** -(torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    angle = torch.arange(grid, dtype=torch.float64)[:, None] * frequency
+    wave = torch.cat([angle.sin(), angle.cos()], dim=1)  # (grid, width / 2)
+    table = torch.cat([wave.repeat(grid, 1), wave.repeat_interleave(grid, dim=0)], dim=1)
+    return F.pad(table, (0, 0, 1, 0)).float()[None]
+
+
+def _pick(patches: Tensor, index: Tensor) -> Tensor:
+    """Rows `index` (B, n) of patches (B, L, D): (B, n, D)."""
+    offset = torch.arange(len(patches), device=patches.device)[:, None] * patches.shape[1]
+    return patches.flatten(0, 1)[index + offset]

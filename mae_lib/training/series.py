@@ -1,0 +1,90 @@
+"""The paper's two series of pretrainings: every mask ratio at one unit, and every mask unit at ratio 0.75."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from mae_lib.folders import runs_folder
+from mae_lib.presets import SERIES_RATIO, load_scale, series
+from mae_lib.training.pretrain import PretrainConfig, Run, find, pretrain
+from mae_lib.worlds import World
+
+Mask = tuple[float, int, int]  # ratio, unit in pixels, seed
+
+
+@dataclass(frozen=True)
+class Series:
+    """The pretrainings of one preset: `configs` by (ratio, unit, seed), and the preset's `scale` with overrides in."""
+
+    configs: dict[Mask, PretrainConfig]
+    scale: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        preset: str | Path,
+        mask_ratios: list[float] | str,
+        units: list[int] | str,
+        seeds: list[int] | str,
+        scale: dict[str, Any] | str | None = None,
+    ) -> "Series":
+        """From a notebook's parameters, all of them checked before anything is trained.
+
+        `scale` overrides entries of the preset's. Lists may come as text, "[0.1, 0.9]", as papermill's -p gives them.
+        Raises ValueError for a list that is none or is empty, an entry that scale does not know, a mask that cannot be.
+        """
+        lists = {"mask_ratios": mask_ratios, "units": units, "seeds": seeds}
+        parameters: dict[str, Any] = {name: _listed(name, value) for name, value in lists.items()}
+        whole = load_scale(preset, yaml.safe_load(scale) if isinstance(scale, str) else scale)
+        masks = series({**parameters, "scale": whole})
+        made = {(r, u, s): PretrainConfig.from_scale(whole, mask_ratio=r, unit=u, seed=s) for r, u, s in masks}
+        return cls(made, whole)
+
+    @property
+    def world(self) -> World:
+        """The world that every run of the series is trained on."""
+        return next(iter(self.configs.values())).make_world()
+
+    @property
+    def cache(self) -> Path:
+        """Where the images that its runs and evaluations share are kept."""
+        return runs_folder() / "images"
+
+    def train(self, device: str | None = None) -> dict[Mask, Run]:
+        """The run of each config: read where it has been trained before, trained where not, one after another."""
+        missing = [mask for mask, config in self.configs.items() if find(config) is None]
+        for number, (ratio, unit, seed) in enumerate(missing, 1):
+            print(f"pretraining {number} of {len(missing)}: ratio {ratio}, unit {unit} px, seed {seed}")
+            pretrain(self.configs[ratio, unit, seed], device=device)
+        return {mask: find(config) for mask, config in self.configs.items()}
+
+    def by(self, variable: str) -> list[Mask]:
+        """The masks of one series: "ratio" (at the scale's unit) or "unit" (at ratio 0.75)."""
+        if variable == "ratio":
+            return [mask for mask in self.configs if mask[1] == self.scale["unit"]]
+        if variable == "unit":
+            return [mask for mask in self.configs if mask[0] == SERIES_RATIO]
+        raise ValueError(f"there is no series by {variable!r}: choose ratio or unit")
+
+    def tidy(self, variable: str, values: dict[Mask, dict[str, Any]]) -> pd.DataFrame:
+        """One series as a tidy table: columns `variable`, seed, metric, image and value.
+
+        `values` holds for each mask its metrics, each a number for every image.
+        """
+        tables = [
+            pd.DataFrame({variable: mask[variable == "unit"], "seed": mask[2], "metric": metric, "value": numbers})
+            for mask in self.by(variable)
+            for metric, numbers in values[mask].items()
+        ]
+        whole = pd.concat(tables).rename_axis("image").reset_index()
+        return whole[[variable, "seed", "metric", "image", "value"]]
+
+
+def _listed(name: str, value: Any) -> list:
+    value = yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry, such as [0.1, 0.9]")
+    return value

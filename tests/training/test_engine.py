@@ -1,0 +1,138 @@
+"""The training loop: schedule, divergence, and the same weights however a batch is spread."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small import CONFIG, images, train_small
+from torch import nn
+
+from mae_lib.training import DivergedError
+from mae_lib.training.engine import Schedule, adamw, best_device, train
+from mae_lib.training.pretrain import mae_batches
+
+CPU = torch.device("cpu")
+
+
+def same_weights(a, b, atol):
+    """Equal but for float error, a bias of attention's keys apart.
+
+    Softmax does not see that bias: its gradient is nothing but rounding, which AdamW scales to full steps.
+    """
+    for (name, x), y in zip(a.load().state_dict().items(), b.load().state_dict().values(), strict=True):
+        if name.endswith("qkv.bias"):
+            x, y = (torch.cat([part[0], part[2]]) for part in (x.chunk(3), y.chunk(3)))
+        torch.testing.assert_close(x, y, atol=atol, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    return train_small(tmp_path_factory.mktemp("reference"))
+
+
+@pytest.mark.parametrize("micro_batches", [2, 4])
+def test_micro_batches_give_the_same_weights(tmp_path, reference, micro_batches):
+    run = train_small(tmp_path, micro_batches=micro_batches)
+    same_weights(run, reference, atol=2e-5)
+    for ours, theirs in zip(run.history(), reference.history(), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-5)
+
+
+def test_two_workers_with_two_micro_batches_give_the_same_weights(tmp_path, reference):
+    """torchrun with gloo, against one process."""
+    script = str(Path(__file__).with_name("small.py"))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*torchrun, script, str(tmp_path), "60", "2"], check=True, timeout=120, capture_output=True)
+    run = type(reference)(tmp_path / reference.directory.name)
+    assert run.done["workers"] == 2
+    same_weights(run, reference, atol=2e-5)
+    assert len(run.history()) == len(reference.history())
+
+
+def test_a_batch_that_does_not_split_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="batch 20 does not split into 1 workers x 3 micro-batches"):
+        train_small(tmp_path, micro_batches=3)
+
+
+def test_learning_rate_warms_up_and_falls_to_zero():
+    schedule = Schedule(steps=100, batch=8, lr=2.0, warmup=0.1)
+    rates = [schedule.lr_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2) and rates[9] == rates[10] == max(rates) == 2.0
+    assert rates[55] == pytest.approx(1.0) and 0 < rates[99] < 1e-3 and schedule.lr_at(100) == 0.0
+    assert all(a > b for a, b in zip(rates[10:], rates[11:]))
+    assert Schedule(steps=1, batch=8, lr=2.0, warmup=0.0).lr_at(0) == 2.0
+
+
+def test_only_matrices_are_decayed():
+    model = CONFIG.model()
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    decayed, plain = adamw(model, CONFIG.schedule(), CPU).param_groups
+    assert decayed["weight_decay"] == CONFIG.weight_decay and plain["weight_decay"] == 0
+    assert {names[p].rsplit(".", 1)[-1] for p in decayed["params"]} == {"weight"}
+    assert all(p.ndim >= 2 for p in decayed["params"])
+    others = {names[p] for p in plain["params"]}
+    assert {"cls_token", "mask_token", "norm.weight", "blocks.0.attn.qkv.bias"} <= others
+    assert not {"pos_embed", "decoder_pos_embed"} & (others | {names[p] for p in decayed["params"]})
+
+
+def spoilt(at):
+    """A loss that is NaN at one step of a tiny model."""
+    return lambda net, batch: net(torch.ones(len(batch[1]), 2)).square().mean() * (math.nan if batch[0] == at else 1)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(tmp_path):
+    schedule = Schedule(steps=300, batch=4, lr=1e-3)  # a log line every 3 steps
+    with pytest.raises(DivergedError, match=r"nan at step 101; .*checkpoint-000000099\.safetensors"):
+        train(nn.Linear(2, 1), lambda *where: where, spoilt(101), schedule, tmp_path, CPU, 1, False, save_seconds=0)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(3, 100, 3))
+    result = train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), schedule, tmp_path, CPU, 1, False)
+    assert result["steps"] == 300 and math.isfinite(result["loss"])  # the cause gone, it goes on from there
+
+
+def test_a_loss_that_is_not_finite_at_once_says_that_nothing_was_kept(tmp_path):
+    with pytest.raises(DivergedError, match="nan at step 0; no checkpoint"):
+        train(nn.Linear(2, 1), lambda *where: where, spoilt(0), Schedule(5, 4, 1e-3), tmp_path, CPU, 1, False)
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    """The last step's loss is finite, its gradient is not."""
+    root = lambda net, batch: (net(torch.zeros(4, 2)) - net.bias).abs().sqrt().mean()  # noqa: E731
+    with pytest.raises(DivergedError, match=r"finite but leads to a weight that is not finite at step 0"):
+        train(nn.Linear(2, 1), lambda *where: where, root, Schedule(1, 4, 1e-3), tmp_path, CPU, 1, False)
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_every_pass_visits_every_image_once():
+    batch_of = mae_batches(CONFIG, images(CONFIG), CPU)
+    rows = torch.arange(CONFIG.batch)
+    seen = torch.cat([batch_of(step, rows)[0] for step in range(3 * 96 // 20 + 1)])[: 3 * 96]
+    either = lambda image: min(image.flatten().tolist(), image.flip(-1).flatten().tolist())  # noqa: E731 flips
+    passes = [[tuple(either(image)) for image in part] for part in seen.view(3, 96, 3, 16, 16)]
+    assert len(set(passes[0])) == 96
+    assert set(passes[0]) == set(passes[1]) == set(passes[2])
+    assert passes[0] != passes[1] != passes[2]
+    assert seen.min() >= 0 and seen.max() == 1.0
+
+
+def test_half_of_the_visits_are_mirrored_and_none_unless_asked():
+    rows = torch.arange(CONFIG.batch)
+    plain = mae_batches(replace(CONFIG, flip=False), images(CONFIG), CPU)
+    flips = mae_batches(CONFIG, images(CONFIG), CPU)
+    pairs = [(plain(step, rows)[0], flips(step, rows)[0]) for step in range(40)]
+    mirrored = torch.cat([(a != b).flatten(1).any(1) for a, b in pairs])
+    assert abs(mirrored.double().mean() - 0.5) < 0.09  # five deviations of 800 fair coins
+    for a, b in pairs:
+        turned = (a != b).flatten(1).any(1)
+        assert torch.equal(a[turned].flip(-1), b[turned])
+
+
+@pytest.mark.parametrize("name", ["tpu-like", "cuda:99", "meta"])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(ValueError, match=name):
+        best_device(name)
