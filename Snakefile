@@ -17,6 +17,9 @@ import yaml
 from mae_lib.presets import load_preset, preset_file, series
 from mae_lib.sources import source_files, source_files_of_code
 
+if not sys.stderr.isatty():
+    os.environ.setdefault("TQDM_MININTERVAL", "30")  # a log is no place for a moving bar
+
 PRESET = config.get("preset", "laptop")
 PARAMETERS = load_preset(PRESET)
 GPU = 0 if PRESET in ("smoke", "laptop") else 1

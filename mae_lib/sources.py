@@ -64,9 +64,14 @@ def source_files_of_code(code: str) -> list[Path]:
     return _closure(_loaded(_package_imports(ast.parse(code))))
 
 
-def source_hash(*modules: str) -> str:
-    """Sixteen hexadecimal digits that change with any byte of any file in `source_files(*modules)`."""
+def source_hash(*modules: str, without: str | None = None) -> str:
+    """Sixteen hexadecimal digits that change with any byte of any file in `source_files(*modules)`.
+
+    `without` names a room ("theory") whose code is imported but cannot change the result, and is left out.
+    """
     digest = hashlib.sha256()
     for path in source_files(*modules):
+        if without and path.is_relative_to(_ROOT / without):
+            continue
         digest.update(f"{path.relative_to(_ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

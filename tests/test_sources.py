@@ -32,6 +32,10 @@ def test_a_change_in_an_imported_file_changes_the_hash(tmp_path, monkeypatch):
     assert sources.source_hash("mae_lib.room.a") == before
     (tmp_path / "room" / "b.py").write_text("g = 2")
     assert sources.source_hash("mae_lib.room.a") != before
+    without = sources.source_hash("mae_lib.room.a", without="room")
+    (tmp_path / "room" / "b.py").write_text("g = 3")
+    sources._imports.cache_clear()
+    assert sources.source_hash("mae_lib.room.a", without="room") == without
     sources._imports.cache_clear()
 
 

@@ -107,7 +107,8 @@ class PretrainConfig:
 
 @cache  # the code that this process runs: an edit while it trains must not rename the run
 def _code(world_module: str) -> str:
-    return source_hash(_TRAINER, world_module)
+    # Worlds import the theory to describe their hierarchy; no image depends on it.
+    return source_hash(_TRAINER, world_module, without="theory")
 
 
 def _require(condition: bool, name: str, value: Any, wanted: str) -> None:

@@ -98,7 +98,8 @@ def train(
     last = {"loss": math.nan, "images_per_second": math.nan}
     first, begun = step, time.perf_counter()
     tick, saved = begun, begun
-    bar = tqdm(total=schedule.steps, initial=step, unit="step", disable=not progress or rank > 0, mininterval=0.5)
+    quiet = not progress or rank > 0
+    bar = tqdm(desc=folder.name, total=schedule.steps, initial=step, unit="step", disable=quiet)
     while step < schedule.steps:
         for group in optimiser.param_groups:
             group["lr"] = schedule.lr_at(step)
