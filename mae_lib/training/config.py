@@ -37,6 +37,8 @@ class PretrainConfig:
     decoder_depth: int = 1
     decoder_heads: int = 4
     norm_pixels: bool = False  # per-patch normalised target
+    pixel_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # what images are standardised by
+    pixel_std: tuple[float, float, float] = (0.3, 0.3, 0.3)
     batch: int = 128
     images: int = 100_000  # images visited in all; a last batch that would not be full is left out
     lr: float = 2e-3  # absolute, at the end of the warm-up; the MAE paper's is 1.5e-4 x batch / 256
@@ -53,6 +55,7 @@ class PretrainConfig:
         for name in ("image_size", "unique_images", "batch", "images"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.images >= self.batch, "images", self.images, f"at least one batch, {self.batch}")
+        _require(min(self.pixel_std) > 0, "pixel_std", self.pixel_std, "above 0")
         _require(self.lr > 0, "lr", self.lr, "above 0")
         _require(0 <= self.warmup < 1, "warmup", self.warmup, "a fraction of the steps, in [0, 1)")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
@@ -77,8 +80,9 @@ class PretrainConfig:
 
     def model(self) -> MAE:
         """The model with fresh weights, drawn from torch's generator."""
-        names = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads", "norm_pixels")
-        return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in names})
+        sizes = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
+        pixels = ("norm_pixels", "pixel_mean", "pixel_std")
+        return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in sizes + pixels})
 
     def masks(self) -> MaskSampler:
         return MaskSampler(self.image_size // self.patch, self.patch, self.unit, self.mask_ratio, self.partial_unit)
@@ -129,6 +133,9 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
         return json.loads(json.dumps(value))  # a copy of its own, and a refusal of what JSON cannot hold
     if value is None and kind == float | None:
         return None
+    if name in ("pixel_mean", "pixel_std"):
+        _require(isinstance(value, list | tuple) and len(value) == 3, name, value, "three numbers, one a colour")
+        return tuple(_typed("a colour of " + name, part, float) for part in value)
     try:
         number = float(value) if not isinstance(value, bool) else None
     except (TypeError, ValueError):

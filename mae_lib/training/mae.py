@@ -33,7 +33,9 @@ class MAE(nn.Module):
     """A masked autoencoder of `image_size` pixel RGB images in patches of `patch` pixels.
 
     Widths are multiples of 4 (sine-cosine positions) and of their number of heads. With `norm_pixels` the target of a
-    patch is its pixels less their mean over their standard deviation. Raises ValueError for sizes that do not fit.
+    patch is its pixels less their mean over their standard deviation. Images come in [0, 1] and are standardised by
+    `pixel_mean` and `pixel_std` of each colour; the loss is of standardised pixels. Raises ValueError for sizes that do
+    not fit.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class MAE(nn.Module):
         decoder_depth: int = 1,
         decoder_heads: int = 4,
         norm_pixels: bool = False,
+        pixel_mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
         if patch < 1 or image_size < patch or image_size % patch:
@@ -57,6 +61,9 @@ class MAE(nn.Module):
         if depth < 1 or decoder_depth < 1:
             raise ValueError(f"encoder and decoder need at least one block each, not {depth} and {decoder_depth}")
         self.patch, self.grid, self.norm_pixels = patch, image_size // patch, norm_pixels
+        # Not part of the state: the names stay those of timm and of facebookresearch/mae.
+        self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(pixel_std).view(1, 3, 1, 1), persistent=False)
         layer_norm = partial(nn.LayerNorm, eps=1e-6)
         block = partial(Block, mlp_ratio=4, qkv_bias=True, norm_layer=layer_norm)
 
@@ -87,7 +94,7 @@ class MAE(nn.Module):
 
     def forward(self, images: Tensor, mask: Tensor) -> MAEOutput:
         """Loss and prediction for images (B, 3, H, W) and a mask (B, L); see `split_mask` for what it may be."""
-        patches = patchify(images, self.patch)
+        patches = self._patches(images)
         visible, masked = (index.to(images.device) for index in split_mask(mask, self.grid**2))
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked)
         target = _pick(patches, masked)
@@ -96,7 +103,7 @@ class MAE(nn.Module):
     def encode(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encoder tokens (B, 1 + visible, width), the class token first; everything is visible without a mask."""
         visible, _ = self._split(images, mask)
-        return self._encode(_pick(patchify(images, self.patch), visible), visible)
+        return self._encode(_pick(self._patches(images), visible), visible)
 
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Images (B, 3, H, W), not clamped to [0, 1], with what the decoder predicts.
@@ -105,14 +112,15 @@ class MAE(nn.Module):
         and every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
         With `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
         """
-        patches = patchify(images, self.patch)
+        patches = self._patches(images)
         visible, masked = self._split(images, mask)
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked).to(patches.dtype)
         wanted = visible if mask is None else masked
         if self.norm_pixels:
             _, mean, deviation = normalise(_pick(patches, wanted))
             prediction = prediction * deviation + mean
-        return unpatchify(patches.scatter(1, wanted[..., None].expand_as(prediction), prediction), self.patch)
+        whole = unpatchify(patches.scatter(1, wanted[..., None].expand_as(prediction), prediction), self.patch)
+        return whole * self.pixel_std + self.pixel_mean
 
     def encoder_state(self) -> dict[str, Tensor]:
         """The encoder's part of the state, under timm's names."""
@@ -127,6 +135,10 @@ class MAE(nn.Module):
         self.load_state_dict(
             {name: v for name, v in state.items() if not name.startswith(("head", "fc_norm"))} | decoder
         )
+
+    def _patches(self, images: Tensor) -> Tensor:
+        """Standardised patches (B, L, patch * patch * 3) of images in [0, 1]."""
+        return patchify((images - self.pixel_mean) / self.pixel_std, self.patch)
 
     def _split(self, images: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Indices of visible and masked patches on the images' device; without a mask all are visible."""
