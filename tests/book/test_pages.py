@@ -110,10 +110,32 @@ def test_search_finds_a_word_of_a_notebook(browser):
     tab.close()
 
 
-def test_dark_mode_turns_ink_light(browser):
-    context = browser.new_context(color_scheme="dark")
+def luminance(colour: str) -> float:
+    """Relative luminance of a CSS colour "rgb(r, g, b)" (WCAG 2.1)."""
+    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# The ink of an element, and the first background that is not transparent, from it upwards.
+INK_AND_PAPER = """element => {
+    let paper = element;
+    const clear = "rgba(0, 0, 0, 0)";
+    while (getComputedStyle(paper).backgroundColor === clear && paper.parentElement) paper = paper.parentElement;
+    return [getComputedStyle(element).color, getComputedStyle(paper).backgroundColor];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=name)
+def test_figures_verdicts_and_cards_stand_out_from_their_ground(page, scheme, browser):
+    context = browser.new_context(color_scheme=scheme)
     tab = context.new_page()
-    tab.goto(NOTEBOOKS[0].as_uri())
-    ink = tab.evaluate("getComputedStyle(document.querySelector('.mae-figure svg')).color")
+    tab.goto(page.as_uri())
+    chosen = ".mae-figure svg, .mae-figure figcaption, .mae-verdict p, .mae-card p"
+    pairs = [element.evaluate(INK_AND_PAPER) for element in tab.query_selector_all(chosen)]
     context.close()
-    assert min(int(part) for part in ink.removeprefix("rgb(").rstrip(")").split(",")[:3]) > 150
+    assert pairs
+    for pair in pairs:
+        dark, light = sorted(map(luminance, pair))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, pair
