@@ -65,7 +65,7 @@ class Figurines(Described):
 
     size: int = 32  # side in pixels, a multiple of 16
     seed: int = 0
-    classes: int = 8  # 4, 8, 12 or 16: any two parts determine the class, the fewer classes the more one part tells
+    classes: int = 12  # 4, 8, 12 or 16: any two parts determine the class, the fewer classes the more one part tells
     synonyms: int = 2  # ways to make a part of corners, 1 to 4: with 4 a single corner tells nothing of its part
     jitter: float = 1.0  # of the parts within the figurine; 0 puts them on a grid
     texture_contrast: float = 1.0  # scales the contrast of the fill, 0 is plain

@@ -101,7 +101,7 @@ def test_cue_conflict_changes_the_texture_alone_to_that_of_another_class():
     assert (
         same(conflict.labels, clean.labels) and same(conflict.masks, clean.masks) and same(conflict.parts, clean.parts)
     )
-    assert (conflict.textures != conflict.labels).all() and conflict.textures.max() < 8
+    assert (conflict.textures != conflict.labels).all() and conflict.textures.max() < make_world("figurines").classes
     others = {name for name in clean.latents if not same(clean.latents[name], conflict.latents[name])}
     assert others == {"texture"}
 
@@ -155,7 +155,9 @@ def test_a_sketch_has_the_outline_of_the_parts_and_no_filling(size):
 def test_an_intervention_reaches_the_levels_below_and_nothing_else():
     world = make_world("figurines")
     z, done = world.latents(INDICES), world.latents(INDICES, do={"class": 5})
-    assert same(done["parts"], parts_of(torch.full((64,), 5), 8)) and not same(done["corners"], z["corners"])
+    assert same(done["parts"], parts_of(torch.full((64,), 5), world.classes)) and not same(
+        done["corners"], z["corners"]
+    )
     assert {name for name in z if not same(z[name], done[name])} == {"class", "parts", "corners"}
     with pytest.raises(ValueError, match="colour is no latent of the figurines: they have class, parts"):
         world.latents(INDICES, do={"colour": 1})
