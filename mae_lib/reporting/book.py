@@ -41,11 +41,10 @@ def build(root: Path, preset: str, runs: Path) -> Path:
     aside = runs / "book"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
     command += ["--config", "_config.yml"]
-    # All pages anew: Sphinx would leave the bibliography as it was when another page cites one work more.
-    command += ["--path-output", str(aside), "--all", "-n", "-W", "--keep-going", "--quiet"]
-    done = subprocess.run(
-        command, cwd=root, capture_output=True, text=True, env={**os.environ, "SOURCE_DATE_EPOCH": "0"}
-    )
+    command += ["--path-output", str(aside), "-n", "-W", "--keep-going", "--quiet"]
+    # All pages anew: Sphinx would keep pages that are gone, and the bibliography as it was before one citation more.
+    shutil.rmtree(aside, ignore_errors=True)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if done.returncode:
         raise BookError(f"the book did not build:\n{done.stdout}{done.stderr}")
     page = root / "book" / "_build" / "html"
