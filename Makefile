@@ -34,8 +34,8 @@ $(READY):
 	@touch $@
 
 book: $(READY) ## Run what is stale and render the book: make book PRESET=laptop
-	@MAE_LIB_CORES=$(CORES) $(BIN)/python -m snakemake --quiet all --cores $(CORES) --keep-going --rerun-incomplete --nolock \
-		--config preset=$(PRESET)
+	@$(BIN)/python -m snakemake --quiet all --cores $(CORES) --resources gpu=1 --keep-going --rerun-incomplete \
+		--nolock --config preset=$(PRESET)
 	@echo "the book ($(PRESET)): $(abspath $(PAGE))"
 
 test: $(READY) ## Run the tests

@@ -52,9 +52,7 @@ def code_of(name):
 
 NOTEBOOKS = notebooks_of_book()
 SOURCES = {name: local(source_files_of_code(code_of(name))) for name in NOTEBOOKS}
-TRAINED = [name for name in NOTEBOOKS if "mae_lib/training/pretrain.py" in SOURCES[name]]
-
-
+TRAINED = [name for name in NOTEBOOKS if "mae_lib/training/series.py" in SOURCES[name]]
 SERIES = [f"{RUNS}/series/{PRESET}/r{ratio}-u{unit}-s{seed}.txt" for ratio, unit, seed in series(PARAMETERS)]
 
 
