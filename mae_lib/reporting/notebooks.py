@@ -10,17 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 
 from mae_lib.presets import load_preset
 
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
-
-
-class LocalKernel(AsyncKernelManager):
-    """A kernel spoken to through files that only its owner can open, not TCP ports that others can listen to."""
-
-    transport = "ipc"
 
 
 class NotebookError(ValueError):
@@ -83,13 +76,17 @@ def execute(
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     try:
         papermill.execute_notebook(
-            str(notebook), str(unfinished), of_preset | dict(parameters or {}), kernel_manager_class=LocalKernel
+            str(notebook),
+            str(unfinished),
+            of_preset | dict(parameters or {}),
+            extra_arguments=["--log-level=ERROR"],  # a kernel warns at every start that loopback is not encrypted
         )
         _tidy(unfinished)
         os.replace(unfinished, output)
-    except (PapermillExecutionError, DeadKernelError) as error:
-        os.replace(unfinished, failed)
-        raise NotebookError(f"{notebook} failed {_place(error)}\n  its cells and tracebacks are in {failed}") from None
+    except (PapermillExecutionError, DeadKernelError, RuntimeError) as error:
+        if unfinished.exists():
+            os.replace(unfinished, failed)
+        raise NotebookError(f"{notebook} failed {_place(error)}; see {failed} for its cells and tracebacks") from None
     finally:
         unfinished.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
@@ -99,7 +96,7 @@ def execute(
 def _place(error: Exception) -> str:
     if hasattr(error, "cell_index"):
         return f"in cell {error.cell_index} (code cell {error.exec_count}): {error.ename}: {error.evalue}"
-    return f"because its kernel died: {error}"
+    return f"because of its kernel: {error}"
 
 
 def _tidy(path: Path) -> None:
