@@ -26,7 +26,7 @@ def supervised_ceiling(
     labels: Tensor,
     test_images: Tensor,
     test_labels: Tensor,
-    epochs: int = 4,
+    epochs: int = 2,
     seed: int = 0,
     device: str | None = None,
 ) -> ProbeScore:

@@ -28,6 +28,7 @@ mae-explorer [data-state=s_m] .tint { fill: color-mix(in srgb, var(--x-m) 22%, t
 mae-explorer [data-state=s_mc] .tint { fill: color-mix(in srgb, var(--x-mc) 22%, transparent); stroke: var(--x-mc);
   stroke-width: 1.8; stroke-dasharray: 1 1.5; }
 mae-explorer .bar { display: flex; flex-wrap: wrap; gap: 0.4rem; align-items: center; justify-content: center; }
+mae-explorer .bar + .bar { margin-top: 0.4rem; }
 mae-explorer :is(button, select) { min-height: 2rem; padding: 0.1rem 0.7rem; border-radius: 0.25rem; font: inherit;
   font-size: 0.9em; color: inherit; background: var(--pst-color-surface, transparent);
   border: 1px solid var(--pst-color-border, #888); cursor: pointer; }

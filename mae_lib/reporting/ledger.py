@@ -46,6 +46,7 @@ class Claim:
     series: str
     rule: dict[str, Any]
     confidence: float
+    ours: bool = False
     paper_table: str | None = None
     paper_contradicts_itself: str | None = None
 
@@ -205,10 +206,11 @@ def verdict_html(claim: Claim, verdict: Verdict) -> str:
     """The verdict as a box: icon and word, the claim in our words, why, and the numbers folded."""
     kind = verdict.verdict.replace(" ", "-")
     label = f"{_ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
+    whose = ", a claim of this book" if claim.ours else ""
     note = claim.paper_contradicts_itself
     parts = [
         f'<div class="mae-verdict mae-{kind}" role="note" id="claim-{escape(claim.id)}">',
-        f'<p class="mae-title"><strong>{label}</strong> <span>Section {escape(claim.section)}</span></p>',
+        f'<p class="mae-title"><strong>{label}</strong> <span>Section {escape(claim.section)}{whose}</span></p>',
         f"<p>{escape(claim.claim)}</p><p>{escape(verdict.why)}</p>",
         f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
         _numbers_table(verdict.findings) if verdict.findings else "",
