@@ -170,6 +170,20 @@ def below(measured: Measured, points: list[Point] | Literal["all"], limit: float
     return [_finding(f"{measured.metric}: {measured.series} {p} below {limit:g}", margins[p]) for p in chosen]
 
 
+def spread(measured: Measured, points: list[Point] | Literal["all"], least: float) -> list[Finding]:
+    """The highest value exceeds the lowest by at least `least`: what the series varies has an effect worth the name.
+
+    The two are chosen by looking, among k(k - 1) ordered pairs, so the interval's error is divided by their number.
+    """
+    chosen = measured.chosen(points)
+    means = {point: measured.values(point).mean() for point in chosen}
+    high, low = max(chosen, key=means.get), min(chosen, key=means.get)
+    strict = 1 - (1 - measured.confidence) / (len(chosen) * (len(chosen) - 1))
+    differences = (measured.values(high) - measured.values(low)).dropna() - least
+    what = f"{measured.metric}: {measured.series} {high} above {low} by {least:g} or more"
+    return [_finding(what, measured.interval(differences, strict))]
+
+
 def always(measured: Measured) -> list[Finding]:
     """Every trial of a check succeeded: one counter-example is enough to fail. Columns: `successes` and `trials`."""
     successes, trials = int(measured.rows["successes"].sum()), int(measured.rows["trials"].sum())
@@ -180,7 +194,7 @@ def always(measured: Measured) -> list[Finding]:
 
 
 RULES: dict[str, Callable[..., list[Finding]]] = {
-    rule.__name__: rule for rule in (increasing, decreasing, greater, peak_at, peak_inside, below, always)
+    rule.__name__: rule for rule in (increasing, decreasing, greater, peak_at, peak_inside, below, spread, always)
 }
 
 

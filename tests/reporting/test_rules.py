@@ -42,6 +42,8 @@ HILL = {0.1: 0.1, 0.5: 0.9, 0.9: 0.3}
         ({"kind": "peak_inside", "points": "all"}, HILL, ["holds"]),
         ({"kind": "peak_inside", "points": "all"}, RISING, ["fails"]),
         ({"kind": "below", "points": "all", "limit": 0.7}, RISING, ["holds", "holds", "fails"]),
+        ({"kind": "spread", "points": "all", "least": 0.1}, RISING, ["holds"]),
+        ({"kind": "spread", "points": "all", "least": 10}, RISING, ["fails"]),
     ],
 )
 def test_clear_cases(rule, values, expected, seeds):
@@ -161,5 +163,5 @@ def test_rules_that_are_not_known_are_refused(rule):
 
 
 def test_every_rule_is_checked_by_its_own_signature():
-    assert set(RULES) == {"increasing", "decreasing", "greater", "peak_at", "peak_inside", "below", "always"}
+    assert set(RULES) == {"increasing", "decreasing", "greater", "peak_at", "peak_inside", "below", "spread", "always"}
     check_rule({"kind": "peak_at", "point": 0.75})
