@@ -178,7 +178,8 @@ def _wilson(p: np.ndarray, draws: int, z: float) -> Estimate:
     shrink = 1 + z**2 / draws
     centre = (p + z**2 / (2 * draws)) / shrink
     half = z / shrink * np.sqrt(p * (1 - p) / draws + z**2 / (4 * draws**2))
-    return Estimate(p, np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
+    # Rounding would leave the end a hair inside where nothing, or everything, was seen.
+    return Estimate(p, np.where(p == 0, 0, centre - half), np.where(p == 1, 1, centre + half))
 
 
 def _units(hierarchy: LatentHierarchy, law: MaskLaw, unit_of: np.ndarray | None) -> tuple[np.ndarray, int]:

@@ -164,3 +164,11 @@ def test_square_units_cover_the_image_in_blocks():
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_an_interval_reaches_the_end_where_nothing_or_everything_was_seen():
+    tree = LatentHierarchy.tree([2, 2])
+    everything, _ = monte_carlo(tree, FixedCount(4, 4), 50, seed=0)
+    assert (everything.low == 0).all() and (everything.high > 0).all()
+    always, _ = monte_carlo(tree, FixedCount(2, 4), 50, seed=0)
+    assert always.high[0] == 1 and always.low[0] < 1  # the root is split by any two of four
