@@ -221,3 +221,19 @@ def test_split_mask_of_all_none_and_no_rows():
 def test_sizes_that_do_not_fit_are_refused(sizes, says):
     with pytest.raises(ValueError, match=says):
         MAE(**{"image_size": 32, "patch": 4} | SIZES | sizes)
+
+
+def test_standardising_inside_is_standardising_outside():
+    torch.manual_seed(0)
+    plain = MAE(32, 4, **SIZES).eval()
+    inside = MAE(32, 4, **SIZES, pixel_mean=(0.5, 0.4, 0.3), pixel_std=(0.2, 0.3, 0.5)).eval()
+    inside.load_state_dict(plain.state_dict())  # the same names: what standardises is no part of the state
+    images, mask = torch.rand(3, 3, 32, 32), MaskSampler(8, 4, 8, 0.75).sample(0, 0, torch.arange(3))
+    mean, std = torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1), torch.tensor([0.2, 0.3, 0.5]).view(1, 3, 1, 1)
+    outside = (images - mean) / std
+    with torch.inference_mode():
+        assert torch.equal(inside(images, mask).loss, plain(outside, mask).loss)
+        assert torch.equal(inside.encode(images), plain.encode(outside))
+        torch.testing.assert_close(inside.reconstruct(images, mask), plain.reconstruct(outside, mask) * std + mean)
+        hidden = mask.view(3, 1, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3).expand(-1, 3, -1, -1)
+        torch.testing.assert_close(inside.reconstruct(images, mask)[~hidden], images[~hidden])

@@ -142,7 +142,7 @@ def test_a_world_is_drawn_and_trained_on(tmp_path):
 def test_every_setting_changes_the_key():
     other = {"world": "digits", "world_options": {"seed": 1}, "partial_unit": False, "norm_pixels": True, "flip": False}
     other |= {"image_size": 32, "patch": 8, "unit": 4, "mask_ratio": 0.7, "clip": None, "lr": 0.1, "warmup": 0.0}
-    other |= {"weight_decay": 0.1}
+    other |= {"weight_decay": 0.1, "pixel_mean": [0.1, 0.2, 0.3], "pixel_std": [1, 2, 3]}
     keys = {CONFIG.key}
     for name in asdict(CONFIG):
         value = other[name] if name in other else 2 * getattr(CONFIG, name) or 1
