@@ -45,6 +45,10 @@ def notebooks_of_book():
     return names
 
 
+def executed(name):
+    return f"{RUNS}/notebooks/{PRESET}/{name}.ipynb"
+
+
 def code_of(name):
     book = nbformat.read(f"notebooks/{name}.ipynb", as_version=4)
     return "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
@@ -77,7 +81,9 @@ rule notebook:
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
         runs=lambda w: SERIES if w.name in TRAINED else [],
-    output: RUNS + "/notebooks/" + PRESET + "/{name}.ipynb"
+        # The ledger gathers what all other pages recorded.
+        pages=lambda w: [executed(name) for name in NOTEBOOKS if name != "ledger"] if w.name == "ledger" else [],
+    output: executed("{name}")
     threads: 1
     resources: gpu=lambda w: GPU if w.name in TRAINED else 0
     shell:
@@ -86,7 +92,7 @@ rule notebook:
 
 rule book:
     input:
-        [f"{RUNS}/notebooks/{PRESET}/{name}.ipynb" for name in NOTEBOOKS],
+        [executed(name) for name in NOTEBOOKS],
         "_config.yml",
         [str(p) for p in Path("book").rglob("*") if p.is_file() and not {"_build", "experiments"} & set(p.parts)],
         "mae_lib/reporting/book.py",

@@ -25,7 +25,7 @@ from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply
 
 SERIES = ("ratio", "unit", "encoder", "none")
 Word = Literal["reproduced", "partly", "not reproduced", "not run"]
-_ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
+ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
 _BASES: dict[Basis, str] = {
     "seeds": "Intervals are over {count} seeds, paired.",
     "images": "One seed: intervals are over {count} images and do not cover what another seed would give.",
@@ -205,7 +205,7 @@ def _numbers_table(findings: Sequence[Finding]) -> str:
 def verdict_html(claim: Claim, verdict: Verdict) -> str:
     """The verdict as a box: icon and word, the claim in our words, why, and the numbers folded."""
     kind = verdict.verdict.replace(" ", "-")
-    label = f"{_ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
+    label = f"{ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
     whose = ", a claim of this book" if claim.ours else ""
     note = claim.paper_contradicts_itself
     parts = [
