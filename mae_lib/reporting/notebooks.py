@@ -79,6 +79,7 @@ def execute(
             str(notebook),
             str(unfinished),
             of_preset | dict(parameters or {}),
+            start_timeout=180,  # seconds; a busy machine may be slow to start a kernel
             extra_arguments=["--log-level=ERROR"],  # a kernel warns at every start that loopback is not encrypted
         )
         _tidy(unfinished)
