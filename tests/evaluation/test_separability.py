@@ -49,10 +49,11 @@ def test_a_label_a_node_gets_a_probe_each():
 
 def test_an_easy_first_node_does_not_choose_the_penalty_for_a_hard_one():
     def example(count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first label is a feature's sign; the second is a small difference of two large features."""
+        """The first label is a feature; the second is a small difference of two large features."""
         random = np.random.default_rng(count)
         easy, common, small = random.normal(size=(3, count))
-        return np.stack([easy, common + 0.05 * small, common - 0.05 * small], 1), np.stack([easy > 0, small > 0], 1)
+        x = np.stack([np.sign(easy), common + 0.05 * small, common - 0.05 * small], 1)
+        return x, np.stack([easy > 0, small > 0], 1)
 
     assert linear_probe(*example(500), *example(300)).hits.mean(0).min() > 0.95
 
