@@ -52,7 +52,7 @@ def _parameter_rows(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
         nested = isinstance(value, Mapping) and bool(value)
         before = preset.get(name) if isinstance(preset.get(name), Mapping) else {}
         for key, item in value.items() if nested else [(None, value)]:
-            mark = name in differing and (not nested or before.get(key, _ABSENT) != item)
+            mark = name in differing and name in preset and (not nested or before.get(key, _ABSENT) != item)
             label = name if key is None else f"{name}.{key}"
             rows.append((label, json.dumps(item) + (" (not the preset's)" if mark else "")))
     return rows
@@ -82,7 +82,8 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
         ("code", record["code_hash"]),
         ("git commit", record["git_commit"] or "not under git"),
     ]
-    differing = len(changed(parameters))
+    # What the preset does not have is the notebook's own, and says nothing of a change.
+    differing = len(changed(parameters).keys() & load_preset(parameters["preset"]).keys())
     said = f"Preset {parameters['preset']}" + (f", {differing} parameters changed" if differing else ", unchanged")
     return (
         '<div class="mae-card" role="note">'

@@ -70,6 +70,11 @@ def test_changes_are_found_and_marked():
     assert html.count("(not the preset") == 2 and "2 parameters changed" in html
 
 
+def test_what_a_notebook_has_beyond_its_preset_is_no_change():
+    html = run_card_html(provenance(load_preset("laptop") | {"draws": 64}, MODULES), "2_1_generating_process")
+    assert "laptop, unchanged" in html and "(not the preset" not in html and "draws: 64" in html
+
+
 def test_a_run_without_its_preset_is_refused():
     with pytest.raises(ValueError, match="`preset`"):
         changed({"seeds": [0]})
