@@ -1,0 +1,1 @@
+"""The real data sets of the paper's Section 3, for whoever has them."""
