@@ -4,7 +4,8 @@ Shape says what a node is (circle: latent, square: pixel, cross: masked); fill a
 goes, so that no reading hangs on colour: c has a thick outline, s_m a dashed one and s_mc a dotted one.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from matplotlib.artist import Artist
@@ -64,6 +65,16 @@ def layout(hierarchy: LatentHierarchy) -> dict[Hashable, tuple[float, float]]:
     return position
 
 
+def _sizes(position: dict[Hashable, tuple[float, float]], pixels: int) -> dict[float, float]:
+    """Diameter in points of the nodes of each level: as large as the level's closest neighbours allow."""
+    unit, sizes = 190 / max(pixels, 8), {}
+    for level in {y for _, y in position.values()}:
+        across = sorted(x for x, y in position.values() if y == level)
+        gaps = [b - a for a, b in pairwise(across)]
+        sizes[level] = min([21.0, *(unit * gap for gap in gaps)])
+    return sizes
+
+
 def _look(node: Hashable, shared: SharedInformation | None) -> _Look:
     parts = () if shared is None else [name for name in _LOOKS if node in getattr(shared, name)]
     return _LOOKS[parts[0]] if parts else _PLAIN
@@ -87,14 +98,15 @@ def _legend(ax: Axes, used: Iterable[_Look], crosses: bool) -> None:
         ax.legend(handles=entries, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, handlelength=2.6)
 
 
-def _draw_edges(ax: Axes, hierarchy: LatentHierarchy, position: dict, size: float) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 7, "shrinkA": size / 2, "shrinkB": size / 2 + 1}
+def _draw_edges(ax: Axes, hierarchy: LatentHierarchy, position: dict, sizes: dict[float, float]) -> None:
     for parent in hierarchy.latents:
         for child in hierarchy.children(parent):
             skips = position[parent][1] - position[child][1] > 1.5  # such an edge bends past the nodes between
             curve = f"arc3,rad={0.12 if skips else 0}"
             ends = position[parent], position[child]
-            ax.add_patch(FancyArrowPatch(*ends, connectionstyle=curve, color=INK, alpha=0.55, lw=0.8, **style))
+            room = {"shrinkA": sizes[ends[0][1]] / 2, "shrinkB": sizes[ends[1][1]] / 2 + 1}
+            style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": INK, "alpha": 0.55, "lw": 0.8}
+            ax.add_patch(FancyArrowPatch(*ends, connectionstyle=curve, **style, **room))
 
 
 def _check(hierarchy: LatentHierarchy, masked: set[Hashable]) -> None:
@@ -111,23 +123,27 @@ def draw_hierarchy(
     shared: SharedInformation | None = None,
     masked: Iterable[Hashable] = (),
     legend: bool = True,
+    labels: Mapping[Hashable, str] | None = None,
 ) -> None:
     """Draw a hierarchy on `ax`, coloured by Theorem 1's sets where `shared` is given, the `masked` pixels crossed.
 
-    Nodes are named where the names fit. Raises ValueError for more than 100 nodes, or one masked that is no pixel.
+    A level's nodes are named, or carry what `labels` says of them, where the texts fit. Raises ValueError for more than
+    100 nodes, or one masked that is no pixel.
     """
-    masked = set(masked)
+    masked, labels = set(masked), labels or {}
     _check(hierarchy, masked)
     position, latents = layout(hierarchy), set(hierarchy.latents)
-    size = min(21.0, 190 / max(len(hierarchy.observables), 8))  # points
-    _draw_edges(ax, hierarchy, position, size)
-    named = max(len(str(node)) for node in position) * 5.2 < size
+    sizes = _sizes(position, len(hierarchy.observables))
+    _draw_edges(ax, hierarchy, position, sizes)
+    texts = {node: labels.get(node, str(node)) for node in position}
+    longest = {y: max(len(texts[node]) for node in position if position[node][1] == y) for y in sizes}
     for node, point in position.items():
+        size = sizes[point[1]]
         _draw_node(ax, point, "o" if node in latents else "s", _look(node, shared), size)
         if node in masked:
             ax.plot(*point, "x", color=INK, ms=size * 0.8, mew=1.6, alpha=0.5, zorder=6)
-        if named:
-            ax.text(*point, str(node), ha="center", va="center", fontsize=9, zorder=7)
+        if longest[point[1]] * 5.2 < size:
+            ax.text(*point, texts[node], ha="center", va="center", fontsize=9, zorder=7)
     across, up = zip(*position.values())
     ax.set(xlim=(min(across) - 0.7, max(across) + 0.7), ylim=(-0.45, max(up) + 0.45))
     ax.set_axis_off()
