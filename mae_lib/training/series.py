@@ -1,16 +1,20 @@
 """The paper's two series of pretrainings: every mask ratio at one unit, and every mask unit at ratio 0.75."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 import yaml
 
 from mae_lib.folders import runs_folder
 from mae_lib.presets import SERIES_RATIO, load_scale, series
 from mae_lib.training.pretrain import PretrainConfig, Run, find, pretrain
 from mae_lib.worlds import World
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Mask = tuple[float, int, int]  # ratio, unit in pixels, seed
 
@@ -36,12 +40,17 @@ class Series:
         `scale` overrides entries of the preset's. Lists may come as text, "[0.1, 0.9]", as papermill's -p gives them.
         Raises ValueError for a list that is none or is empty, an entry that scale does not know, a mask that cannot be.
         """
-        lists = {"mask_ratios": mask_ratios, "units": units, "seeds": seeds}
-        parameters: dict[str, Any] = {name: _listed(name, value) for name, value in lists.items()}
         whole = load_scale(preset, yaml.safe_load(scale) if isinstance(scale, str) else scale)
-        masks = series({**parameters, "scale": whole})
-        made = {(r, u, s): PretrainConfig.from_scale(whole, mask_ratio=r, unit=u, seed=s) for r, u, s in masks}
-        return cls(made, whole)
+        return cls.from_parameters({"mask_ratios": mask_ratios, "units": units, "seeds": seeds, "scale": whole})
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> "Series":
+        """From a whole preset's parameters. Raises ValueError as `of` does."""
+        lists = {name: _listed(name, parameters[name]) for name in ("mask_ratios", "units", "seeds")}
+        scale = parameters["scale"]
+        masks = series({**lists, "scale": scale})
+        made = {(r, u, s): PretrainConfig.from_scale(scale, mask_ratio=r, unit=u, seed=s) for r, u, s in masks}
+        return cls(made, scale)
 
     @property
     def world(self) -> World:
@@ -69,18 +78,22 @@ class Series:
             return [mask for mask in self.configs if mask[0] == SERIES_RATIO]
         raise ValueError(f"there is no series by {variable!r}: choose ratio or unit")
 
-    def tidy(self, variable: str, values: dict[Mask, dict[str, Any]]) -> pd.DataFrame:
+    def tidy(self, variable: str, values: dict[Mask, dict[str, Any]]) -> "pd.DataFrame":
         """One series as a tidy table: columns `variable`, seed, metric, image and value.
 
-        `values` holds for each mask its metrics, each a number for every image.
+        `values` holds for each mask its metrics, each a number for every image; or one number that stands for all
+        images, as in published results: then there is no column image.
         """
-        tables = [
-            pd.DataFrame({variable: mask[variable == "unit"], "seed": mask[2], "metric": metric, "value": numbers})
-            for mask in self.by(variable)
-            for metric, numbers in values[mask].items()
-        ]
+        import pandas as pd  # training runs where it is not installed
+
+        tables, images = [], False
+        for mask in self.by(variable):
+            for metric, numbers in values[mask].items():
+                images |= np.ndim(numbers) > 0
+                about = {variable: mask[variable == "unit"], "seed": mask[2], "metric": metric}
+                tables.append(pd.DataFrame({**about, "value": np.atleast_1d(numbers)}))
         whole = pd.concat(tables).rename_axis("image").reset_index()
-        return whole[[variable, "seed", "metric", "image", "value"]]
+        return whole[[variable, "seed", "metric", *(["image"] if images else []), "value"]]
 
 
 def _listed(name: str, value: Any) -> list:

@@ -63,3 +63,9 @@ def test_a_tidy_table_has_one_row_for_each_measurement():
     ]
     with pytest.raises(ValueError, match="no series by 'seed'"):
         series().by("seed")
+
+
+def test_one_number_that_stands_for_all_images_needs_no_image():
+    table = series().tidy("ratio", {mask: {"SSIM": mask[0], "PSNR": 1.0} for mask in series().configs})
+    assert table.columns.tolist() == ["ratio", "seed", "metric", "value"]
+    assert table[table["metric"] == "SSIM"]["value"].tolist() == [0.25, 0.75]

@@ -1,0 +1,79 @@
+"""Section 3.2: how the attention of the last block falls on an object whose outline is known."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mae_lib.evaluation.attention import (
+    area_under_curve,
+    attention,
+    attention_scores,
+    object_queries,
+    part_shares,
+)
+from mae_lib.evaluation.sections.section import Reader, Scores, Section
+from mae_lib.training import MAE
+from mae_lib.worlds.world import Sample
+
+METRICS = {  # of `attention_scores`
+    "cls_object": "class token on the object",
+    "cls_overlap": "overlap with the object",
+    "cls_share": "share of the class token on the object",
+    "token_object": "part token on the other parts",
+    "token_part": "part token on its own part",
+    "token_reach": "reach of a part token",
+    "itself": "share on itself",
+    "same_part": "share on its part",
+    "other_parts": "share on other parts",
+    "background": "share on the background",
+}
+CONTROL = "another image: "  # prefix of the scores of the map that belongs to another image
+
+
+@dataclass(frozen=True)
+class Attention(Section):
+    """The scores of the maps, heads averaged; the same of another image's maps; and the class token's, head by head."""
+
+    name: ClassVar[str] = "attention"
+    baselines: ClassVar[tuple[str, ...]] = ("untrained", "uniform")
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Test images with their parts."""
+        return self.world.sample(torch.arange(self.scale["test_images"]), "test")
+
+    @cached_property
+    def queries(self) -> Tensor:
+        """The tokens that are asked: the class token, then one of each part, (images, 1 + parts)."""
+        return object_queries(self.sample.parts, self.scale["patch"])
+
+    def of_maps(self, maps: Tensor) -> Scores:
+        """The named scores of maps (images, 1 + parts, patches)."""
+        scores = attention_scores(maps, self.queries, self.sample.parts, self.scale["patch"])
+        named = {name: scores[key] for key, name in METRICS.items()}
+        return named | {"part token off the background": 1 - scores["background"]}
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        patches = (self.world.size // self.scale["patch"]) ** 2
+        if reader == ("uniform",):
+            return self.of_maps(torch.full((*self.queries.shape, patches), 1 / patches))
+        # Another image's map for the token that was asked here: the control for maps that look nowhere in particular.
+        another = attention(model, self.sample.images.roll(1, 0), self.queries)
+        rows = attention(model, self.sample.images, self.queries)  # (images, heads, 1 + parts, 1 + patches)
+        control = {CONTROL + name: score for name, score in self.of_maps(_averaged(another)).items()}
+        return self.of_maps(_averaged(rows)) | control | self._by_head(rows[:, :, 0, 1:])
+
+    def _by_head(self, maps: Tensor) -> Scores:
+        """The class token's area under the curve for the object, from its maps (images, heads, patches)."""
+        whole = part_shares(self.sample.parts, self.scale["patch"]).sum(1)[:, None]
+        areas = area_under_curve(maps, whole, 1 - whole)
+        return {f"{METRICS['cls_object']} (head {head})": area.numpy() for head, area in enumerate(areas.T, 1)}
+
+
+def _averaged(rows: Tensor) -> Tensor:
+    """Attention averaged over heads, over patches alone, scaled to sum to 1."""
+    patches = rows.mean(1)[..., 1:]
+    return patches / patches.sum(-1, keepdim=True)

@@ -1,0 +1,83 @@
+"""What the sections of Section 3 have in common: the images of one world, readers of them, and named scores.
+
+A *reader* is whoever looks at the images: a trained mask, (ratio, unit, seed), or one of those that nothing has
+trained, ("untrained", seed), ("pixels",), ("nothing",) and ("uniform",). Its *scores* are a number for each image under
+each metric, named as in `results/claims.yaml`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from mae_lib.sources import source_hash
+from mae_lib.training import MAE, MaskSampler, PretrainConfig
+from mae_lib.worlds import World
+
+Reader = tuple[float, int, int] | tuple[str, int] | tuple[str]
+Scores = dict[str, np.ndarray]  # metric -> float64 (images,)
+
+_SHARED = ("world", "scale", "cache")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section's measurements on one world. What they need is loaded at first use and shared by all readers.
+
+    `scale` is a preset's, with its sizes of evaluations; images are rendered once into `cache`. The fields that a
+    section adds are its options.
+    """
+
+    name: ClassVar[str]
+    baselines: ClassVar[tuple[str, ...]] = ()  # the readers without training that it knows
+
+    world: World
+    scale: Mapping[str, Any]
+    cache: Path
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        """The scores of one reader; `model` is its encoder in eval mode, None for those that have none."""
+        raise NotImplementedError
+
+    def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
+        """The same with what only several readers together tell."""
+        return scores
+
+    def reads(self, mask: tuple[float, int, int]) -> bool:
+        """Whether the section measures the model of this mask."""
+        return True
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a section's scores depend on beside the scale."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in _SHARED}
+
+    @property
+    def key(self) -> str:
+        """Ten hexadecimal digits of all that the scores of a model depend on: sizes, options and code."""
+        code = _code(type(self).__module__, type(self.world).__module__)
+        what = [self.name, code, dict(self.scale), self.options]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+
+    def masks(self, reader: Reader) -> MaskSampler:
+        """The masks that the model of this reader was trained on."""
+        ratio, unit, seed = reader
+        return PretrainConfig.from_scale(self.scale, mask_ratio=ratio, unit=unit, seed=seed).masks()
+
+
+@cache  # the code that this process runs
+def _code(*modules: str) -> str:
+    return source_hash(*modules, "mae_lib.worlds.real", without="theory")
+
+
+def untrained(scale: Mapping[str, Any], seed: int) -> MAE:
+    """The architecture of a scale with weights that nothing has trained, in eval mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PretrainConfig.from_scale(dict(scale)).model().eval()

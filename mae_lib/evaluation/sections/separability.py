@@ -1,0 +1,137 @@
+"""Section 3.3: what a linear probe, neighbours and a t-SNE find in a representation, on clean images and on others."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from mae_lib.evaluation.ground_truth import ground_truth
+from mae_lib.evaluation.robustness import EvaluationSet, evaluation_set, robustness, variant_sets
+from mae_lib.evaluation.sections.section import Reader, Scores, Section, untrained
+from mae_lib.evaluation.separability import (
+    features,
+    level_scores,
+    linear_probe,
+    nearest_neighbours,
+    neighbour_purity,
+    tsne,
+)
+from mae_lib.training import MAE
+from mae_lib.worlds import make_world
+from mae_lib.worlds.figurine_rendering import pattern_of
+
+REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
+_OF_A_CLASS = 40  # images of each class in a t-SNE
+
+
+def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
+    """What a reader makes of uint8 images (B, 3, H, W): float32 (B, columns).
+
+    The mean of an encoder's patch tokens; the mean colour of each patch for ("pixels",); zeros for ("nothing",).
+    """
+    if reader == ("nothing",):
+        return np.zeros((len(images), 1), np.float32)
+    if reader == ("pixels",):
+        return avg_pool2d(images.float(), patch).flatten(1).numpy()
+    return features(model, images, pool="mean")
+
+
+@dataclass(frozen=True)
+class Separability(Section):
+    """Probes of every level, of the class three ways, on Table 1's six sets and on digits; purity of a t-SNE."""
+
+    name: ClassVar[str] = "separability"
+    baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels", "nothing")
+
+    @cached_property
+    def train(self) -> EvaluationSet:
+        """What the probes learn from."""
+        return evaluation_set(self.world, "probe", self.scale["probe_images"], self.cache)
+
+    @cached_property
+    def sets(self) -> dict[str, EvaluationSet]:
+        """Test images: clean ones under IN1K, and their variants."""
+        return variant_sets(self.world, self.scale["test_images"], self.cache)
+
+    @cached_property
+    def truths(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The latents behind `train`, and those behind the test images."""
+        counts = self.scale["probe_images"], self.scale["test_images"]
+        return tuple(ground_truth(self.world, split, n) for split, n in zip(("probe", "test"), counts))
+
+    @cached_property
+    def digits(self) -> tuple[EvaluationSet, EvaluationSet]:
+        """Handwritten digits to learn from, and others."""
+        world = make_world("digits", size=self.world.size)
+        counts = min(1000, self.scale["probe_images"]), min(497, self.scale["test_images"])
+        return tuple(evaluation_set(world, split, n, self.cache) for split, n in zip(("train", "test"), counts))
+
+    @cached_property
+    def easy(self) -> np.ndarray:
+        """Which clean test images the probe of an untrained encoder gets right: bool (images,)."""
+        reader, model = ("untrained", REFERENCE_SEED), untrained(self.scale, REFERENCE_SEED)
+        x = [pooled(reader, model, one.images, self.scale["patch"]) for one in (self.train, self.sets["IN1K"])]
+        return linear_probe(x[0], self.train.labels, x[1], self.sets["IN1K"].labels).hits
+
+    @cached_property
+    def drawn(self) -> np.ndarray:
+        """The clean test images that a t-SNE lays out: up to 40 of each of up to ten classes."""
+        labels = self.sets["IN1K"].labels
+        ten = range(min(10, self.world.classes))
+        return np.concatenate([np.flatnonzero(labels == k)[:_OF_A_CLASS] for k in ten])
+
+    @cached_property
+    def palettes(self) -> np.ndarray:
+        """The palette of each test image's fill, which has nothing to do with its class."""
+        return pattern_of(self.truths[1]["texture"])[1].numpy()
+
+    def plane(self, reader: Reader, model: MAE | None) -> np.ndarray:
+        """A reader's t-SNE of the images `drawn`: (images, 2)."""
+        chosen = self.sets["IN1K"].images[torch.from_numpy(self.drawn)]
+        return tsne(pooled(reader, model, chosen, self.scale["patch"]))
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        sets, labels, patch = self.sets, self.train.labels, self.scale["patch"]
+        x, tokens = {}, {}
+        for place, one in {"train": self.train, **sets}.items():
+            if model is None:
+                x[place] = pooled(reader, None, one.images, patch)
+            else:
+                tokens[place], x[place] = np.split(features(model, one.images, pool="both"), 2, axis=1)
+        levels = level_scores(self.world.levels, x["train"], self.truths[0], x["IN1K"], self.truths[1])
+        scores = {f"{level} probe": values for level, values in levels.items()}
+        scores |= robustness(x["train"], labels, {k: (x[k], one.labels) for k, one in sets.items()}, self.easy)
+        task = labels, x["IN1K"], sets["IN1K"].labels
+        scores["class by neighbours"] = nearest_neighbours(x["train"], *task).hits
+        if tokens:
+            task = labels, tokens["IN1K"], sets["IN1K"].labels
+            scores["class probe (class token)"] = linear_probe(tokens["train"], *task).hits
+        scores |= self._digits(reader, model)
+        if reader != ("nothing",):
+            scores |= self._purity(x["IN1K"])
+        return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
+
+    def _digits(self, reader: Reader, model: MAE | None) -> Scores:
+        learn, test = self.digits
+        x = [pooled(reader, model, one.images, self.scale["patch"]) for one in (learn, test)]
+        task = x[0], learn.labels, x[1], test.labels
+        return {"digits probe": linear_probe(*task).hits, "digits by neighbours": nearest_neighbours(*task).hits}
+
+    def _purity(self, x: np.ndarray) -> Scores:
+        plane = tsne(x[self.drawn])
+        labels = {"class": self.sets["IN1K"].labels, "palette": self.palettes}
+        return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
+
+    def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
+        """With `purity lost` and `purity won`: what the t-SNE at ratio 0.9 loses to, and wins over, that at 0.75."""
+        purity, more = "purity of the class", dict(scores)
+        for reader, one in scores.items():
+            moderate = (0.75, *reader[1:])
+            if reader[0] == 0.9 and moderate in scores:
+                lead = scores[moderate][purity] - one[purity]
+                more[reader] = one | {"purity lost": lead, "purity won": -lead}
+        return more
