@@ -1,0 +1,251 @@
+"""Contrastive pretraining of the masked autoencoder's encoder: two views of one thing, told apart from all others.
+
+The loss is NT-Xent (Chen et al. 2020), a form of InfoNCE (van den Oord et al. 2018). What the two views share is what
+the encoder is asked to find, and here it can be said exactly: the second view keeps the latents that `views` names and
+draws all others anew. Such views know the latents, as no augmentation of real images does; "crop" is one of those.
+
+Notable: encoder, first weights, optimiser, runs and their addresses are those of `pretrain`, so that a model differs
+from a masked autoencoder in its objective alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from mae_lib import randomness
+from mae_lib.sources import source_hash
+from mae_lib.training import checkpoints
+from mae_lib.training.config import PretrainConfig
+from mae_lib.training.engine import Schedule, best_device, threads, train
+from mae_lib.training.mae import MAE
+from mae_lib.training.pretrain import Run, _alone, _circumstances, _finish, _folder
+from mae_lib.worlds import World, rendered
+from mae_lib.worlds.world import world_class
+
+CROP = "crop"
+_SMALLEST = 0.2  # area of a crop as a share of the image's (He et al. 2020, MoCo)
+_LONGEST = 4 / 3  # side of a crop against the other, either way
+_JITTER = 0.4  # brightness, contrast and saturation are multiplied by 1 - 0.4 to 1 + 0.4
+
+
+@dataclass(frozen=True)
+class ContrastiveConfig:
+    """A contrastive run with the world, encoder, optimiser and seed of `mae`; its masks and decoder play no part.
+
+    `views`: latents that both views share, joined by "+" ("class", "class+corners"), all others being drawn anew; or
+    "crop": two crops of one image with colours of their own. Raises ValueError for views that the world cannot draw.
+    """
+
+    mae: PretrainConfig = field(default_factory=PretrainConfig)
+    views: str = "class"
+    images: int = 20_000  # views seen in all, two a pair
+    pairs: int = 64  # in a batch, each told from the others
+    temperature: float = 0.2
+    projection: int = 64  # width that the loss is computed at
+
+    def __post_init__(self) -> None:
+        wanted = {"pairs": 2, "projection": 1, "images": 2 * self.pairs}
+        for name, least in wanted.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: it must be at least {least}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature!r}: it must be above 0")
+        if self.views != CROP:
+            _checked_views(self.mae.make_world(), self.keep)
+
+    @property
+    def keep(self) -> tuple[str, ...]:
+        """The latents that the two views share; none by name for crops."""
+        return () if self.views == CROP else tuple(self.views.split("+"))
+
+    @property
+    def steps(self) -> int:
+        return self.images // (2 * self.pairs)
+
+    def schedule(self) -> Schedule:
+        mae = self.mae
+        return Schedule(self.steps, self.pairs, mae.lr, mae.warmup, mae.weight_decay, clip=mae.clip)
+
+    @property
+    def key(self) -> str:
+        """Ten hexadecimal digits of everything that determines the result, as `PretrainConfig.key`."""
+        what = [asdict(self), _code(world_class(self.mae.world).__module__)]
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return f"{self.mae.world}-contrastive-{self.views}-s{self.mae.seed}-{self.key}"
+
+
+@cache
+def _code(world_module: str) -> str:
+    return source_hash("mae_lib.training.contrastive", world_module, without="theory")
+
+
+def _checked_views(world: World, keep: tuple[str, ...]) -> None:
+    """Raises ValueError unless the world can draw an image anew that keeps these latents."""
+    if not hasattr(world, "resample"):
+        raise ValueError(f"world {world.name!r} has no latents to keep: its views can only be {CROP!r}")
+    try:
+        world.resample(torch.arange(1), keep)
+    except ValueError as error:
+        raise ValueError(f"views are {'+'.join(keep)!r}: {error}") from None
+
+
+class Contrastive(nn.Module):
+    """The encoder of a masked autoencoder under a small head; its decoder is there, and does not learn."""
+
+    def __init__(self, mae: MAE, projection: int, temperature: float) -> None:
+        super().__init__()
+        self.mae, self.temperature = mae, temperature
+        encoder = mae.encoder_state()
+        for name, parameter in mae.named_parameters():
+            parameter.requires_grad_(parameter.requires_grad and name in encoder)
+        width = mae.cls_token.shape[-1]
+        # Fresh tokens of all images point one way; without the norm the loss stays at a guess for long.
+        hidden = nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()
+        self.head = nn.Sequential(*hidden, nn.Linear(width, projection))
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """The loss of pairs of images, (B, 3, H, W) each in [0, 1]."""
+        tokens = self.mae.encode(torch.cat([first, second]))
+        seen = self.head(tokens[:, 1:].mean(1))  # the mean token, which is what the book's probes read
+        return nt_xent(*seen.float().chunk(2), self.temperature)
+
+
+def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Chen et al. (2020), Equation 1: find a row's partner among all other rows of both views, (B, D) each, by angle.
+
+    Scalar, the mean over the 2 B rows: log(2 B - 1) for a guess.
+    """
+    rows = F.normalize(torch.cat([first, second]), dim=1)
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    likeness = (rows @ rows.T / temperature).masked_fill(itself, -torch.inf)  # (2 B, 2 B)
+    return F.cross_entropy(likeness, torch.arange(len(rows), device=rows.device).roll(len(first)))
+
+
+def crop_and_jitter(images: Tensor, seed: int, visits: Tensor, stream: str) -> Tensor:
+    """A random crop of each image, back at its size, with other brightness, contrast and saturation.
+
+    Images (B, 3, H, W) in [0, 1] to the same. What becomes of visit i is a function of (seed, i, stream).
+    """
+    u = randomness.uniform(seed, visits, stream, (7,)).to(images.device)
+    return _jitter(_crop(images, u[:, :4]), 1 + _JITTER * (2 * u[:, 4:] - 1))
+
+
+def _crop(images: Tensor, u: Tensor) -> Tensor:
+    """A crop of 20 to 100% of the area and a shape of up to 4 : 3, wherever it fits; `u` (B, 4) in [0, 1) chooses."""
+    size = images.shape[-1]
+    side = (_SMALLEST + (1 - _SMALLEST) * u[:, 0]).sqrt()
+    stretch = (_LONGEST ** (2 * u[:, 1] - 1)).sqrt()
+    extent = size * torch.stack([side * stretch, side / stretch], 1).clamp(max=1)  # (B, 2): width, height
+    corner = u[:, 2:] * (size - extent)
+    number = torch.arange(len(images), device=images.device, dtype=images.dtype)[:, None]
+    boxes = torch.cat([number, corner, corner + extent], 1)
+    return roi_align(images, boxes, images.shape[-2:], sampling_ratio=1, aligned=True)
+
+
+def _jitter(images: Tensor, factors: Tensor) -> Tensor:
+    """Brightness, contrast and saturation times `factors` (B, 3), in torchvision's formulas, one factor an image."""
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    images = (images * brightness).clamp(0, 1)
+    mean = _grey(images).mean((1, 2, 3), keepdim=True)
+    images = (mean + contrast * (images - mean)).clamp(0, 1)
+    grey = _grey(images)
+    return (grey + saturation * (images - grey)).clamp(0, 1)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Luminance (B, 1, H, W)."""
+    weights = torch.tensor([0.2989, 0.587, 0.114], device=images.device)
+    return (images * weights[:, None, None]).sum(1, keepdim=True)
+
+
+def pair_batches(
+    config: ContrastiveConfig, images: Tensor, device: torch.device
+) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
+    """A function from (step, rows) to two views of each pair, float (B, 3, H, W) in [0, 1] on `device`.
+
+    The first view is one of `images`, uint8, or a crop of it; a pair is a function of (seed, step, row).
+    """
+    seed, world = config.mae.seed, config.mae.make_world()
+
+    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        visits = step * config.pairs + rows
+        chosen = randomness.integers(len(images), seed, visits, "anchor")
+        first = images[chosen].to(device).float().div_(255)
+        if config.views == CROP:
+            return crop_and_jitter(first, seed, visits, "one"), crop_and_jitter(first, seed, visits, "other")
+        # Draws are counted from 1 and differ from seed to seed.
+        anew = world.resample(chosen.to(device), config.keep, "train", draw=1 + step + seed * config.steps)
+        return first, anew.images
+
+    return batch_of
+
+
+@dataclass(frozen=True)
+class ContrastiveRun(Run):
+    """A finished contrastive run in its folder; what it took and its log are as in `Run`."""
+
+    @property
+    def config(self) -> ContrastiveConfig:
+        saved = checkpoints.read_json(self.directory / "config.json")
+        return ContrastiveConfig(**saved | {"mae": PretrainConfig(**saved["mae"])})
+
+    def load(self, device: str | torch.device = "cpu") -> MAE:
+        """The trained encoder in eval mode; its decoder has learned nothing. Raises CheckpointError."""
+        model = self.config.mae.model()
+        model.load_encoder(checkpoints.load(self.directory / "model")[0])
+        return model.to(device).eval()
+
+
+def contrast(
+    config: ContrastiveConfig, runs: str | Path | None = None, device: str | None = None, progress: bool = True
+) -> ContrastiveRun:
+    """The run of `config` in the folder `runs`, trained if need be, resumed if it was cut off; one thread.
+
+    Raises ValueError for a device that is not there, DivergedError and CheckpointError as `engine.train`.
+    """
+    mae, folder = config.mae, _folder(runs)
+    draw = lambda: rendered(mae.make_world(), "train", mae.unique_images, folder / "images")  # noqa: E731
+    return train_contrastive(config, draw, folder, device, progress)
+
+
+def train_contrastive(
+    config: ContrastiveConfig,
+    draw: Callable[[], Tensor],
+    runs: Path,
+    device: str | None = None,
+    progress: bool = True,
+    save_seconds: float = 60,
+) -> ContrastiveRun:
+    """`contrast` on the images that `draw()` gives, uint8 (images, 3, image_size, image_size)."""
+    where, run = best_device(device), ContrastiveRun(runs / config.name)
+    with threads(1), _alone(run.directory):
+        if (run.directory / "done.json").is_file():
+            return run
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.mae.seed)
+            model = Contrastive(config.mae.model(), config.projection, config.temperature)
+        checkpoints.write_json(run.directory / "config.json", asdict(config))
+        result = train(
+            model,
+            pair_batches(config, draw(), where),
+            lambda net, batch: net(*batch),
+            config.schedule(),
+            run.directory,
+            where,
+            progress=progress,
+            save_seconds=save_seconds,
+        )
+        _finish(run, config, model.mae, result | _circumstances(where, 1, 1))
+    return run
