@@ -130,6 +130,29 @@ def run_execute(arguments: argparse.Namespace) -> None:
     print(execute(arguments.notebook, arguments.output, arguments.preset, given))
 
 
+def add_series(commands: Any) -> None:
+    parser = commands.add_parser(
+        "series",
+        help="train and measure all of Section 3 at a preset, and publish it in a folder",
+        description="Train every mask of a preset, measure all sections, and write tables, encoders and provenance. "
+        "What is finished is never done again: the same command goes on after a kill.",
+    )
+    parser.add_argument("--preset", default="laptop", help=f"{', '.join(PRESETS)}, or a YAML file (default: laptop)")
+    parser.add_argument("--out", type=Path, required=True, help="the folder, for example results/gpu")
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+    parser.add_argument("--jobs", type=int, default=1, help="processes that work at once (default: 1)")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.add_argument("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)")
+    parser.set_defaults(run=run_series)
+
+
+def run_series(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.publish import publish
+
+    chosen = {name: getattr(arguments, name) for name in ("preset", "out", "seeds", "jobs", "device", "ship")}
+    print(publish(**chosen))
+
+
 def add_book(commands: Any) -> None:
     parser = commands.add_parser("book", help="render the book from notebooks that were executed at a preset")
     parser.add_argument("--preset", default="laptop", help="(default: laptop)")
@@ -150,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m mae_lib", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="SUBCOMMAND")
-    for add in (add_locate, add_pretrain, add_execute, add_book):
+    for add in (add_locate, add_pretrain, add_series, add_execute, add_book):
         add(commands)
     arguments = parser.parse_args(argv)
     try:

@@ -1,0 +1,64 @@
+"""A published series of seconds, shared by the tests of what writes, reads and draws it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+TINY = {
+    "preset": "tiny",
+    "seeds": [0, 1],
+    "mask_ratios": [0.5, 0.75, 0.9],
+    "units": [8],
+    "scale": {
+        "world": "figurines",
+        "world_options": {},
+        "image_size": 32,
+        "unique_images": 16,
+        "patch": 4,
+        "width": 16,
+        "depth": 1,
+        "heads": 2,
+        "decoder_width": 16,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+        "norm_pixels": True,
+        "pixel_mean": [0.5, 0.5, 0.5],
+        "pixel_std": [0.3, 0.3, 0.3],
+        "batch": 16,
+        "images": 32,
+        "lr": 0.002,
+        "warmup": 0.1,
+        "clip": 1.0,
+        "unit": 8,
+        "test_images": 24,
+        "probe_images": 72,
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_preset(tmp_path_factory) -> Path:
+    """A preset file of three ratios and two seeds, two training steps each."""
+    path = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="session")
+def published_tiny(tiny_preset, tmp_path_factory) -> Path:
+    """The folder of published results, `tiny/`, in a folder of its own; its runs lie beside it in `runs/`."""
+    from mae_lib.reporting.publish import publish
+
+    root = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAE_LIB_RUNS", str(root.parent / "tiny_runs"))
+        return publish(tiny_preset, root / "tiny", device="cpu")
+
+
+@pytest.fixture
+def only_tiny(published_tiny, monkeypatch) -> Path:
+    """`published_tiny` as all that is published, and a runs folder that is empty."""
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(published_tiny.parent))
+    monkeypatch.setenv("MAE_LIB_RUNS", str(published_tiny.parent.parent / "no_runs"))
+    return published_tiny

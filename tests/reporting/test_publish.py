@@ -1,0 +1,177 @@
+"""`python -m mae_lib series`: the folder it leaves, twice, after a kill, on a bare machine, and what it refuses."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mae_lib.__main__ import main
+from mae_lib.evaluation.sections import SECTIONS
+from mae_lib.reporting import publish as module
+from mae_lib.reporting.publish import different, publish, shipped_runs
+from mae_lib.training.mae import MAE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BARE = """
+import sys
+
+MISSING = {"pandas", "seaborn", "matplotlib", "papermill", "IPython", "jupytext", "skimage"}
+
+class WithoutThem:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in MISSING else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = map(WithoutThem, sys.meta_path)  # in the processes that it starts, too
+
+if __name__ == "__main__":
+    from mae_lib.__main__ import main
+    code = main(["series", "--preset", sys.argv[1], "--out", sys.argv[2], *sys.argv[3:]])
+    assert not MISSING & {name.split(".")[0] for name in sys.modules}
+    sys.exit(code)
+"""
+
+
+def rows(folder: Path, name: str = "scores.csv") -> list[dict[str, str]]:
+    with open(folder / name, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def start(preset: Path, out: Path, runs: Path, *more: str) -> subprocess.Popen:
+    """The command in a process of its own, without the libraries that a bare machine lacks."""
+    environment = os.environ | {"MAE_LIB_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+    program = preset.with_name("bare.py")
+    program.write_text(BARE)
+    command = [sys.executable, str(program), str(preset), str(out), *more]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_the_folder_holds_every_section_reader_and_run(published_tiny):
+    assert {path.name for path in published_tiny.iterdir()} == {
+        "preset.yaml",
+        "scores.csv",
+        "training.csv",
+        "provenance.json",
+        "encoders",
+    }
+    scores = rows(published_tiny)
+    assert {row["section"] for row in scores} == set(SECTIONS)
+    assert {row["reader"] for row in scores} == {"trained", "untrained", "pixels", "nothing", "uniform"}
+    names = [(*(row[name] for name in module.SCORES[:6]),) for row in scores]
+    assert len(names) == len(set(names))
+    ssim = {(row["ratio"], row["unit"], row["seed"]): row for row in scores if row["metric"] == "SSIM"}
+    assert set(ssim) == {(r, "8", s) for r in ("0.5", "0.75", "0.9") for s in "01"}
+    assert all(row["count"] == "24" and len(row["value"]) > 8 for row in ssim.values())
+    assert len(rows(published_tiny, "training.csv")) == 6
+
+
+def test_encoders_open_as_runs_in_half_precision_with_a_shorter_log(published_tiny):
+    runs = shipped_runs(published_tiny)
+    assert set(runs) == {(ratio, 8, 0) for ratio in (0.5, 0.75, 0.9)}
+    run = runs[0.5, 8, 0]
+    assert isinstance(run.load(), MAE) and run.done["steps"] == 2 and 1 <= len(run.history()) <= 60
+    parameters = sum(value.numel() for value in run.load().state_dict().values())
+    assert (run.directory / "model.safetensors").stat().st_size < 4 * parameters
+
+
+def test_a_long_log_is_thinned_to_averages():
+    lines = [{"step": step, "loss": float(step)} for step in range(1, 1001)]
+    thin = module._thinned(lines)
+    assert len(thin) == 60 and thin[-1]["step"] == 1000
+    assert sum(line["loss"] for line in thin) / 60 == pytest.approx(500, rel=0.01)
+    assert module._thinned(lines[:60]) == lines[:60]
+
+
+def test_provenance_names_no_place_of_a_machine(published_tiny):
+    text = "".join(path.read_text() for path in published_tiny.rglob("*") if path.suffix in {".json", ".yaml", ".csv"})
+    assert "/" not in json.loads((published_tiny / "provenance.json").read_text())["device"]
+    assert os.uname().nodename not in text and str(Path.home()) not in text and "/tmp" not in text
+    provenance = json.loads((published_tiny / "provenance.json").read_text())
+    assert {"versions", "code_hash", "git_commit", "finished", "training_seconds"} <= provenance.keys()
+    assert provenance["wall_seconds"] > 0 and provenance["parameters"]["preset"] == "tiny"
+
+
+def test_a_second_call_trains_and_measures_nothing(published_tiny, tiny_preset, monkeypatch, capsys):
+    before = {path: path.read_bytes() for path in published_tiny.rglob("*") if path.is_file()}
+    monkeypatch.setattr(module, "_work_through", lambda *_: pytest.fail("there was nothing to do"))
+    publish(tiny_preset, published_tiny, device="cpu")
+    assert "complete already" in capsys.readouterr().out
+    assert before == {path: path.read_bytes() for path in published_tiny.rglob("*") if path.is_file()}
+
+
+def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_tiny, tiny_preset, tmp_path):
+    short = yaml.safe_load(tiny_preset.read_text()) | {"mask_ratios": [0.75, 0.9], "seeds": [0]}
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
+    given = tmp_path / "short.yaml", tmp_path / "out", tmp_path / "runs"
+    first = start(*given)
+    while not (kept := list(given[2].glob("*/scores/reconstruction-*.npz"))):
+        assert first.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    times = {path: path.stat().st_mtime_ns for path in [*kept, *given[2].glob("*/done.json")]}
+    assert not (given[1] / "scores.csv").exists() and times
+
+    second = start(*given, "--jobs", "2", "--ship", "0")
+    out, _ = second.communicate(timeout=300)
+    assert second.returncode == 0 and "3 of " in out and "min left" in out and "2 at a time" in out
+    assert not (given[1] / "encoders").exists()
+    assert all(path.stat().st_mtime_ns == before for path, before in times.items())
+    ours = [row for row in rows(given[1]) if row["reader"] == "trained"]
+    key = module.SCORES[:6]
+    whole = {tuple(row[name] for name in key): float(row["value"]) for row in rows(published_tiny)}
+    for row in ours:
+        expected = whole[tuple(row[name] for name in key)]
+        assert float(row["value"]) == pytest.approx(expected, abs=1e-6, nan_ok=True), row
+    metrics = {row["metric"] for row in ours}
+    assert "SSIM" in metrics and not any(metric.startswith("photographs") for metric in metrics)
+
+
+def test_another_presets_or_codes_results_are_refused_by_name(published_tiny, tiny_preset, tmp_path, monkeypatch):
+    other = yaml.safe_load(tiny_preset.read_text())
+    other["scale"]["width"] = 32
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    with pytest.raises(ValueError, match=r"tiny holds another preset's results \(width is 16 there, not 32\)"):
+        publish(tmp_path / "other.yaml", published_tiny)
+    with pytest.raises(ValueError, match=r"seeds is \[0, 1\] there, not \[0\]"):
+        publish(tiny_preset, published_tiny, seeds=[0])
+    monkeypatch.setattr(module, "_code", lambda: "0123456789abcdef")
+    with pytest.raises(ValueError, match=r"tiny holds results of code .* this code is 0123456789abcdef"):
+        publish(tiny_preset, published_tiny)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear reader")
+    with pytest.raises(ValueError, match="full is not empty and holds no published series"):
+        publish(tiny_preset, tmp_path / "full")
+
+
+def test_more_seeds_may_be_added():
+    held = {"preset": "tiny", "seeds": [0, 1], "scale": {"width": 16}}
+    assert different(held | {"seeds": [0, 1, 2]}, held, more_seeds=True) == []
+    assert different(held | {"seeds": [1, 2]}, held, more_seeds=True) == ["seeds is [0, 1] there, not [1, 2]"]
+    assert different(held, held) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--jobs", "0"], "jobs is 0 and ship 1"),
+        (["--seeds", "0, 1"], "seeds is '0, 1': it must be a list"),
+        (["--preset", "tiny"], "preset 'tiny' is unknown"),
+        (["--device", "abacus"], "device 'abacus'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_folder(arguments, message, tmp_path, capsys):
+    assert main(["series", "--preset", "smoke", "--out", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
