@@ -47,7 +47,7 @@ class ContrastiveConfig:
     mae: PretrainConfig = field(default_factory=PretrainConfig)
     views: str = "class"
     images: int = 20_000  # views seen in all, two a pair
-    pairs: int = 64  # in a batch, each told from the others
+    pairs: int = 32  # in a batch, each told from the others
     temperature: float = 0.2
     projection: int = 64  # width that the loss is computed at
 
