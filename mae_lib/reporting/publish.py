@@ -101,7 +101,7 @@ def _complete(out: Path, parameters: dict[str, Any], ship: int) -> bool:
         raise ValueError(f"{out} holds results {found}: give another folder, or remove it")
     shipped = {seed for _, _, seed in shipped_runs(out)}
     whole = record["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
-    return whole and shipped >= set(parameters["seeds"][:ship])
+    return whole and shipped >= set(sorted(parameters["seeds"])[:ship])
 
 
 def shipped_runs(folder: Path) -> dict[Mask, Run]:
@@ -241,7 +241,7 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
 
 def _ship(out: Path, series: Series, count: int) -> None:
     """The encoders and decoders of the first seeds, each a run folder in half precision with a thinner log."""
-    seeds = list(dict.fromkeys(seed for _, _, seed in series.configs))[:count]
+    seeds = sorted({seed for _, _, seed in series.configs})[:count]
     for mask, config in series.configs.items():
         if mask[2] in seeds:
             run, folder = find(config), out / "encoders" / config.name

@@ -1,0 +1,190 @@
+"""The same claims with more seeds and at other scales: what has been published, beside a page's own run.
+
+Means are over seeds with Student's t intervals. A scale is one published folder; nothing is shown where there is none.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+
+from mae_lib.evaluation.intervals import Interval, mean_interval
+from mae_lib.presets import SERIES_RATIO
+from mae_lib.reporting.ledger import ICONS, Verdict, load_claims
+from mae_lib.reporting.plots import figure, ratio_curve, show
+from mae_lib.reporting.published import SECTION_OF, Published, published
+
+NONE_YET = "No longer runs are published yet; <code>python -m mae_lib series</code> makes them."
+
+
+def more_seeds(page: str, *groups: Mapping[str, str]) -> None:
+    """Show what is published on a page's claims: a figure for each group (metric -> label), then the verdicts.
+
+    `page` is the notebook, "3_1_reconstruction". Without published results one sentence says so.
+    """
+    scales = published()
+    if not scales:
+        return display(
+            HTML("<p>No longer runs are published yet; <code>python -m mae_lib series</code> makes them.</p>")
+        )
+    what = "; ".join(map(described, scales))
+    for metrics in groups:
+        show(
+            curves(scales, SECTION_OF[page], metrics),
+            caption=f"The published runs, by mask ratio and by mask unit: {what}. Bars are 95% intervals over seeds.",
+            alt=f"{len(metrics)} rows of two small plots, against the mask ratio and the mask unit, with one line for "
+            f"each scale: {', '.join(one.name for one in scales)}. Rows: {', '.join(metrics.values())}.",
+        )
+    display(HTML(verdicts_html(page, scales)))
+
+
+def described(one: Published) -> str:
+    """A scale in words: "laptop, 100,000 images a run, 5 seeds"."""
+    seeds = len({seed for _, _, seed in one.series.configs})
+    return f"{one.name}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
+
+
+def curves(scales: Sequence[Published], section: str, metrics: Mapping[str, str]) -> Figure:
+    """A row of two plots for each metric, by ratio and by unit, with a line for each scale."""
+    drawing, axes = figure(len(metrics), 2, height=1.45 * len(metrics) + 0.7, sharex="col", sharey="row", squeeze=False)
+    for pair, (metric, label) in zip(axes, metrics.items()):
+        for axis, x in zip(pair, ("ratio", "unit")):
+            ratio_curve(axis, of_scales(scales, section, metric, x), x, by="scale")
+            axis.get_legend().remove()
+            axis.set_xlabel(axis.get_xlabel() if metric == list(metrics)[-1] else "")
+        pair[0].set_title(label, loc="left")
+    drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(scales))
+    return drawing
+
+
+def of_scales(scales: Sequence[Published], section: str, metric: str, x: str) -> pd.DataFrame:
+    """One metric at every scale, tidy: columns `x` ("ratio" or "unit"), seed, value and scale."""
+    tables = []
+    for one in scales:
+        scores = one.scores(section)
+        kept = {mask: {metric: scores[mask][metric]} for mask in one.series.by(x)}
+        tables.append(one.series.tidy(x, kept).assign(scale=one.name))
+    return pd.concat(tables)
+
+
+def seeds_against_masks(one: Published, section: str, metrics: Sequence[str]) -> pd.DataFrame:
+    """What a seed decides beside what the ratio decides: a row for each metric.
+
+    Columns: the value of each seed at ratio 0.75, the standard deviation between them, and that between the ratios'
+    means over seeds. One seed has no deviation: NaN.
+    """
+    rows = {}
+    for metric in metrics:
+        table = of_scales([one], section, metric, "ratio").pivot(index="seed", columns="ratio", values="value")
+        seeds = {f"seed {seed}": value for seed, value in table[SERIES_RATIO].items()}
+        apart = {"between seeds": table[SERIES_RATIO].std(), "between ratios": table.mean().std()}
+        rows[metric] = seeds | apart
+    return pd.DataFrame(rows).T
+
+
+def verdict_cell(verdict: Verdict | None) -> str:
+    """A verdict in a table: icon and word, None for what has not been run."""
+    word = "not run" if verdict is None else verdict.verdict
+    return f"{ICONS[word]} {word}" + (" (one seed)" if verdict and verdict.one_seed else "")
+
+
+def verdicts_html(page: str, scales: Sequence[Published]) -> str:
+    """The claims of a page with their verdict at each published scale, as a compact table; why is in a hover text."""
+    verdicts = {one.name: one.verdicts() for one in scales}
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("claim", *verdicts))
+    rows = []
+    for claim in load_claims().values():
+        if claim.notebook == page:
+            found = [verdicts[name][claim.id] for name in verdicts]
+            cells = "".join(f'<td title="{escape(v.why)}">{verdict_cell(v)}</td>' for v in found)
+            rows.append(f'<tr><th scope="row">{escape(claim.claim)}</th>{cells}</tr>')
+    return (
+        '<div class="mae-ledger mae-scales"><p class="mae-title"><strong>Verdicts of the published runs</strong></p>'
+        f'<div class="mae-scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div></div>"
+    )
+
+
+# Does a longer schedule explain a difference?
+
+
+def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None:
+    """Two published runs that differ in nothing but how many images they saw, the shorter first; None without."""
+    for short in scales:
+        for long in scales:
+            apart = {k for k, v in short.series.scale.items() if long.series.scale[k] != v}
+            if apart == {"images"} and long.series.scale["images"] > short.series.scale["images"]:
+                return short, long
+    return None
+
+
+def schedule_gains(short: Published, long: Published, metric: str, section: str = "separability") -> pd.DataFrame:
+    """What the longer schedule adds, seed by seed, to the seeds that both have: columns ratio, seed and value."""
+    both = {name: of_scales([one], section, metric, "ratio") for name, one in (("short", short), ("long", long))}
+    joined = both["long"].merge(both["short"], on=["ratio", "seed"], suffixes=("", "_short"))
+    return joined.assign(value=joined["value"] - joined["value_short"])[["ratio", "seed", "value"]]
+
+
+def best_ratio(table: pd.DataFrame) -> float:
+    """The ratio with the highest mean over seeds, of a table with columns ratio and value."""
+    return float(table.groupby("ratio")["value"].mean().idxmax())
+
+
+def schedule_findings(short: pd.DataFrame, long: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """What two schedules say of the best ratio, in sentences that come from the numbers.
+
+    `short` and `long` hold one metric (columns ratio, seed, value), `gains` their differences by seed.
+    """
+    before, after = best_ratio(short), best_ratio(long)
+    found = [f"The best ratio is {before:g} after the shorter schedule and {after:g} after the longer one."]
+    by = gains.pivot(index="seed", columns="ratio", values="value")
+    for ratio in by:
+        gained = mean_interval(by[ratio])
+        found.append(f"Ratio {ratio:g} gains {_signed(gained)}.")
+    if before == SERIES_RATIO:
+        return [*found, f"Ratio {SERIES_RATIO:g} leads before and has nothing to catch up with."]
+    lead = mean_interval(by[SERIES_RATIO] - by[before])
+    if lead.low > 0:
+        said = "gains more, so the short schedule explains a part of its place"
+    elif lead.high < 0:
+        said = "gains less, so the short schedule does not explain its place"
+    else:
+        said = "gains neither clearly more nor clearly less, so the schedule is not shown to explain its place"
+    return [*found, f"Beside ratio {before:g}, ratio {SERIES_RATIO:g} {said}: the difference is {_signed(lead)}."]
+
+
+def _signed(interval: Interval) -> str:
+    if np.isnan(interval.low):
+        return f"{interval.mean:+.3f} (one seed)"
+    return f"{interval.mean:+.3f} ({interval.low:+.3f} to {interval.high:+.3f})"
+
+
+def show_schedules(metrics: Mapping[str, str], section: str = "separability") -> None:
+    """Show what a longer schedule adds at every ratio (metric -> label), and what the first metric says of the best.
+
+    Without two published runs that differ in the schedule alone, one sentence says so.
+    """
+    pair = schedules(published())
+    if pair is None:
+        return display(HTML("<p>No two published runs differ in their schedule alone, so this is not tested yet.</p>"))
+    short, long = pair
+    counts = [f"{one.series.scale['images']:,}" for one in pair]
+    gains = pd.concat([schedule_gains(*pair, metric, section).assign(of=label) for metric, label in metrics.items()])
+    drawing, axis = figure(height=3.0)
+    ratio_curve(axis, gains, "ratio", by="of")
+    axis.axhline(0, lw=0.8, color="0.5")
+    axis.set(ylabel="gain in accuracy")
+    show(
+        drawing,
+        caption=f"What going from {counts[0]} to {counts[1]} images a run adds at each mask ratio, seed by seed "
+        f"({gains['seed'].nunique()} seeds of {long.name} and {short.name}). Bars are 95% intervals over seeds.",
+        alt=f"One plot against the mask ratio with a line for each of {', '.join(metrics.values())}: the gain of the "
+        "longer schedule. The sentences below hold the numbers.",
+    )
+    tables = [of_scales([one], section, next(iter(metrics)), "ratio") for one in pair]
+    first = gains[gains["of"] == next(iter(metrics.values()))]
+    sentences = " ".join(schedule_findings(*tables, first))
+    display(HTML(f"<p><strong>{escape(next(iter(metrics.values())))}.</strong> {escape(sentences)}</p>"))
