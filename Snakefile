@@ -57,6 +57,10 @@ def code_of(name):
 NOTEBOOKS = notebooks_of_book()
 SOURCES = {name: local(source_files_of_code(code_of(name))) for name in NOTEBOOKS}
 TRAINED = [name for name in NOTEBOOKS if "mae_lib/training/series.py" in SOURCES[name]]
+# Published results are inputs of the pages that read them.
+PUBLISHED = sorted(
+    str(path) for folder in Path("results").glob("*/") for path in folder.rglob("*") if path.is_file()
+)
 SERIES = [f"{RUNS}/series/{PRESET}/r{ratio}-u{unit}-s{seed}.txt" for ratio, unit, seed in series(PARAMETERS)]
 
 
@@ -80,6 +84,7 @@ rule notebook:
         preset=preset_file(PRESET),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
+        results=lambda w: PUBLISHED if "mae_lib/reporting/published.py" in SOURCES[w.name] else [],
         runs=lambda w: SERIES if w.name in TRAINED else [],
         # The ledger gathers what all other pages recorded.
         pages=lambda w: [executed(name) for name in NOTEBOOKS if name != "ledger"] if w.name == "ledger" else [],

@@ -1,25 +1,35 @@
-"""The whole ledger at a glance: every claim with the verdict that the pages of one preset recorded."""
+"""The whole ledger at a glance: every claim, with its verdict in this build, in each published run and in the paper.
+
+This build's verdicts are those that its pages recorded; a published run's follow from its tables; the paper's own
+follow from its printed numbers, where it prints any. No rule differs between them.
+"""
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from IPython.display import HTML, display
 
 from mae_lib.folders import runs_folder
-from mae_lib.reporting.ledger import ICONS, Claim, Word, load_claims
+from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table
+from mae_lib.reporting.more_seeds import verdict_cell
+from mae_lib.reporting.published import published
+
+PAPER = "the paper"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A claim, its verdict at one preset ("not run" where no page recorded one), and why."""
+    """A claim, its verdict at one preset ("not run" where no page recorded one), why, and those of other scales."""
 
     claim: Claim
     verdict: Word
     why: str
     one_seed: bool = False
+    elsewhere: Mapping[str, Verdict | None] = field(default_factory=dict)  # by scale; None where not run
 
 
 def gather(preset: str) -> list[Entry]:
@@ -31,44 +41,71 @@ def gather(preset: str) -> list[Entry]:
     for file in sorted((runs_folder() / "verdicts" / preset).glob("*.json")):
         for verdict in json.loads(file.read_text(encoding="utf-8"))["verdicts"]:
             found[f"{file.stem}/{verdict['claim']}"] = verdict
+    scales = {one.name: one.verdicts() for one in published()}
     entries = []
     for claim in load_claims().values():
         verdict = found.get(f"{claim.notebook}/{claim.id}")
+        elsewhere = {name: verdicts.get(claim.id) for name, verdicts in scales.items()} | {PAPER: of_paper(claim)}
         if verdict is None:
-            entries.append(Entry(claim, "not run", "No page of this build decides it."))
+            entries.append(Entry(claim, "not run", "No page of this build decides it.", elsewhere=elsewhere))
         else:
-            entries.append(Entry(claim, verdict["verdict"], verdict["why"], verdict["one_seed"]))
+            entries.append(Entry(claim, verdict["verdict"], verdict["why"], verdict["one_seed"], elsewhere))
     return entries
 
 
-def counts(entries: list[Entry]) -> str:
+def of_paper(claim: Claim) -> Verdict | None:
+    """What the claim's rule says of the paper's own table; None where the paper prints no numbers for it."""
+    return decide(claim, paper_table(claim.paper_table, claim.series)) if claim.paper_table else None
+
+
+def counts(entries: Sequence[Entry]) -> str:
     """How many verdicts of each kind, in words: "3 reproduced, 1 partly"."""
     number = Counter(entry.verdict for entry in entries)
     return ", ".join(f"{number[word]} {word}" for word in ICONS if number[word])
 
 
+def badges(entries: Sequence[Entry]) -> str:
+    """The same as a badge for each kind, icon and word."""
+    number = Counter(entry.verdict for entry in entries)
+    return " ".join(
+        f'<span class="mae-badge mae-{word.replace(" ", "-")}">{ICONS[word]} {number[word]} {word}</span>'
+        for word in ICONS
+        if number[word]
+    )
+
+
+def _cell(verdict: Verdict | None) -> str:
+    why = f' title="{escape(verdict.why)}"' if verdict else ""
+    return f"<td{why}>{verdict_cell(verdict)}</td>"
+
+
 def _row(entry: Entry) -> str:
-    claim, page = entry.claim, f"{entry.claim.notebook}.html#claim-{entry.claim.id}"
-    word = f"{ICONS[entry.verdict]} {entry.verdict}" + (" (one seed)" if entry.one_seed else "")
-    where = word if entry.verdict == "not run" else f'<a href="{escape(page)}">{word}</a>'
+    claim = entry.claim
+    basis = "one seed" if entry.one_seed else None
+    here = verdict_cell(Verdict(claim.id, entry.verdict, entry.why, basis))
+    if entry.verdict != "not run":
+        here = f'<a href="{escape(claim.notebook)}.html#claim-{escape(claim.id)}">{here}</a>'
+    others = "".join(map(_cell, entry.elsewhere.values()))
     mine = " <em>A claim of this book.</em>" if claim.ours else ""
-    return f'<tr><th scope="row">{escape(claim.claim)}{mine}</th><td>{where}</td><td>{escape(entry.why)}</td></tr>'
+    why = f"<details><summary>why</summary>{escape(entry.why)}</details>"
+    return f'<tr><th scope="row">{escape(claim.claim)}{mine}{why}</th><td>{here}</td>{others}</tr>'
 
 
-def ledger_html(entries: list[Entry]) -> str:
-    """One table a section, headed by its counts; each verdict links to its box on the page that decides it."""
+def ledger_html(entries: Sequence[Entry]) -> str:
+    """One table a section, headed by its badges, a column for each scale; verdicts link to the page that decides."""
     tables = []
     for section in dict.fromkeys(entry.claim.section for entry in entries):
         rows = [entry for entry in entries if entry.claim.section == section]
+        names = ("claim", "this build", *rows[0].elsewhere)
+        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
         tables.append(
-            f'<div class="mae-ledger"><p class="mae-title"><strong>Section {escape(section)}</strong> '
-            f'<span>{counts(rows)}</span></p><div class="mae-scroll" tabindex="0"><table><thead><tr>'
-            '<th scope="col">claim</th><th scope="col">verdict</th><th scope="col">why</th></tr></thead>'
+            f'<div class="mae-ledger mae-scales"><p class="mae-title"><strong>Section {escape(section)}</strong> '
+            f'{badges(rows)}</p><div class="mae-scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(map(_row, rows))}</tbody></table></div></div>"
         )
     return "".join(tables)
 
 
-def show_ledger(entries: list[Entry]) -> None:
+def show_ledger(entries: Sequence[Entry]) -> None:
     """Show `ledger_html` in a notebook."""
     display(HTML(ledger_html(entries)))

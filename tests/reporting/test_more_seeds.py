@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mae_lib.reporting import more_seeds as module
-from mae_lib.reporting.ledger import load_claims
+from mae_lib.reporting.ledger import ICONS, load_claims
 from mae_lib.reporting.more_seeds import (
     best_ratio,
     curves,
@@ -67,7 +67,8 @@ def test_a_page_shows_its_figures_and_its_claims_verdicts(longer, shown):
 
 def test_verdicts_are_words_with_their_reason(only_tiny):
     html = verdicts_html("3_3_separability", [Published.open(only_tiny)])
-    assert "– not run" in html and "✘ not reproduced" in html
+    marks = {word: f'{icon}<span class="mae-word"> {word}</span>' for word, icon in ICONS.items()}
+    assert marks["not run"] in html and marks["not reproduced"] in html
     assert 'title="' in html
 
 
