@@ -26,7 +26,8 @@ from mae_lib.evaluation.batches import device_of, unit_images
 from mae_lib.worlds import Level
 
 # scikit-learn's C: the weight of the summed cross-entropy against the L2 penalty.
-_INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+_CLEAR = 0.1  # by how much a share of right answers is clearly above guessing
 _ITERATIONS = 500
 
 
@@ -108,11 +109,13 @@ def _best_c(x: np.ndarray, y: np.ndarray) -> float:
     kept, some = len(y) - len(y) // 5, np.unique(np.linspace(0, y.shape[1] - 1, 4).astype(int))
     if kept == len(y) or min(len(np.unique(y[:kept, k])) for k in some) < 2:
         return _INVERSE_PENALTIES[-1]
+    guess = np.mean([np.unique(y[:, k], return_counts=True)[1].max() / len(y) for k in some])
     probes, scores = [_probe(1.0, warm_start=True) for _ in some], []
     for c in _INVERSE_PENALTIES:  # each starts where the one before ended
         fits = [_fit(probe.set_params(C=c), x[:kept], y[:kept, k]) for probe, k in zip(probes, some)]
         scores.append(np.mean([fit.score(x[kept:], y[kept:, k]) for fit, k in zip(fits, some)]))
-        if max(scores) > max(scores[-2:]):  # twice no better: weaker penalties only cost time
+        # Twice no better: weaker penalties only cost time. A strong one that reads nothing says nothing of them.
+        if max(scores) > max(scores[-2:]) and max(scores) > guess + _CLEAR:
             break
     return _INVERSE_PENALTIES[int(np.argmax(scores))]
 

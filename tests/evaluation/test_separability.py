@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from mae_lib.evaluation.separability import (
@@ -45,6 +46,15 @@ def test_a_label_a_node_gets_a_probe_each():
     )
     assert score.hits.shape == (200, 2) and score.hits[:, 0].all() and 0.3 < score.hits[:, 1].mean() < 0.7
     assert score.accuracy == score.hits.mean()
+
+
+def test_a_strong_penalty_that_reads_nothing_does_not_end_the_search():
+    # The class lies along small directions under one large common factor: only a weak penalty looks there.
+    random = np.random.default_rng(0)
+    y = random.integers(12, size=1500)
+    x = 0.02 * np.eye(12)[y] + 0.01 * random.normal(size=(1500, 12)) + random.normal(size=(1500, 1))
+    strong = LogisticRegression(C=1e-4).fit(x[:1000], y[:1000]).score(x[1000:], y[1000:])
+    assert strong < 0.12 and linear_probe(x[:1000], y[:1000], x[1000:], y[1000:]).accuracy > 0.5
 
 
 def test_an_easy_first_node_does_not_choose_the_penalty_for_a_hard_one():
