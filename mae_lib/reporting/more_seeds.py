@@ -27,18 +27,21 @@ def more_seeds(page: str, *groups: Mapping[str, str]) -> None:
     """
     scales = published()
     if not scales:
-        return display(
-            HTML("<p>No longer runs are published yet; <code>python -m mae_lib series</code> makes them.</p>")
-        )
+        return display(HTML(f"<p>{NONE_YET}</p>"))
     what = "; ".join(map(described, scales))
     for metrics in groups:
         show(
             curves(scales, SECTION_OF[page], metrics),
             caption=f"The published runs, by mask ratio and by mask unit: {what}. Bars are 95% intervals over seeds.",
-            alt=f"{len(metrics)} rows of two small plots, against the mask ratio and the mask unit, with one line for "
+            alt=f"Small plots in {len(metrics)} rows of two, against the mask ratio and the mask unit, with a line for "
             f"each scale: {', '.join(one.name for one in scales)}. Rows: {', '.join(metrics.values())}.",
         )
     display(HTML(verdicts_html(page, scales)))
+
+
+def labelled(one: Published) -> str:
+    """A scale in a legend: "laptop, 100k images"."""
+    return f"{one.name}, {one.series.scale['images'] / 1000:,.4g}k images"
 
 
 def described(one: Published) -> str:
@@ -66,7 +69,7 @@ def of_scales(scales: Sequence[Published], section: str, metric: str, x: str) ->
     for one in scales:
         scores = one.scores(section)
         kept = {mask: {metric: scores[mask][metric]} for mask in one.series.by(x)}
-        tables.append(one.series.tidy(x, kept).assign(scale=one.name))
+        tables.append(one.series.tidy(x, kept).assign(scale=labelled(one)))
     return pd.concat(tables)
 
 
@@ -137,14 +140,18 @@ def best_ratio(table: pd.DataFrame) -> float:
 def schedule_findings(short: pd.DataFrame, long: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """What two schedules say of the best ratio, in sentences that come from the numbers.
 
-    `short` and `long` hold one metric (columns ratio, seed, value), `gains` their differences by seed.
+    `short` and `long` hold one metric (columns ratio, seed, value), `gains` their differences by seed. Only the ratios
+    that both have are compared.
     """
-    before, after = best_ratio(short), best_ratio(long)
-    found = [f"The best ratio is {before:g} after the shorter schedule and {after:g} after the longer one."]
+    before, after = (best_ratio(table[table["ratio"].isin(set(gains["ratio"]))]) for table in (short, long))
+    among = ", ".join(f"{ratio:g}" for ratio in sorted(set(gains["ratio"])))
+    found = [f"Of {among}, the best ratio is {before:g} after the shorter schedule, {after:g} after the longer one."]
     by = gains.pivot(index="seed", columns="ratio", values="value")
     for ratio in by:
         gained = mean_interval(by[ratio])
         found.append(f"Ratio {ratio:g} gains {_signed(gained)}.")
+    if SERIES_RATIO not in by:
+        return found
     if before == SERIES_RATIO:
         return [*found, f"Ratio {SERIES_RATIO:g} leads before and has nothing to catch up with."]
     lead = mean_interval(by[SERIES_RATIO] - by[before])

@@ -34,11 +34,12 @@ def shown(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def longer(only_tiny, tmp_path, monkeypatch):
-    """Two published folders: `tiny`, and `long` with twice the images and what is trained higher by ratio / 10."""
+    """Two published folders: `tiny`, and `long` of twice the images, two ratios, and values higher by ratio / 10."""
     shutil.copytree(only_tiny, tmp_path / "tiny")
     shutil.copytree(only_tiny, tmp_path / "long")
     preset = yaml.safe_load((tmp_path / "long" / "preset.yaml").read_text())
     preset["scale"]["images"] *= 2
+    preset["mask_ratios"] = [0.75, 0.9]
     (tmp_path / "long" / "preset.yaml").write_text(yaml.safe_dump(preset))
     table = pd.read_csv(tmp_path / "long" / "scores.csv")
     table.loc[table["reader"] == "trained", "value"] += table["ratio"] / 10
@@ -50,10 +51,13 @@ def longer(only_tiny, tmp_path, monkeypatch):
 def test_scales_stand_side_by_side_the_smaller_first(longer):
     assert [one.name for one in longer] == ["tiny", "long"]
     table = of_scales(longer, "separability", "IN1K", "ratio")
-    assert table.groupby("scale", sort=False).size().to_dict() == {"tiny": 6, "long": 6}
+    assert table.groupby("scale", sort=False).size().to_dict() == {"tiny, 0.032k images": 6, "long, 0.064k images": 4}
     drawing = curves(longer, "separability", {"IN1K": "clean", "IN-S": "sketch"})
     assert len(drawing.axes) == 4
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "long"]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [
+        "tiny, 0.032k images",
+        "long, 0.064k images",
+    ]
 
 
 def test_a_page_shows_its_figures_and_its_claims_verdicts(longer, shown):
@@ -97,7 +101,7 @@ def test_schedules_are_two_scales_that_differ_in_their_images_alone(longer, show
     assert schedules([short]) is None and schedules([long, long]) is None
     show_schedules({"class probe": "class", "parts probe": "parts"})
     assert "from 32 to 64 images a run" in shown[0] and "2 seeds of long and tiny" in shown[0]
-    assert "Ratio 0.9 gains +0.090 (+0.090 to +0.090)." in shown[1]
+    assert "Of 0.75, 0.9, the best ratio is" in shown[1] and "Ratio 0.9 gains +0.090 (+0.090 to +0.090)." in shown[1]
 
 
 def tables(before: dict[float, float], gains: dict[float, list[float]]) -> tuple[pd.DataFrame, ...]:
@@ -121,7 +125,16 @@ def test_the_sentence_follows_the_numbers(high, said):
     given = tables({0.5: 0.6, 0.75: 0.4}, {0.5: [0.1, 0.11, 0.09][: len(high)], 0.75: high})
     sentences = " ".join(schedule_findings(*given))
     assert f"Beside ratio 0.5, ratio 0.75 {said}" in sentences
-    assert f"is 0.5 after the shorter schedule and {best_ratio(given[1]):g} after the longer" in sentences
+    assert f"is 0.5 after the shorter schedule, {best_ratio(given[1]):g} after the longer" in sentences
+
+
+def test_only_ratios_that_both_schedules_have_are_compared():
+    short, long, gains = tables({0.5: 0.6, 0.75: 0.4}, {0.5: [0.1, 0.1], 0.75: [0.3, 0.3]})
+    alone = pd.DataFrame({"ratio": [0.25, 0.25], "seed": [0, 1], "value": [0.9, 0.9]})
+    sentences = schedule_findings(pd.concat([short, alone]), long, gains)
+    assert sentences == schedule_findings(short, long, gains)
+    fewer = [table[table["ratio"] == 0.5] for table in (short, long, gains)]
+    assert len(schedule_findings(*fewer)) == 2
 
 
 def test_a_best_that_is_the_papers_has_nothing_to_catch_up_with():
