@@ -1,6 +1,6 @@
 """The whole of Section 3 by one command, on a bare machine: pretrain every mask of a preset, measure it, publish it.
 
-    python -m mae_lib series --preset laptop --seeds "[0, 1, 2]" --out results/laptop
+    python -m mae_lib series --preset laptop --seeds "[0, 1, 2]" --out results/cpu
 
 Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing that draws. Work is done in parts, one for
 each reader; what a part leaves lies in the runs folder, so a killed command goes on where it was and a finished part is
