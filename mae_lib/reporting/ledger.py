@@ -47,6 +47,8 @@ class Claim:
     rule: dict[str, Any]
     confidence: float
     ours: bool = False
+    also: tuple[str, ...] = ()
+    figure: str | None = None
     paper_table: str | None = None
     paper_contradicts_itself: str | None = None
 
@@ -119,7 +121,8 @@ def load_claims() -> dict[str, Claim]:
         if entry.get("id") in claims:
             raise ValueError(f"claim {entry['id']!r} is given twice")
         try:
-            claim = Claim(**content["defaults"] | entry | {"metrics": tuple(entry.get("metrics", ()))})
+            lists = {name: tuple(entry.get(name, ())) for name in ("metrics", "also")}
+            claim = Claim(**content["defaults"] | entry | lists)
         except TypeError as error:
             raise ValueError(f"claim {entry.get('id')!r}: {error}") from None
         claims[claim.id] = claim
@@ -202,6 +205,11 @@ def _numbers_table(findings: Sequence[Finding]) -> str:
     return f'<details><summary>The numbers</summary><div class="mae-scroll" tabindex="0">{table}</div></details>'
 
 
+def place(section: str) -> str:
+    """A section in words: "Section 3.1", or "Abstract"."""
+    return section.capitalize() if section.isalpha() else f"Section {section}"
+
+
 def verdict_html(claim: Claim, verdict: Verdict) -> str:
     """The verdict as a box: icon and word, the claim in our words, why, and the numbers folded."""
     kind = verdict.verdict.replace(" ", "-")
@@ -210,7 +218,7 @@ def verdict_html(claim: Claim, verdict: Verdict) -> str:
     note = claim.paper_contradicts_itself
     parts = [
         f'<div class="mae-verdict mae-{kind}" role="note" id="claim-{escape(claim.id)}">',
-        f'<p class="mae-title"><strong>{label}</strong> <span>Section {escape(claim.section)}{whose}</span></p>',
+        f'<p class="mae-title"><strong>{label}</strong> <span>{escape(place(claim.section))}{whose}</span></p>',
         f"<p>{escape(claim.claim)}</p><p>{escape(verdict.why)}</p>",
         f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
         _numbers_table(verdict.findings) if verdict.findings else "",

@@ -88,8 +88,10 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
 
 
-def figure_html(fig: Figure, caption: str, alt: str) -> str:
+def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) -> str:
     """The figure as HTML: `<figure class="mae-figure">` with an inline SVG and its caption; the same bytes every time.
+
+    A `name`, one on its page, is what links point to.
 
     Raises ValueError without a caption, or without an alternative text for those who do not see the figure.
     """
@@ -101,12 +103,14 @@ def figure_html(fig: Figure, caption: str, alt: str) -> str:
     svg = buffer.getvalue()
     prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{svg}".encode()).hexdigest()[:10]
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
-    return f'<figure class="mae-figure">{_inline(svg, prefix, alt)}<figcaption>{escape(caption)}</figcaption></figure>'
+    anchor = f' id="{escape(name)}"' if name else ""
+    caption = f"<figcaption>{escape(caption)}</figcaption>"
+    return f'<figure class="mae-figure"{anchor}>{_inline(svg, prefix, alt)}{caption}</figure>'
 
 
-def show(fig: Figure, caption: str, alt: str) -> None:
+def show(fig: Figure, caption: str, alt: str, name: str | None = None) -> None:
     """Display a figure in a notebook, with a caption and an alternative text; raises ValueError when one is empty."""
-    html = figure_html(fig, caption, alt)
+    html = figure_html(fig, caption, alt, name)
     plt.close(fig)  # a figure of pyplot's would be shown again at the end of the cell
     display(HTML(html))
 
