@@ -15,6 +15,7 @@ from mae_lib.evaluation.intervals import Interval, mean_interval
 from mae_lib.presets import SERIES_RATIO
 from mae_lib.reporting.ledger import ICONS, Verdict, load_claims
 from mae_lib.reporting.plots import figure, ratio_curve, show
+from mae_lib.reporting.publish import different
 from mae_lib.reporting.published import SECTION_OF, Published, published
 
 NONE_YET = "No longer runs are published yet; <code>python -m mae_lib series</code> makes them."
@@ -119,8 +120,9 @@ def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None
     """Two published runs that differ in nothing but how many images they saw, the shorter first; None without."""
     for short in scales:
         for long in scales:
-            apart = {k for k, v in short.series.scale.items() if long.series.scale[k] != v}
-            if apart == {"images"} and long.series.scale["images"] > short.series.scale["images"]:
+            images = {"images": short.series.scale["images"]}
+            same = not different({"scale": short.series.scale}, {"scale": long.series.scale | images})
+            if same and long.series.scale["images"] > short.series.scale["images"]:
                 return short, long
     return None
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
@@ -35,7 +36,7 @@ from mae_lib.evaluation.sections import SECTIONS, Reader, Section
 from mae_lib.presets import load_preset
 from mae_lib.reporting.provenance import provenance
 from mae_lib.sources import source_hash
-from mae_lib.training import Run, find, pretrain
+from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.series import Mask, Series
 
@@ -111,12 +112,19 @@ def shipped_runs(folder: Path) -> dict[Mask, Run]:
 
 
 def different(asked: dict[str, Any], held: dict[str, Any], more_seeds: bool = False) -> list[str]:
-    """Where two presets differ, each in words; with `more_seeds`, `asked` may have seeds beyond those of `held`."""
-    flat = [{k: v for k, v in one.items() if k != "scale"} | one["scale"] for one in (asked, held)]
-    names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
+    """Where two presets differ, each in words; with `more_seeds`, `asked` may have seeds beyond those of `held`.
+
+    An entry that `held` lacks did not exist when it was run: a setting of the pretraining then had its default, and
+    anything else, such as the size of an evaluation that is newer, cannot have mattered.
+    """
+    wanted, found = ({k: v for k, v in one.items() if k != "scale"} | one["scale"] for one in (asked, held))
+    defaults = json.loads(json.dumps(asdict(PretrainConfig())))
+    names = [name for name in wanted if name in found or name in defaults] + sorted(found.keys() - wanted.keys())
+    pairs = {name: [one.get(name, defaults.get(name)) for one in (wanted, found)] for name in names}
+    apart = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     if more_seeds and set(held["seeds"]) <= set(asked["seeds"]):
-        names = [name for name in names if name != "seeds"]
-    return [f"{name} is {flat[1].get(name)!r} there, not {flat[0].get(name)!r}" for name in names]
+        apart.pop("seeds", None)
+    return [f"{name} is {there!r} there, not {here!r}" for name, (here, there) in apart.items()]
 
 
 # The work, in parts
