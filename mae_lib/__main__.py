@@ -40,6 +40,8 @@ def add_pretrain(commands: Any) -> None:
     parser.add_argument("--runs", default=str(runs_folder()), help="folder of all runs (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
+    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--set",
@@ -67,6 +69,8 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
         progress=not arguments.quiet,
         micro_batches=arguments.micro_batches,
         cpu_threads=arguments.threads,
+        compiled=arguments.compile,
+        checkpoint_blocks=arguments.checkpoint_blocks,
     )
     done = run.done
     print(
