@@ -147,14 +147,19 @@ def add_series(commands: Any) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that work at once (default: 1)")
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
     parser.add_argument("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)")
+    parser.add_argument(
+        "--together",
+        action=argparse.BooleanOptionalAction,
+        help="train the seeds of one mask as one batched model (default: on CUDA)",
+    )
     parser.set_defaults(run=run_series)
 
 
 def run_series(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.publish import publish
 
-    chosen = {name: getattr(arguments, name) for name in ("preset", "out", "seeds", "jobs", "device", "ship")}
-    print(publish(**chosen))
+    names = ("preset", "out", "seeds", "jobs", "device", "ship", "together")
+    print(publish(**{name: getattr(arguments, name) for name in names}))
 
 
 def add_book(commands: Any) -> None:

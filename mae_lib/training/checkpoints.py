@@ -98,43 +98,34 @@ def latest(folder: Path) -> Path | None:
     return folder / f"checkpoint-{found[-1]:09d}.safetensors" if found else None
 
 
-def resume(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    """Bring model and optimiser to the newest checkpoint; the step and the seconds that led there, or (0, 0.0).
+def resume(
+    folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int | None = None
+) -> tuple[int, float]:
+    """Bring model and optimiser to the newest checkpoint, or to that of `step`; its step and the seconds until then.
 
-    Raises CheckpointError if the checkpoint is damaged or belongs to another model.
+    (0, 0.0) if there is none. Raises CheckpointError if the checkpoint is damaged or belongs to another model.
     """
-    path = latest(folder)
-    return (0, 0.0) if path is None else restore(path, model, optimiser, load_state(path))
-
-
-def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """`load` for a checkpoint of a run in progress. Raises CheckpointError, which says how to begin anew."""
+    path = latest(folder) if step is None else folder / f"checkpoint-{step:09d}.safetensors"
+    if path is None or step == 0:
+        return 0, 0.0
     try:
         tensors, about = load(path)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; to begin this run anew, remove its checkpoint-* files") from None
     if not isinstance(about, dict) or [type(about.get(key)) for key in ("step", "seconds")] != [int, float]:
         raise CheckpointError(f"{path}: is no checkpoint of a run in progress (it does not say its step and seconds)")
-    return tensors, about
-
-
-def restore(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, state: tuple[dict[str, Tensor], dict[str, Any]]
-) -> tuple[int, float]:
-    """Bring model and optimiser to a `state` that was read from `path`; its step and seconds."""
-    tensors, about = state
     try:
         model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
         for name, p in model.named_parameters():
             if p.requires_grad:
-                held = {key: tensors[f"optimiser.{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
-                if not held["exp_avg"].shape == held["exp_avg_sq"].shape == p.shape or held["step"].shape:
+                state = {key: tensors[f"optimiser.{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
+                if not state["exp_avg"].shape == state["exp_avg_sq"].shape == p.shape or state["step"].shape:
                     raise ValueError(f"the optimiser's state of {name} has another shape")
                 # The fused kernel keeps its step beside the parameter.
-                optimiser.state[p] = {key: value.to(p.device) for key, value in held.items()}
-        return about["step"], about["seconds"]
+                optimiser.state[p] = {key: value.to(p.device) for key, value in state.items()}
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: belongs to another model ({error})") from None
+    return about["step"], about["seconds"]
 
 
 # Files that are all there or not at all
