@@ -40,6 +40,8 @@ def add_pretrain(commands: Any) -> None:
     parser.add_argument("--runs", default=str(runs_folder()), help="folder of all runs (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
+    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--set",
@@ -67,6 +69,8 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
         progress=not arguments.quiet,
         micro_batches=arguments.micro_batches,
         cpu_threads=arguments.threads,
+        compiled=arguments.compile,
+        checkpoint_blocks=arguments.checkpoint_blocks,
     )
     done = run.done
     print(
@@ -143,14 +147,19 @@ def add_series(commands: Any) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that work at once (default: 1)")
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
     parser.add_argument("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)")
+    parser.add_argument(
+        "--together",
+        action=argparse.BooleanOptionalAction,
+        help="train the seeds of one mask as one batched model (default: on CUDA)",
+    )
     parser.set_defaults(run=run_series)
 
 
 def run_series(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.publish import publish
 
-    chosen = {name: getattr(arguments, name) for name in ("preset", "out", "seeds", "jobs", "device", "ship")}
-    print(publish(**chosen))
+    names = ("preset", "out", "seeds", "jobs", "device", "ship", "together")
+    print(publish(**{name: getattr(arguments, name) for name in names}))
 
 
 def add_book(commands: Any) -> None:

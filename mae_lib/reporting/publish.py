@@ -38,6 +38,7 @@ from mae_lib.reporting.provenance import provenance
 from mae_lib.sources import source_hash
 from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
+from mae_lib.training.engine import best_device
 from mae_lib.training.series import Mask, Series
 
 MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.worlds.real")
@@ -53,11 +54,13 @@ def publish(
     jobs: int = 1,
     device: str | None = None,
     ship: int = 1,
+    together: bool | None = None,
 ) -> Path:
     """Train and measure what is missing of a preset's series, and write it into the folder `out`.
 
     `seeds` stand in for the preset's; `jobs` processes work at once; the encoders of the first `ship` seeds are
-    shipped. Raises ValueError for a folder that holds results of another preset or code, or something else.
+    shipped. `together` trains the seeds of a mask as one batched model, before all else; by default on CUDA.
+    Raises ValueError for a folder that holds results of another preset or code, or something else.
     """
     if jobs < 1 or ship < 0:
         raise ValueError(f"jobs is {jobs} and ship {ship}: at least 1 process, and encoders of 0 seeds or more")
@@ -72,6 +75,8 @@ def publish(
     record = provenance(parameters, MODULES, device=device) | {"code_hash": _code(), "wall_seconds": None}
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     write_json(out / "provenance.json", record)
+    if best_device(device).type == "cuda" if together is None else together:
+        series.train(device, together=True)
     _work_through(parameters, series, jobs, device)
     _write_tables(out, series)
     _ship(out, series, ship)

@@ -92,10 +92,11 @@ class MAE(nn.Module):
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.mask_token, std=0.02)
 
-    def forward(self, images: Tensor, mask: Tensor) -> MAEOutput:
-        """Loss and prediction for images (B, 3, H, W) and a mask (B, L); see `split_mask` for what it may be."""
+    def forward(self, images: Tensor, mask: Tensor | tuple[Tensor, Tensor]) -> MAEOutput:
+        """Loss and prediction for images (B, 3, H, W) and a mask (B, L), or what `split_mask` makes of it."""
         patches = self._patches(images)
-        visible, masked = (index.to(images.device) for index in split_mask(mask, self.grid**2))
+        split = mask if isinstance(mask, tuple) else split_mask(mask, self.grid**2)
+        visible, masked = (index.to(images.device) for index in split)
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked)
         target = _pick(patches, masked)
         return MAEOutput(masked_loss(prediction, normalise(target)[0] if self.norm_pixels else target), prediction)

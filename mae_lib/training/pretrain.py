@@ -11,12 +11,13 @@ model.safetensors with model.json, and done.json (wall time, images/s, device, t
 import fcntl
 import json
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import timm
 import torch
@@ -40,7 +41,11 @@ class Run:
 
     @property
     def config(self) -> PretrainConfig:
-        return PretrainConfig(**checkpoints.read_json(self.directory / "config.json"))
+        path = self.directory / "config.json"
+        try:
+            return PretrainConfig(**checkpoints.read_json(path))
+        except TypeError as error:
+            raise checkpoints.CheckpointError(f"{path}: is not the config of a run ({error})") from None
 
     @property
     def done(self) -> dict[str, Any]:
@@ -90,16 +95,20 @@ def pretrain(
     progress: bool = True,
     micro_batches: int = 1,
     cpu_threads: int = 1,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
 ) -> Run:
     """The run of `config` in the folder `runs` (by default `mae_lib.folders.runs_folder()`), trained if need be.
 
-    Neither device, `micro_batches`, `cpu_threads` nor the number of torchrun workers changes more than the last bits.
+    Neither device, `micro_batches`, `cpu_threads`, the number of torchrun workers, `compiled` nor `checkpoint_blocks`
+    (see `engine.ease`) changes more than the last bits.
     One thread is the default: small models gain little from a second, and lose much when other work wants the core.
     Raises ValueError for a device or batch that does not fit, DivergedError and CheckpointError as `engine.train`.
     """
     world, folder = config.make_world(), _folder(runs)
     draw = partial(rendered, world, "train", config.unique_images, folder / "images")
-    return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads)
+    easing = {"compiled": compiled, "checkpoint_blocks": checkpoint_blocks}
+    return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads, **easing)
 
 
 def train_mae(
@@ -111,6 +120,8 @@ def train_mae(
     micro_batches: int = 1,
     cpu_threads: int = 1,
     save_seconds: float = 60,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
 ) -> Run:
     """`pretrain` on the images that `draw()` gives, uint8 (unique_images, 3, image_size, image_size)."""
     if cpu_threads < 1 or micro_batches < 1:
@@ -140,6 +151,8 @@ def train_mae(
             micro_batches,
             progress,
             save_seconds,
+            compiled,
+            checkpoint_blocks,
         )
         if rank_and_world()[0] == 0:
             _finish(run, config, model, result | _circumstances(where, micro_batches, cpu_threads))
@@ -181,8 +194,7 @@ def _finish(run: Run, config: PretrainConfig, model: MAE, done: dict[str, Any]) 
     """Write the model, then done.json, which makes the run a finished one; then drop what only resuming needed."""
     checkpoints.save(run.directory / "model", model.state_dict(), {"config": asdict(config), "run": run.directory.name})
     checkpoints.write_json(run.directory / "done.json", done)
-    for file in run.directory.glob("checkpoint-*"):
-        file.unlink()
+    checkpoints.prune(run.directory)
 
 
 def _circumstances(device: torch.device, micro_batches: int, cpu_threads: int) -> dict[str, Any]:
@@ -206,10 +218,19 @@ def _alone(directory: Path) -> Iterator[None]:
     rank, world = rank_and_world()
     with open(directory / "lock", "w") as lock:
         if rank == 0:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for(lock, directory)
+            checkpoints.sweep(directory)
         if world > 1:
             dist.barrier()
         yield
+
+
+def _wait_for(lock: TextIO, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{directory.name}: another process is at it; waiting for what it makes", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _folder(runs: str | Path | None) -> Path:
