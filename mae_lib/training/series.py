@@ -1,7 +1,7 @@
 """The paper's two series of pretrainings: every mask ratio at one unit, and every mask unit at ratio 0.75."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,10 @@ class Series:
             print(f"pretraining {number} of {len(missing)}: ratio {ratio}, unit {unit} px, seed {seed}")
             pretrain(self.configs[ratio, unit, seed], device=device)
         return {mask: find(config) for mask, config in self.configs.items()}
+
+    def varied(self, **settings: Any) -> "Series":
+        """The same masks, scale and seeds with other settings of `PretrainConfig`. Raises ValueError as that does."""
+        return Series({mask: replace(config, **settings) for mask, config in self.configs.items()}, self.scale)
 
     def by(self, variable: str) -> list[Mask]:
         """The masks of one series: "ratio" (at the scale's unit) or "unit" (at ratio 0.75)."""
