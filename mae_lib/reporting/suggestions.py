@@ -2,9 +2,9 @@
 
     python -m mae_lib suggestions --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
 
-Seed after seed; what is trained and measured lies in the runs folder and is never done twice, and the folder holds all
-finished seeds at any time: scores.csv (a row for each suggestion, arm, seed and metric) and provenance.json, whose
-`wall_seconds` is null until the last seed is in.
+Suggestion after suggestion and seed after seed; what is trained and measured lies in the runs folder and is never done
+twice. The folder holds what is finished at any time: scores.csv (a row for each suggestion, arm, seed and metric) and
+provenance.json, whose `wall_seconds` is null until the last seed is in.
 """
 
 import csv
@@ -62,11 +62,12 @@ def publish_suggestions(
         return out
     started, rows = time.time(), []
     record = provenance(parameters, MODULES, device=device) | {"code_hash": code, "wall_seconds": None}
-    for seed in parameters["seeds"]:
-        rows += [*_boundary_rows(preset, seed, device), *_mask_rows(preset, seed, device)]
-        write_files({out / "scores.csv": _csv(rows)})
-        write_json(out / "provenance.json", record | {"seeds_done": sorted({row[2] for row in rows})})
-    record |= {"seeds_done": parameters["seeds"], "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    for part in (_mask_rows, _boundary_rows):
+        for seed in parameters["seeds"]:
+            rows += part(preset, seed, device)
+            write_files({out / "scores.csv": _csv(rows)})
+            write_json(out / "provenance.json", record)
+    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
     write_json(out / "provenance.json", record | {"wall_seconds": round(time.time() - started, 1)})
     return out
 
@@ -127,7 +128,7 @@ def _csv(rows: list[Row]) -> bytes:
 def published_suggestion(name: str) -> pd.DataFrame:
     """What is published of "boundary" or "masks", tidy: the arms in a column of that name, seed, metric and value.
 
-    An empty table where nothing is. Only seeds that are whole are there.
+    An empty table where nothing is.
     """
     file = published_folder() / FOLDER / "scores.csv"
     table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
