@@ -162,6 +162,26 @@ def run_series(arguments: argparse.Namespace) -> None:
     print(publish(**{name: getattr(arguments, name) for name in names}))
 
 
+def add_suggestions(commands: Any) -> None:
+    parser = commands.add_parser(
+        "suggestions",
+        help="train and measure what Section 3.6 suggests at a preset, and publish it in a folder",
+        description="Train the masked autoencoder with each of the settings that Section 3.6 suggests, measure it, and "
+        "write the scores, seed by seed. What is finished is never done again: the same command goes on after a kill.",
+    )
+    parser.add_argument("--preset", default="laptop", help=f"{', '.join(PRESETS)}, or a YAML file (default: laptop)")
+    parser.add_argument("--out", type=Path, required=True, help="the folder, for example results/suggestions")
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.set_defaults(run=run_suggestions)
+
+
+def run_suggestions(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.suggestions import publish_suggestions
+
+    print(publish_suggestions(arguments.preset, arguments.out, arguments.seeds, arguments.device))
+
+
 def add_book(commands: Any) -> None:
     parser = commands.add_parser("book", help="render the book from notebooks that were executed at a preset")
     parser.add_argument("--preset", default="laptop", help="(default: laptop)")
@@ -182,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m mae_lib", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="SUBCOMMAND")
-    for add in (add_locate, add_pretrain, add_series, add_execute, add_book):
+    for add in (add_locate, add_pretrain, add_series, add_suggestions, add_execute, add_book):
         add(commands)
     arguments = parser.parse_args(argv)
     try:

@@ -23,7 +23,7 @@ from IPython.display import HTML, display
 from mae_lib.folders import checkout, runs_folder
 from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
 
-SERIES = ("ratio", "unit", "encoder", "none")
+SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "none")
 Word = Literal["reproduced", "partly", "not reproduced", "not run"]
 ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
 _BASES: dict[Basis, str] = {

@@ -30,6 +30,7 @@ from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import best_device, rank_and_world, threads, train, workers
 from mae_lib.training.mae import MAE
+from mae_lib.training.structured_masks import inner_weights
 from mae_lib.worlds import rendered
 
 
@@ -163,8 +164,9 @@ def train_mae(
 
 def mae_batches(
     config: PretrainConfig, images: Tensor, device: torch.device
-) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
-    """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU.
+) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+    """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU, with the weights of
+    their patches in the loss where `config.boundary` leaves some out.
 
     Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own.
     """
@@ -175,7 +177,11 @@ def mae_batches(
     def order(epoch: int) -> Tensor:
         return randomness.ranks(config.seed, torch.tensor([epoch]), "order", count)[0]
 
-    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    @lru_cache(maxsize=1)  # of the whole batch: what a patch weighs depends on how many count in all of its pieces
+    def weights(step: int) -> Tensor:
+        return inner_weights(masks.sample(config.seed, step, torch.arange(config.batch)), config.boundary)
+
+    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, ...]:
         visits = step * config.batch + rows
         epochs = visits // count
         chosen = torch.empty_like(rows)
@@ -185,7 +191,8 @@ def mae_batches(
         if config.flip:
             mirrored = randomness.integers(2, config.seed, visits, "flip").bool().to(device)
             batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-        return batch, masks.sample(config.seed, step, rows)
+        hidden = masks.sample(config.seed, step, rows)
+        return (batch, hidden, weights(step)[rows]) if config.boundary else (batch, hidden)
 
     return batch_of
 

@@ -1,7 +1,7 @@
 """The paper's two series of pretrainings: every mask ratio at one unit, and every mask unit at ratio 0.75."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,10 @@ class Series:
             listed = ", ".join(map(str, seeds))
             print(f"pretraining together {number} of {len(masks)}: ratio {ratio}, unit {unit} px, seeds {listed}")
             pretrain_together([self.configs[ratio, unit, seed] for seed in seeds], device=device)
+
+    def varied(self, **settings: Any) -> "Series":
+        """The same masks, scale and seeds with other settings of `PretrainConfig`. Raises ValueError as that does."""
+        return Series({mask: replace(config, **settings) for mask, config in self.configs.items()}, self.scale)
 
     def by(self, variable: str) -> list[Mask]:
         """The masks of one series: "ratio" (at the scale's unit) or "unit" (at ratio 0.75)."""
