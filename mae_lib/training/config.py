@@ -14,7 +14,9 @@ from mae_lib.training.mae import MAE
 from mae_lib.training.masks import MaskSampler
 from mae_lib.training.structured_masks import BlockMasks, PartitionMasks, check_boundary
 from mae_lib.worlds import World, make_world
-from mae_lib.worlds.world import world_class
+from mae_lib.worlds.world import add_world, world_class
+
+add_world("imagenet", "mae_lib.training.imagenet", "ImageNet")
 
 _TRAINER = "mae_lib.training.pretrain"  # the code that a config's result depends on
 
@@ -122,7 +124,9 @@ class PretrainConfig:
     @property
     def key(self) -> str:
         """Ten hexadecimal digits of everything that determines the result: this config and the code it runs."""
-        what = [asdict(self), _code(world_class(self.world).__module__)]
+        kind = world_class(self.world)
+        files = {"world_options": self.make_world().spec()} if getattr(kind, "from_files", False) else {}
+        what = [asdict(self) | files, _code(kind.__module__)]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
 
     @property

@@ -28,7 +28,7 @@ from mae_lib import randomness
 from mae_lib.folders import runs_folder
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import best_device, rank_and_world, threads, train, workers
+from mae_lib.training.engine import BatchOf, best_device, rank_and_world, threads, train, workers
 from mae_lib.training.mae import MAE
 from mae_lib.training.structured_masks import inner_weights
 from mae_lib.worlds import rendered
@@ -107,14 +107,19 @@ def pretrain(
     Raises ValueError for a device or batch that does not fit, DivergedError and CheckpointError as `engine.train`.
     """
     world, folder = config.make_world(), _folder(runs)
-    draw = partial(rendered, world, "train", config.unique_images, folder / "images")
+
+    def draw() -> Tensor | Callable[[torch.device, int], BatchOf]:
+        if hasattr(world, "batches"):  # too many images to render first
+            return partial(world.batches, config)
+        return rendered(world, "train", config.unique_images, folder / "images")
+
     easing = {"compiled": compiled, "checkpoint_blocks": checkpoint_blocks}
     return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads, **easing)
 
 
 def train_mae(
     config: PretrainConfig,
-    draw: Callable[[], Tensor],
+    draw: Callable[[], Tensor | Callable[[torch.device, int], BatchOf]],
     runs: Path,
     device: str | None = None,
     progress: bool = True,
@@ -124,7 +129,10 @@ def train_mae(
     compiled: bool = False,
     checkpoint_blocks: bool = False,
 ) -> Run:
-    """`pretrain` on the images that `draw()` gives, uint8 (unique_images, 3, image_size, image_size)."""
+    """`pretrain` on the images that `draw()` gives, uint8 (unique_images, 3, image_size, image_size).
+
+    Or on batches that it loads: then `draw()` gives a function from (device, micro_batches) to what `train` takes.
+    """
     if cpu_threads < 1 or micro_batches < 1:
         raise ValueError(f"cpu_threads and micro_batches must be at least 1, not {cpu_threads} and {micro_batches}")
     where, run = best_device(device), Run(runs / config.name)
@@ -132,11 +140,7 @@ def train_mae(
         if (run.directory / "done.json").is_file():
             return run
         images = draw()
-        if images.shape != (config.unique_images, 3, config.image_size, config.image_size):
-            raise ValueError(
-                f"images of shape {tuple(images.shape)} do not fit the config, {config.unique_images} "
-                f"of {config.image_size} pixels"
-            )
+        batches = mae_batches(config, images, where) if isinstance(images, Tensor) else images(where, micro_batches)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = config.model()
@@ -144,7 +148,7 @@ def train_mae(
             checkpoints.write_json(run.directory / "config.json", asdict(config))
         result = train(
             model,
-            mae_batches(config, images, where),
+            batches,
             lambda net, batch: net(*batch).loss,
             config.schedule(),
             run.directory,
@@ -155,6 +159,8 @@ def train_mae(
             compiled,
             checkpoint_blocks,
         )
+        if hasattr(batches, "broken"):
+            result |= {"skipped_images": len(batches.broken)}
         if rank_and_world()[0] == 0:
             _finish(run, config, model, result | _circumstances(where, micro_batches, cpu_threads))
         if dist.is_initialized():
@@ -168,8 +174,14 @@ def mae_batches(
     """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU, with the weights of
     their patches in the loss where `config.boundary` leaves some out.
 
-    Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own.
+    Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own. Raises
+    ValueError for images that do not fit the config.
     """
+    if images.shape != (config.unique_images, 3, config.image_size, config.image_size):
+        raise ValueError(
+            f"images of shape {tuple(images.shape)} do not fit the config, {config.unique_images} "
+            f"of {config.image_size} pixels"
+        )
     masks, count = config.masks(), len(images)
     images = images.to(device)
 
