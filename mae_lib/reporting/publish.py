@@ -45,6 +45,7 @@ MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.
 SCORES = ("section", "reader", "ratio", "unit", "seed", "metric", "value", "count")
 TRAINING = ("ratio", "unit", "seed", "loss", "images_per_second", "seconds", "device")
 _LOG_LINES = 60
+_MEASURED = [name for name, section in SECTIONS.items() if not section.apart]
 
 
 def publish(
@@ -143,7 +144,7 @@ def _series(parameters: str) -> Series:
 
 @cache
 def _sections(parameters: str) -> dict[str, Section]:
-    return {name: section_of(name, _series(parameters)) for name in SECTIONS}
+    return {name: section_of(name, _series(parameters)) for name in _MEASURED}
 
 
 def _parts(series: Series, sections: dict[str, Section]) -> dict[Reader, list[str]]:
@@ -228,7 +229,7 @@ def called(reader: Reader) -> str:
 
 def _write_tables(out: Path, series: Series) -> None:
     rows = []
-    for name in SECTIONS:
+    for name in _MEASURED:
         for reader, scores in measure_all(section_of(name, series), series).items():
             who = _columns(reader)
             rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]

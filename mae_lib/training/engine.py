@@ -81,12 +81,14 @@ def train(
     save_seconds: float = 60,
     compiled: bool = False,
     checkpoint_blocks: bool = False,
+    groups: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Train `model` in place to the end of `schedule`, from the last checkpoint in `folder` if there is one.
 
     Writes `folder/log.jsonl` (step, loss, lr, images_per_second, seconds) and, at least `save_seconds` apart,
     `folder/checkpoint-*`. Returns what it took: steps, seconds, images_per_second, loss (of the last log line).
     `compiled` and `checkpoint_blocks`: see `ease`.
+    `groups` of parameters stand in for those of `adamw`; a group's `lr_scale` multiplies the schedule's learning rate.
     Raises DivergedError at a loss that is not finite, CheckpointError for a checkpoint that cannot be trusted,
     ValueError if the batch does not split evenly.
     """
@@ -95,7 +97,7 @@ def train(
         raise ValueError(f"batch {schedule.batch} does not split into {world} workers x {micro_batches} micro-batches")
     torch.set_flush_denormal(True)  # subnormal numbers cost a CPU a hundred times the work and change nothing
     ease(model.to(device).train(), compiled, checkpoint_blocks)
-    optimiser = adamw(model, schedule, device)
+    optimiser = adamw(model, schedule, device, groups)
     step, seconds = checkpoints.resume(folder, model, optimiser)
     log = folder / "log.jsonl"
     if rank == 0:
@@ -112,7 +114,7 @@ def train(
     bar = tqdm(desc=folder.name, total=schedule.steps, initial=step, unit="step", disable=quiet)
     while step < schedule.steps:
         for group in optimiser.param_groups:
-            group["lr"] = schedule.lr_at(step)
+            group["lr"] = schedule.lr_at(step) * group.get("lr_scale", 1.0)
         for number, rows in enumerate(pieces):
             held = world > 1 and number < micro_batches - 1  # gradients travel once, with the last micro-batch
             with net.no_sync() if held else nullcontext():
@@ -155,18 +157,24 @@ def train(
     return {"steps": step, "seconds": seconds + spent, "images_per_second": speed, "loss": last["loss"]}
 
 
-def adamw(model: nn.Module, schedule: Schedule, device: torch.device) -> torch.optim.AdamW:
-    """AdamW over what is learned; biases, norms and tokens (everything but matrices) are not decayed."""
-    return adamw_of(dict(model.named_parameters()), schedule, device)
+def adamw(
+    model: nn.Module, schedule: Schedule, device: torch.device, groups: list[dict[str, Any]] | None = None
+) -> torch.optim.AdamW:
+    """AdamW over what is learned, in `groups` or, without, decaying matrices but no biases, norms and tokens."""
+    return adamw_of(dict(model.named_parameters()), schedule, device, groups=groups)
 
 
 def adamw_of(
-    parameters: dict[str, nn.Parameter], schedule: Schedule, device: torch.device, stacked: bool = False
+    parameters: dict[str, nn.Parameter],
+    schedule: Schedule,
+    device: torch.device,
+    stacked: bool = False,
+    groups: list[dict[str, Any]] | None = None,
 ) -> torch.optim.AdamW:
     """`adamw` for parameters by name; `stacked` ones have one dimension more, which counts models."""
     learned = {name: p for name, p in parameters.items() if p.requires_grad}
     plain = {name for name, p in learned.items() if p.ndim - stacked < 2 or name.endswith("_token")}
-    groups = [
+    groups = groups or [
         {"params": [p for name, p in learned.items() if name not in plain], "weight_decay": schedule.weight_decay},
         {"params": [p for name, p in learned.items() if name in plain], "weight_decay": 0.0},
     ]
