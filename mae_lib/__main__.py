@@ -225,6 +225,45 @@ def run_book(arguments: argparse.Namespace) -> None:
         sys.exit(str(error))
 
 
+def add_editions(commands: Any) -> None:
+    parser = commands.add_parser(
+        "editions",
+        help="write the reader's, the student's and the instructor's notebooks, and a course for nbgrader",
+        description="Write the editions from the notebooks of the book. --check runs every coding exercise instead: "
+        "its solution must pass its check, and a stub and `return None` must fail it with a reason.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("editions"), help="the folder (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="executed notebooks (default: %(default)s)")
+    parser.add_argument("--check", action="store_true", help="run the exercises; write nothing")
+    parser.add_argument("--preset", default="smoke", help="of the exercises that are run (default: smoke)")
+    parser.add_argument("--only", default="", help="notebooks whose name holds this text")
+    parser.set_defaults(run=run_editions)
+
+
+def run_editions(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.editions import write_editions
+    from mae_lib.reporting.teaching.rehearsal import rehearse
+
+    if arguments.check:
+        rehearse(arguments.preset, arguments.only)
+    else:
+        print(*write_editions(arguments.out, arguments.runs), sep="\n")
+
+
+def add_slides(commands: Any) -> None:
+    parser = commands.add_parser("slides", help="write the slides of the lectures from executed notebooks")
+    parser.add_argument("--preset", default="laptop", help="whose executed notebooks (default: laptop)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("slides"), help="the folder (default: %(default)s)")
+    parser.set_defaults(run=run_slides)
+
+
+def run_slides(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.slides import write_slides
+
+    print(*write_slides(arguments.out, arguments.runs / "notebooks" / arguments.preset), sep="\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m mae_lib", description=__doc__.splitlines()[0])
@@ -237,6 +276,8 @@ def main(argv: list[str] | None = None) -> int:
         add_suggestions,
         add_execute,
         add_book,
+        add_editions,
+        add_slides,
     )
     for add in subcommands:
         add(commands)
