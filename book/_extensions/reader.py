@@ -16,6 +16,9 @@ PAGES = {}  # the executed notebooks, by name
 
 
 def _load(app):
+    # An extension that knows `singlehtml` by name hides from it what all others say of `html`.
+    handlers = app.registry.translation_handlers
+    handlers["singlehtml"] = handlers.get("html", {}) | handlers.get("singlehtml", {})
     PAGES.clear()
     PAGES.update(executed.read(Path(app.srcdir) / "experiments"))
 

@@ -93,7 +93,7 @@ def paper_map(folder: Path, pages: Mapping[str, Page]) -> str:
     for kind in INVENTORY:
         rows = [_map_row(entry, pages) for entry in entries if entry["kind"] == kind]
         title = "Appendices" if kind == "appendix" else f"{kind.capitalize()}s"
-        parts.append(f"## {title}\n\n" + list_table(("Paper", "Page", "Code", "Status"), rows, "mae-map"))
+        parts.append(f"## {title}\n\n" + list_table(("Paper", "Page", "Code", "Status"), rows, "mae-map", "26 24 32 18"))
     return "\n\n".join(parts)
 
 
@@ -115,18 +115,19 @@ def code(names: Sequence[str]) -> str:
 
 
 def status(claims: Sequence[str], pages: Mapping[str, Page]) -> str:
-    """What became of each claim in this build, as icons that link to the box that decides it."""
+    """What became of the claims in this build: an icon for each, which links to the box that decides it, and counts."""
     if not claims:
         return "shown"
-    marks = []
+    marks, words = [], Counter()
     for claim in (load_claims()[name] for name in claims):
         word = pages[claim.notebook].verdicts.get(claim.id, "not run") if claim.notebook in pages else "not run"
-        mark = f'<span title="{escape(claim.claim)}">{ICONS[word]} {word}</span>'
-        there = word != "not run"
-        marks.append(
-            link(f"experiments/{claim.notebook}#claim-{claim.id}", "\0").replace("\0", mark) if there else mark
-        )
-    return "<br>".join(marks)
+        words[word] += 1
+        said = f'title="{escape(claim.claim)}" aria-label="{word}: {escape(claim.claim)}"'
+        there = f"experiments/{claim.notebook}.html#claim-{claim.id}"
+        icon = ICONS[word]
+        marks.append(icon if word == "not run" else f'<a class="reference internal" href="{there}" {said}>{icon}</a>')
+    counts = ", ".join(f"{words[word]} {word}" if len(claims) > 1 else word for word in ICONS if words[word])
+    return f'<span class="mae-marks">{" ".join(marks)}</span><br>{counts}'
 
 
 # Notation, assumptions
@@ -142,7 +143,7 @@ def notation(folder: Path, pages: Mapping[str, Page]) -> str:
                 resolve(name)
             rows.append((entry["symbol"], entry["meaning"], code(entry.get("code", []))))
         parts.append(
-            f"## {group['group']}\n\n" + list_table(("Symbol", "Meaning", "In the code"), rows, "mae-notation")
+            f"## {group['group']}\n\n" + list_table(("Symbol", "Meaning", "In the code"), rows, "mae-notation", "18 44 38")
         )
     return "\n\n".join(parts)
 
@@ -158,7 +159,7 @@ def assumptions(folder: Path, pages: Mapping[str, Page]) -> str:
             check, counter = (_evidence(entry[part], pages) for part in ("check", "counter_example"))
             rows.append((f"**{entry['name']}**<br>{entry['says']}", check, counter))
         header = ("It assumes", "Checked", "Without it")
-        parts.append(f"## {theorem['theorem']}\n\n{theorem['about']}\n\n" + list_table(header, rows, "mae-assumed"))
+        parts.append(f"## {theorem['theorem']}\n\n{theorem['about']}\n\n" + list_table(header, rows, "mae-assumed", "30 35 35"))
     return "\n\n".join(parts)
 
 
