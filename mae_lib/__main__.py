@@ -264,6 +264,36 @@ def run_slides(arguments: argparse.Namespace) -> None:
     print(*write_slides(arguments.out, arguments.runs / "notebooks" / arguments.preset), sep="\n")
 
 
+def add_pdf(commands: Any) -> None:
+    parser = commands.add_parser("pdf", help="print the whole book as one PDF; needs Chromium or Chrome")
+    parser.add_argument("--preset", default="laptop", help="(default: laptop)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("book/_build/book.pdf"), help="(default: %(default)s)")
+    parser.set_defaults(run=run_pdf)
+
+
+def run_pdf(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.book import BookError
+    from mae_lib.reporting.pdf import make_pdf
+
+    try:
+        print(make_pdf(checkout() or Path.cwd(), arguments.preset, arguments.runs.resolve(), arguments.out.resolve()))
+    except BookError as error:
+        sys.exit(str(error))
+
+
+def add_zip(commands: Any) -> None:
+    parser = commands.add_parser("zip", help="pack the rendered book into an archive that opens from disk")
+    parser.add_argument("--out", type=Path, default=Path("book/_build/book.zip"), help="(default: %(default)s)")
+    parser.set_defaults(run=run_zip)
+
+
+def run_zip(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.archive import archive
+
+    print(archive((checkout() or Path.cwd()) / "book" / "_build" / "html", arguments.out.resolve()))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m mae_lib", description=__doc__.splitlines()[0])
@@ -276,6 +306,8 @@ def main(argv: list[str] | None = None) -> int:
         add_suggestions,
         add_execute,
         add_book,
+        add_pdf,
+        add_zip,
         add_editions,
         add_slides,
     )

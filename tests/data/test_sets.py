@@ -38,9 +38,7 @@ def test_folders_of_version_two_are_numbers_and_not_in_the_order_of_their_names(
 
 
 def test_a_variant_of_version_two_is_named(real_data):
-    with pytest.raises(
-        DataError, match=r"'v3' is unknown: choose one of matched-frequency, threshold"
-    ):
+    with pytest.raises(DataError, match=r"'v3' is unknown: choose one of matched-frequency, threshold"):
         sets.imagenet_v2("v3")
     with pytest.raises(DataError, match="it should hold imagenetv2-top-images-format-val"):
         sets.imagenet_v2("top-images")
