@@ -237,7 +237,7 @@ def show_schedules(metrics: Mapping[str, str], section: str = "separability") ->
     drawing, axis = figure(height=3.0)
     ratio_curve(axis, gains, "ratio", by="of")
     axis.axhline(0, lw=0.8, color="0.5")
-    axis.set(ylabel="gain in accuracy")
+    axis.set(ylabel="gain")
     show(
         drawing,
         caption=f"What going from {counts[0]} to {counts[1]} images a run adds at each mask ratio, seed by seed "
