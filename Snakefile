@@ -15,6 +15,7 @@ import nbformat
 import yaml
 
 from mae_lib.presets import load_preset, preset_file, series
+from mae_lib.reporting.teaching.slides import lecture_notebooks
 from mae_lib.sources import source_files, source_files_of_code
 
 if not sys.stderr.isatty():
@@ -93,6 +94,15 @@ rule notebook:
     resources: gpu=lambda w: GPU if w.name in TRAINED else 0
     shell:
         "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib execute {input.notebook} {output} --preset {PRESET}"
+
+
+rule slides:
+    input:
+        [executed(name) for name in lecture_notebooks()],
+        [str(p) for p in Path("book/teaching").glob("*.yml")],
+        local(source_files("mae_lib.reporting.teaching.slides")),
+    output: "slides/index.html"
+    shell: "{sys.executable} -m mae_lib slides --preset {PRESET} --runs {RUNS} --out slides"
 
 
 rule book:
