@@ -111,6 +111,7 @@ rule book:
         "_config.yml",
         [str(p) for p in Path("book").rglob("*") if p.is_file() and not {"_build", "experiments"} & set(p.parts)],
         "mae_lib/reporting/book.py",
+        [str(p) for p in Path("mae_lib/reporting/teaching").glob("*.py")],
     output: "book/_build/built.txt"
     params: preset=PRESET
     shell: "{sys.executable} -m mae_lib book --preset {PRESET} --runs {RUNS} && echo {PRESET} > {output}"
