@@ -54,7 +54,7 @@ def measured(executed: NotebookNode) -> dict[str, str]:
             if "<strong>Run card</strong>" in html:
                 rows = re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', html)
                 preset = re.search(r"Preset ([\w-]+)", html)
-                return {"preset": preset[1] if preset else ""} | {k: unescape(v) for k, v in rows}
+                return {k: unescape(v) for k, v in rows} | {"preset": preset[1] if preset else ""}
     return {}
 
 
