@@ -4,7 +4,7 @@ import pytest
 from small_chapter import CHECK, PROSE, SOLUTION, chapter
 
 from mae_lib.reporting.teaching.directives import Directive, pieces
-from mae_lib.reporting.teaching.execution import attempt, needed_cells, prepared
+from mae_lib.reporting.teaching.execution import _names, attempt, needed_cells, prepared
 from mae_lib.reporting.teaching.exercises import (
     STUB,
     ContractError,
@@ -128,3 +128,23 @@ def test_the_solution_passes_and_whatever_else_fails_with_a_reason():
     assert "total" not in space
     with pytest.raises(ContractError, match="prose"):
         attempt(book, prose, space)
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "bound"),
+    [
+        ("for a in b:\n    c = a", {"b"}, {"a", "c"}),
+        ("with open(p) as f:\n    f.read(q)", {"p", "q"}, {"f"}),
+        ("x = x + 1", {"x"}, {"x"}),
+        ("x += 1", {"x"}, {"x"}),
+        ("def f(a, b=z):\n    c = a + y\n    return [c * i for i in w]", {"z", "y", "w"}, {"f"}),
+        ("class A(B):\n    x: T = 1\n    def f(self):\n        return self.x + g", {"B", "T", "g"}, {"A"}),
+        ("if t:\n    a = 1\nelse:\n    a = 2\nprint(a)", {"t"}, {"a"}),
+        ("try:\n    a = 1\nexcept E:\n    a = d\nprint(a)", {"d"}, {"a"}),
+        ("import a.b as c, d.e\nc(d)", set(), {"c", "d"}),
+        ("s = {k: v for k, v in m.items()}", {"m"}, {"s"}),
+    ],
+)
+def test_what_a_cell_wants_of_others_and_gives_to_them(source, wanted, bound):
+    given, asked, _ = _names(source)
+    assert (set(asked), set(given)) == (wanted, bound)

@@ -45,7 +45,7 @@ def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from _tables(child)
 
 
-def _changed(statement: ast.stmt) -> Iterator[str]:
+def _changed(statement: ast.AST) -> Iterator[str]:
     """Names into whose insides a statement writes: `table["x"] = ...`, `point.x = ...`."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
@@ -55,23 +55,45 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
                 yield node.id
 
 
+def _steps(body: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """Statements in the order in which they run; loops and the like opened up, heads before bodies."""
+    for statement in body:
+        match statement:
+            case ast.For(target=target, iter=source):
+                yield ast.Assign([target], source, lineno=0)
+            case ast.If(test=test) | ast.While(test=test):
+                yield ast.Expr(test)
+            case ast.With(items=items):
+                for item in items:
+                    value = item.context_expr
+                    yield ast.Assign([item.optional_vars], value, lineno=0) if item.optional_vars else ast.Expr(value)
+            case ast.Try():
+                pass
+            case _:
+                yield statement
+                continue
+        for part in ("body", "handlers", "orelse", "finalbody"):
+            inner = getattr(statement, part, [])
+            yield from _steps([line for one in inner for line in (one.body if part == "handlers" else [one])])
+
+
 @cache
 def _names(source: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Names that a cell binds for others, names that it wants of others, and names whose insides it changes."""
     bound, wanted, changed = set(), set(), set()
-    for statement in ast.parse(source).body:
-        top = symtable.symtable(ast.unparse(statement), "cell", "exec")
+    for step in _steps(ast.parse(source).body):
+        top = symtable.symtable(ast.unparse(step), "cell", "exec")
         used = {
             symbol.get_name()
             for table in _tables(top)
             for symbol in table.get_symbols()
             if symbol.is_referenced() and (table is top or symbol.is_global())
         }
-        if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-            used.add(statement.target.id)
+        if isinstance(step, ast.AugAssign) and isinstance(step.target, ast.Name):
+            used.add(step.target.id)
         wanted |= used - bound - _BUILTINS
         bound |= {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-        changed |= set(_changed(statement))
+        changed |= set(_changed(step))
     return frozenset(bound), frozenset(wanted), frozenset(changed)
 
 

@@ -52,10 +52,14 @@ def tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def notebooks(root: Path | None = None) -> list[Path]:
+    """The book's notebooks, in the order of their names."""
+    return sorted(((root or checkout() or Path.cwd()) / "notebooks").glob("*.ipynb"))
+
+
 def chapters(root: Path | None = None) -> list[Path]:
-    """The book's notebooks that have exercises to do, in the order of their names; the ledger has none."""
-    folder = (root or checkout() or Path.cwd()) / "notebooks"
-    return [path for path in sorted(folder.glob("*.ipynb")) if re.match(r"\d", path.stem)]
+    """Those that a number opens: they teach, and have exercises. The ledger and other accounts have none."""
+    return [path for path in notebooks(root) if re.match(r"\d", path.stem)]
 
 
 def read(path: Path) -> NotebookNode:

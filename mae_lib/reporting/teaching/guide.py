@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import yaml
 from nbformat import NotebookNode
 
@@ -53,21 +54,51 @@ def measured(executed: NotebookNode) -> dict[str, str]:
             if "<strong>Run card</strong>" in html:
                 rows = re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', html)
                 preset = re.search(r"Preset ([\w-]+)", html)
-                return {"preset": preset[1] if preset else ""} | {k: unescape(v) for k, v in rows}
+                return {k: unescape(v) for k, v in rows} | {"preset": preset[1] if preset else ""}
     return {}
 
 
-def timing_rows(cards: Mapping[str, Mapping[str, str]], notes: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """A row a chapter: name, minutes of reading, minutes of exercises, and what its code took, from its run card."""
-    return [
-        (
-            name,
-            str(entry["minutes"]["reading"]),
-            str(entry["minutes"]["exercises"]),
-            cards.get(name, {}).get("wall time", "not run"),
-        )
-        for name, entry in notes.items()
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _page(name: str) -> str:
+    return f"{{doc}}`/experiments/{name}`"
+
+
+def times(executed: Path, folder: Path | None = None) -> str:
+    """A Markdown table: minutes to read each chapter and for its exercises, and what its code took in this build.
+
+    `executed`: the folder of the build's executed notebooks, whose run cards are read.
+    """
+    rows = []
+    for name, entry in guide(folder).items():
+        path = executed / f"{name}.ipynb"
+        card = measured(nbformat.read(path, as_version=4)) if path.is_file() else {}
+        minutes = entry["minutes"]
+        rows.append((_page(name), minutes["reading"], minutes["exercises"], card.get("wall time", "not run")))
+    total = ("**all**", *(sum(row[i] for row in rows) for i in (1, 2)), "")
+    return _table(["chapter", "reading, min", "exercises, min", "its code, here"], [*rows, total])
+
+
+def points(found: Mapping[str, Sequence[Exercise]]) -> str:
+    """A Markdown table of chapters: exercises, those that a check marks, and points."""
+    rows = [
+        (_page(name), len(some), sum(one.coded for one in some), sum(one.points for one in some))
+        for name, some in found.items()
     ]
+    total = ("**all**", *(sum(row[i] for row in rows) for i in (1, 2, 3)))
+    return _table(["chapter", "exercises", "marked by a check", "points"], [*rows, total])
+
+
+def troubles(folder: Path | None = None) -> str:
+    """Misconceptions and what breaks, chapter by chapter, as Markdown."""
+    parts = []
+    for name, entry in guide(folder).items():
+        breaks = "\n".join(f"- {line}" for line in entry["breaks"])
+        parts.append(f"**{_page(name)}**\n\n{misconceptions(entry)}\n\nWhat breaks:\n\n{breaks}")
+    return "\n\n".join(parts)
 
 
 def misconceptions(entry: Mapping[str, Any]) -> str:
@@ -77,11 +108,9 @@ def misconceptions(entry: Mapping[str, Any]) -> str:
 
 def marking_table(exercises: Iterable[Exercise]) -> str:
     """The points of each exercise, and who gives them, as a Markdown table."""
-    rows = ["| exercise | kind | points | marked by |", "|---|---|---|---|"]
-    for one in exercises:
-        kind, by = ("code", "the check") if one.coded else ("prose", "you")
-        rows.append(f"| {one.title or one.label} | {kind} | {one.points} | {by} |")
-    return "\n".join(rows)
+    kinds = {True: ("code", "the check"), False: ("prose", "you")}
+    rows = [(one.title or one.label, kinds[one.coded][0], one.points, kinds[one.coded][1]) for one in exercises]
+    return _table(["exercise", "kind", "points", "marked by"], rows)
 
 
 def marking_guide(entry: Mapping[str, Any], exercises: Sequence[Exercise], card: Mapping[str, str]) -> str:

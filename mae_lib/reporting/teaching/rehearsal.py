@@ -38,11 +38,11 @@ def _faults(book: NotebookNode, exercise: Any, space: dict[str, Any]) -> Iterato
             yield f"`{name}` fails, and the check does not say why"
 
 
-def trials(book: NotebookNode, chapter: str, preset: str = "smoke") -> Iterator[Trial]:
-    """Each coding exercise of a chapter, tried with the preset's parameters."""
+def trials(book: NotebookNode, chapter: str, preset: str = "smoke", only: str = "") -> Iterator[Trial]:
+    """Each coding exercise of a chapter, or that labelled `only`, tried with the preset's parameters."""
     parameters = {k: v for k, v in load_preset(preset).items() if k != "scale"}
     for exercise in exercises(book):
-        if exercise.coded:
+        if exercise.coded and only in ("", exercise.label):
             started = time.perf_counter()
             try:
                 found = tuple(_faults(book, exercise, prepared(book, [exercise.label], parameters)))
