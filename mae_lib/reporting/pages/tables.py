@@ -93,7 +93,9 @@ def paper_map(folder: Path, pages: Mapping[str, Page]) -> str:
     for kind in INVENTORY:
         rows = [_map_row(entry, pages) for entry in entries if entry["kind"] == kind]
         title = "Appendices" if kind == "appendix" else f"{kind.capitalize()}s"
-        parts.append(f"## {title}\n\n" + list_table(("Paper", "Page", "Code", "Status"), rows, "mae-map", "26 24 32 18"))
+        parts.append(
+            f"## {title}\n\n" + list_table(("Paper", "Page", "Code", "Status"), rows, "mae-map", "26 24 32 18")
+        )
     return "\n\n".join(parts)
 
 
@@ -143,7 +145,8 @@ def notation(folder: Path, pages: Mapping[str, Page]) -> str:
                 resolve(name)
             rows.append((entry["symbol"], entry["meaning"], code(entry.get("code", []))))
         parts.append(
-            f"## {group['group']}\n\n" + list_table(("Symbol", "Meaning", "In the code"), rows, "mae-notation", "18 44 38")
+            f"## {group['group']}\n\n"
+            + list_table(("Symbol", "Meaning", "In the code"), rows, "mae-notation", "18 44 38")
         )
     return "\n\n".join(parts)
 
@@ -159,7 +162,9 @@ def assumptions(folder: Path, pages: Mapping[str, Page]) -> str:
             check, counter = (_evidence(entry[part], pages) for part in ("check", "counter_example"))
             rows.append((f"**{entry['name']}**<br>{entry['says']}", check, counter))
         header = ("It assumes", "Checked", "Without it")
-        parts.append(f"## {theorem['theorem']}\n\n{theorem['about']}\n\n" + list_table(header, rows, "mae-assumed", "30 35 35"))
+        parts.append(
+            f"## {theorem['theorem']}\n\n{theorem['about']}\n\n" + list_table(header, rows, "mae-assumed", "30 35 35")
+        )
     return "\n\n".join(parts)
 
 
