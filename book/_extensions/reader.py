@@ -11,6 +11,7 @@ from mae_lib.reporting.pages.links import book_pages, broken_links
 from mae_lib.reporting.pages.made import filled
 from mae_lib.reporting.pages.mends import mended
 from mae_lib.reporting.pages.scales import with_scales
+from mae_lib.reporting.pages.source_links import SourceLinks
 from mae_lib.reporting.pages.terms import GlossaryLinks
 
 PAGES = {}  # the executed notebooks, by name
@@ -51,4 +52,5 @@ def setup(app):
     app.connect("html-page-context", _dress)
     app.connect("build-finished", _finish, priority=900)  # when the theme has written its own files
     app.add_post_transform(GlossaryLinks)
+    app.add_post_transform(SourceLinks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
