@@ -1,9 +1,12 @@
 """A published series of seconds, shared by the tests of what writes, reads and draws it."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+sys.path.insert(0, str(Path(__file__).with_name("data")))  # for miniature.py
 
 TINY = {
     "preset": "tiny",
@@ -62,3 +65,20 @@ def only_tiny(published_tiny, monkeypatch) -> Path:
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(published_tiny.parent))
     monkeypatch.setenv("MAE_LIB_RUNS", str(published_tiny.parent.parent / "no_runs"))
     return published_tiny
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory) -> dict[str, str]:
+    """A miniature of every real data set on disk: its folder by environment variable. Tests must not write there."""
+    from miniature import write_all
+
+    return write_all(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def real_data(miniatures, monkeypatch) -> dict[str, str]:
+    """The miniatures, named by their environment variables."""
+    for variable, folder in miniatures.items():
+        monkeypatch.setenv(variable, folder)
+    monkeypatch.setenv("MAE_LIB_WORKERS", "0")
+    return miniatures

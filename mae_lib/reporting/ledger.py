@@ -23,7 +23,7 @@ from IPython.display import HTML, display
 from mae_lib.folders import checkout, runs_folder
 from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
 
-SERIES = ("ratio", "unit", "encoder", "none")
+SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "none")
 Word = Literal["reproduced", "partly", "not reproduced", "not run"]
 ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
 _BASES: dict[Basis, str] = {
@@ -47,6 +47,8 @@ class Claim:
     rule: dict[str, Any]
     confidence: float
     ours: bool = False
+    also: tuple[str, ...] = ()
+    figure: str | None = None
     paper_table: str | None = None
     paper_contradicts_itself: str | None = None
 
@@ -119,7 +121,8 @@ def load_claims() -> dict[str, Claim]:
         if entry.get("id") in claims:
             raise ValueError(f"claim {entry['id']!r} is given twice")
         try:
-            claim = Claim(**content["defaults"] | entry | {"metrics": tuple(entry.get("metrics", ()))})
+            lists = {name: tuple(entry.get(name, ())) for name in ("metrics", "also")}
+            claim = Claim(**content["defaults"] | entry | lists)
         except TypeError as error:
             raise ValueError(f"claim {entry.get('id')!r}: {error}") from None
         claims[claim.id] = claim
@@ -215,9 +218,14 @@ def label(verdict: Verdict) -> str:
     return f"{ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
 
 
+def place(section: str) -> str:
+    """A section in words: "Section 3.1", or "Abstract"."""
+    return section.capitalize() if section.isalpha() else f"Section {section}"
+
+
 def verdict_html(claim: Claim, verdict: Verdict) -> str:
     """The verdict as a box: icon and word, the claim in our words, why, and the numbers folded."""
-    about = f"Section {escape(claim.section)}{', a claim of this book' if claim.ours else ''}"
+    about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
     note = claim.paper_contradicts_itself
     parts = [
         f'<div class="mae-verdict mae-{kind(verdict)}" role="note" id="claim-{escape(claim.id)}">',

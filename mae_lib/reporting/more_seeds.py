@@ -18,6 +18,7 @@ from mae_lib.evaluation.intervals import Interval, mean_interval
 from mae_lib.presets import SERIES_RATIO
 from mae_lib.reporting.ledger import ICONS, Verdict, load_claims, load_paper, paper_table
 from mae_lib.reporting.plots import figure, ratio_curve, show
+from mae_lib.reporting.publish import different
 from mae_lib.reporting.published import SECTION_OF, Published, published
 
 NONE_YET = "No longer runs are published yet; <code>python -m mae_lib series</code> makes them."
@@ -170,8 +171,9 @@ def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None
     """Two published runs that differ in nothing but how many images they saw, the shorter first; None without."""
     for short in scales:
         for long in scales:
-            apart = {k for k, v in short.series.scale.items() if long.series.scale[k] != v}
-            if apart == {"images"} and long.series.scale["images"] > short.series.scale["images"]:
+            images = {"images": short.series.scale["images"]}
+            same = not different({"scale": short.series.scale}, {"scale": long.series.scale | images})
+            if same and long.series.scale["images"] > short.series.scale["images"]:
                 return short, long
     return None
 
@@ -235,7 +237,7 @@ def show_schedules(metrics: Mapping[str, str], section: str = "separability") ->
     drawing, axis = figure(height=3.0)
     ratio_curve(axis, gains, "ratio", by="of")
     axis.axhline(0, lw=0.8, color="0.5")
-    axis.set(ylabel="gain in accuracy")
+    axis.set(ylabel="gain")
     show(
         drawing,
         caption=f"What going from {counts[0]} to {counts[1]} images a run adds at each mask ratio, seed by seed "

@@ -61,7 +61,7 @@ def _print(binary: str, page: Path, target: Path) -> None:
         tab.set_default_timeout(600_000)
         tab.goto(page.as_uri())
         tab.evaluate(_FOR_PRINT)
-        margins = {side: "16mm" for side in ("top", "bottom", "left", "right")}
+        margins = dict.fromkeys(("top", "bottom", "left", "right"), "16mm")
         tab.pdf(
             path=target,
             format="A4",

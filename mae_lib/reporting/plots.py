@@ -91,10 +91,11 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
 
 
-def figure_html(fig: Figure, caption: str, alt: str) -> str:
+def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) -> str:
     """The figure as HTML: `<figure class="mae-figure">` with an inline SVG and its caption; the same bytes every time.
 
     Numbers that were drawn go with it as CSV, in a link that holds them; the book adds what the run card says.
+    A `name`, one on its page, is what links point to.
 
     Raises ValueError without a caption, or without an alternative text for those who do not see the figure.
     """
@@ -109,12 +110,13 @@ def figure_html(fig: Figure, caption: str, alt: str) -> str:
     link = f'<a class="mae-data" download="data.csv" href="{escape(data_url(csv))}">Data (CSV)</a>' if csv else ""
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
     words = f"<figcaption>{escape(caption)}</figcaption>"
-    return f'<figure class="mae-figure">{_inline(svg, prefix, alt)}{words}{link}</figure>'
+    anchor = f' id="{escape(name)}"' if name else ""
+    return f'<figure class="mae-figure"{anchor}>{_inline(svg, prefix, alt)}{words}{link}</figure>'
 
 
-def show(fig: Figure, caption: str, alt: str) -> None:
+def show(fig: Figure, caption: str, alt: str, name: str | None = None) -> None:
     """Display a figure in a notebook, with a caption and an alternative text; raises ValueError when one is empty."""
-    html = figure_html(fig, caption, alt)
+    html = figure_html(fig, caption, alt, name)
     plt.close(fig)  # a figure of pyplot's would be shown again at the end of the cell
     display(HTML(html))
 

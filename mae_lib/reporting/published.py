@@ -29,6 +29,7 @@ SECTION_OF = {  # the section that a page's claims are decided from
     "3_2_attention": "attention",
     "3_3_separability": "separability",
     "3_4_shape_bias": "shape_bias",
+    "3_5_transfer": "detection",
 }
 
 
@@ -88,7 +89,12 @@ class Published:
 
     @cached_property
     def _rows(self) -> pd.DataFrame:
-        return pd.read_csv(self.directory / "scores.csv")
+        tables = (self.directory / name for name in ("scores.csv", "detection.csv"))  # the second is a command's own
+        return pd.concat([pd.read_csv(path) for path in tables if path.is_file()], ignore_index=True)
+
+    def holds(self, section: str) -> bool:
+        """Whether a section was measured here."""
+        return section in set(self._rows["section"])
 
     def training(self) -> pd.DataFrame:
         """What each pretraining took: ratio, unit, seed, loss, images_per_second, seconds and device."""
@@ -119,7 +125,7 @@ class Published:
                 found[reader][row.metric] = np.float64(row.value)
         if name == "shape_bias" and not isinstance(section, str):
             found = {reader: _at_strength(scores, section.cue_strength) for reader, scores in found.items()}
-        return found
+        return section_of(name, self.series).derived(found)
 
     def verdicts(self) -> dict[str, Verdict]:
         """What becomes of every claim of Section 3 at this scale, by id."""
@@ -203,8 +209,10 @@ def published_as(series: Series) -> Published:
 
 def _differing(series: Series, there: Published) -> list[str]:
     """What of a series a folder does not hold, in words."""
-    found = different({"scale": dict(series.scale)}, {"scale": dict(there.series.scale)})
+    # An entry that the folder's preset does not have was no entry yet, and has determined nothing there.
+    asked = {name: value for name, value in series.scale.items() if name in there.series.scale}
+    found = different({"scale": asked}, {"scale": dict(there.series.scale)})
     masks, seeds = ({mask[:2] for mask in there.series.configs}, {mask[2] for mask in there.series.configs})
-    asked = dict.fromkeys(mask[:2] for mask in series.configs)
-    found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in asked if (ratio, unit) not in masks]
+    wanted = dict.fromkeys(mask[:2] for mask in series.configs)
+    found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in wanted if (ratio, unit) not in masks]
     return found + [f"seed {seed} is missing" for seed in sorted({mask[2] for mask in series.configs} - seeds)]
