@@ -85,7 +85,7 @@ def test_made_pages_fit_a_phone(page, browser):
     narrow = context.new_page()
     narrow.goto((HTML / f"{page}.html").as_uri())
     cut = narrow.evaluate(
-        """() => [...document.querySelectorAll("article :is(td, p, a, svg, .mae-said)")]
+        """() => [...document.querySelectorAll("article :is(td, p, a, svg, .mae-prose)")]
         .filter(part => part.getBoundingClientRect().right > innerWidth + 1).map(part => part.textContent)"""
     )
     context.close()

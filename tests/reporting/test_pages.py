@@ -125,7 +125,7 @@ def test_a_figure_says_where_it_comes_from(page):
         assert origin.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
         facts = dict(zip((dt.text for dt in origin.select("dt")), (dd.text for dd in origin.select("dd"))))
         assert facts["Seeds"] == "3" and page.record["code_hash"] in facts["Code"] and "41.0 s" in facts["Time"]
-    assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-head").text
+    assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-facts").text
 
 
 def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny):
