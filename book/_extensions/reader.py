@@ -7,9 +7,11 @@ from sphinx.errors import ExtensionError
 from mae_lib.reporting.pages import executed
 from mae_lib.reporting.pages.cards import embed_cards
 from mae_lib.reporting.pages.dress import dressed
-from mae_lib.reporting.pages.links import broken_links
+from mae_lib.reporting.pages.links import book_pages, broken_links
 from mae_lib.reporting.pages.made import filled
+from mae_lib.reporting.pages.mends import mended
 from mae_lib.reporting.pages.scales import with_scales
+from mae_lib.reporting.pages.source_links import SourceLinks
 from mae_lib.reporting.pages.terms import GlossaryLinks
 
 PAGES = {}  # the executed notebooks, by name
@@ -37,6 +39,8 @@ def _dress(app, pagename, templatename, context, doctree):
 def _finish(app, error):
     if error or app.builder.name != "html":
         return
+    for page in book_pages(Path(app.outdir)):
+        page.write_text(mended(page.read_text("utf-8")), "utf-8")
     embed_cards(Path(app.outdir))
     if broken := broken_links(Path(app.outdir)):
         raise ExtensionError("links that lead nowhere:\n" + "\n".join(broken))
@@ -46,6 +50,7 @@ def setup(app):
     app.connect("builder-inited", _load)
     app.connect("source-read", _fill)
     app.connect("html-page-context", _dress)
-    app.connect("build-finished", _finish)
+    app.connect("build-finished", _finish, priority=900)  # when the theme has written its own files
     app.add_post_transform(GlossaryLinks)
+    app.add_post_transform(SourceLinks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """The whole book as one PDF: Sphinx puts all pages into one, a headless browser prints it with an outline and links."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -79,6 +80,7 @@ def _finish(file: Path) -> None:
     """Name the book in the file, and leave out when it was printed, so that the same book is the same file."""
     from pypdf import PdfReader, PdfWriter
 
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it remarks on how the browser counts
     writer = PdfWriter(clone_from=PdfReader(file))
     writer.metadata = None
     writer.add_metadata({"/Title": "Understanding Masked Autoencoders, executable", "/Author": "The mae_lib authors"})

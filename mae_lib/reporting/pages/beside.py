@@ -87,4 +87,4 @@ def _prose(text: str) -> str:
 def _step(prose: str, code: str) -> str:
     shown = f"\n```python\n{textwrap.dedent(code).strip(chr(10)).rstrip()}\n```\n" if code.strip() else ""
     kind = "mae-beside" if code.strip() else "mae-beside mae-opening"
-    return f":::::{{div}} {kind}\n::::{{div}} mae-said\n{prose}\n::::\n{shown}:::::"
+    return f":::::{{div}} {kind}\n::::{{div}} mae-prose\n{prose}\n::::\n{shown}:::::"

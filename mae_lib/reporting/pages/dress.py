@@ -6,13 +6,17 @@ All of it is read from the page's own run card.
 import re
 from collections.abc import Mapping
 from html import escape
+from itertools import count
 from typing import Any
 
+from mae_lib.reporting.ledger_page import head_badges
 from mae_lib.reporting.pages.executed import Page
 from mae_lib.reporting.pages.repository import launch_links
 from mae_lib.reporting.run_card import duration, reproduce_command
 
-_FIGURE = re.compile(r'<figure class="mae-figure">(.*?)(<a class="mae-data".*?</a>)?</figure>', re.DOTALL)
+_FIGURE = re.compile(
+    r'<figure class="mae-figure"(?: id="([^"]+)")?>(.*?)(<a class="mae-data".*?</a>)?</figure>', re.DOTALL
+)
 
 
 def takes(page: Page) -> str:
@@ -25,12 +29,13 @@ def takes(page: Page) -> str:
 
 
 def head(page: Page) -> str:
-    """The line below a notebook's title: its time, its preset, and ways to run it."""
+    """The line below a notebook's title: its time, its preset, ways to run it, and how its claims came out."""
     if page.record is None:
         return ""
     preset = f"{escape(str(page.record['parameters']['preset']))} preset"
     facts = f'<span class="mae-chip">{escape(takes(page))}</span><span class="mae-chip">{preset}</span>'
-    return f'<p class="mae-head">{facts}{launch_links(page.name)}<a class="mae-chip" href="#run-card">Run card</a></p>'
+    ways = f'{launch_links(page.name)}<a class="mae-chip" href="#run-card">Run card</a>'
+    return f'<p class="mae-facts">{facts}{ways}{head_badges(page.verdicts.values())}</p>'
 
 
 def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
@@ -56,13 +61,14 @@ def dressed(body: str, page: Page) -> str:
     """A notebook's page with the line below its title, figures that can be linked to, and their origins."""
     if page.record is None:
         return body
-    numbers = iter(range(1, body.count('<figure class="mae-figure">') + 1))
+    numbers = count(1)
 
     def with_origin(found: re.Match) -> str:
         number = next(numbers)
-        data = (found[2] or "").replace('"data.csv"', f'"{page.name}-figure-{number}.csv"')
+        name, drawing, link = found.groups()
+        data = (link or "").replace('"data.csv"', f'"{page.name}-figure-{number}.csv"')
         below = origin(page.record, page.name, data)
-        return f'<figure class="mae-figure" id="figure-{number}">{found[1]}{below}</figure>'
+        return f'<figure class="mae-figure" id="{name or f"figure-{number}"}">{drawing}{below}</figure>'
 
     body = _FIGURE.sub(with_origin, body)
     body = body.replace('<div class="mae-card" role="note"', '<div class="mae-card" id="run-card" role="note"', 1)

@@ -22,7 +22,7 @@ def results() -> dict[str, tuple[str, Mapping[str, Verdict]]]:
     """By key ("cpu", "the paper"): what it is in words, and its verdicts by claim, those that were run."""
     found = {one.name: (described(one), one.verdicts()) for one in published()}
     printed = {claim.id: of_paper(claim) for claim in load_claims().values() if claim.paper_table}
-    found[PAPER] = ("its own printed numbers", printed)
+    found[PAPER] = ("the paper's own printed numbers", printed)
     ran = {key: {c: v for c, v in verdicts.items() if v.verdict != "not run"} for key, (_, verdicts) in found.items()}
     return {key: (words, ran[key]) for key, (words, _) in found.items()}
 
@@ -42,7 +42,7 @@ def elsewhere(claim: str) -> str:
     """What the rule says of a claim in every other result, a part for each."""
     parts = [
         f'<div class="mae-{kind(verdict)}" data-mae-scale="{escape(key)}"><p class="mae-title"><strong>{label(verdict)}'
-        f"</strong> <span>{escape(key)}: {escape(words)}</span></p><p>{escape(verdict.why)}</p>"
+        f"</strong> <span>{escape(words)}</span></p><p>{escape(verdict.why)}</p>"
         f"{numbers_table(verdict.findings) if verdict.findings else ''}</div>"
         for key, (words, verdicts) in results().items()
         if (verdict := verdicts.get(claim))
