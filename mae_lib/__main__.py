@@ -209,6 +209,82 @@ def run_pack(arguments: argparse.Namespace) -> None:
         print(f"{arguments.out / split}: {len(packed):,} of {len(images):,} images")
 
 
+def add_import(commands: Any) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="make a run of a released checkpoint: facebookresearch/mae's or timm's",
+        description="Make a run of a checkpoint that others released (.pth or .safetensors), with a preset that names "
+        "it, which every command and notebook takes.",
+    )
+    parser.add_argument("path", type=Path, help="for example mae_pretrain_vit_base.pth")
+    parser.set_defaults(run=run_import)
+    _add_released(parser)
+
+
+def _add_released(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="paper", help="whose data and sizes of evaluations (default: paper)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="what else differs from the preset, e.g. norm_pixels=false; may be repeated",
+    )
+
+
+def _imported(path: Path, arguments: argparse.Namespace) -> Any:
+    from mae_lib.training.released import import_model
+
+    scale = load_preset(arguments.preset)["scale"]
+    return import_model(path, scale, arguments.runs, **dict(arguments.settings))
+
+
+def run_import(arguments: argparse.Namespace) -> None:
+    run = _imported(arguments.path, arguments)
+    preset = run.directory / "preset.yaml"
+    print(f"{run.directory}: {'encoder and decoder' if run.done['decoder'] else 'encoder only'}")
+    print(f"its preset: python -m mae_lib execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset}")
+
+
+def add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="linear probe, Table 1's sets and shape bias of one model on ImageNet",
+        description="Train the linear probe on a finished run or a released checkpoint, and score it on every set "
+        "that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib evaluate ...",
+    )
+    parser.add_argument("--model", type=Path, help="a released checkpoint; instead of a run of the preset")
+    parser.add_argument("--mask-ratio", type=float, default=0.75, help="of the run (default: 0.75)")
+    parser.add_argument("--unit", type=int, help="of the run, in pixels (default: the preset's)")
+    parser.add_argument("--seed", type=int, default=0, help="of the run (default: 0)")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_released(parser)
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    from mae_lib.evaluation.evaluate import described, evaluate
+    from mae_lib.training import PretrainConfig, find
+
+    scale = load_preset(arguments.preset)["scale"] | dict(arguments.settings)
+    if arguments.model:
+        run = _imported(arguments.model, arguments)
+    else:
+        masks = {"mask_ratio": arguments.mask_ratio, "seed": arguments.seed}
+        masks |= {} if arguments.unit is None else {"unit": arguments.unit}
+        config = PretrainConfig.from_scale(scale, **masks)
+        run = find(config, arguments.runs)
+        if run is None:
+            raise ValueError(f"{config.name} has not been trained in {arguments.runs}: python -m mae_lib pretrain does")
+    scores = evaluate(run, scale["probe_images"], arguments.device, progress=not arguments.quiet)
+    if scores:
+        print(f"{run.directory}\n{described(scores)}")
+
+
 def add_book(commands: Any) -> None:
     parser = commands.add_parser("book", help="render the book from notebooks that were executed at a preset")
     parser.add_argument("--preset", default="laptop", help="(default: laptop)")
@@ -302,6 +378,8 @@ def main(argv: list[str] | None = None) -> int:
         add_locate,
         add_pretrain,
         add_pack,
+        add_import,
+        add_evaluate,
         add_series,
         add_suggestions,
         add_execute,

@@ -82,3 +82,19 @@ def real_data(miniatures, monkeypatch) -> dict[str, str]:
         monkeypatch.setenv(variable, folder)
     monkeypatch.setenv("MAE_LIB_WORKERS", "0")
     return miniatures
+
+
+@pytest.fixture(scope="session")
+def miniature_preset(tmp_path_factory) -> Path:
+    """The paper preset on the miniature ImageNet, with a model and a probe of seconds."""
+    from mae_lib.presets import load_preset
+
+    paper = load_preset("paper")
+    small = {"image_size": 32, "unique_images": 64, "patch": 8, "unit": 8, "batch": 16, "images": 640}
+    small |= {"width": 32, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+    probe = {"batch": 32, "epochs": 16, "warmup_epochs": 2, "base_lr": 100.0}
+    small |= {"test_images": 64, "probe_images": 64, "world_options": {"probe": probe, "max_broken": 0.05}}
+    path = tmp_path_factory.mktemp("presets") / "miniature.yaml"
+    masks = {"preset": str(path), "mask_ratios": [0.75], "units": [8], "seeds": [0]}
+    path.write_text(yaml.safe_dump(paper | masks | {"scale": paper["scale"] | small}, sort_keys=False))
+    return path

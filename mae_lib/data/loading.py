@@ -6,7 +6,7 @@ Worker processes (torch's DataLoader) stay a few batches ahead of the step that 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -71,7 +71,7 @@ class Visits:
 
 @lru_cache(maxsize=4)
 def fixed_order(count: int) -> Tensor:
-    """The order in which images are counted: files are sorted by class, and the first few should be a sample."""
+    """The order in which a set's images are counted: files come sorted by class; here the first few are a sample."""
     return randomness.ranks(0, torch.zeros(1, dtype=torch.int64), "fixed order", count)[0]
 
 
@@ -84,14 +84,14 @@ def _order(seed: int, turn: int, count: int) -> Tensor:
 class Ahead:
     """Batches of visits for a training loop, prepared by `workers` processes (0: by this one, when they are asked for).
 
-    The loop asks for (step, rows) step after step, and within a step for one of `pieces` (n, b) after the other, the
-    rows that are this process's of `batch`; it may begin anywhere.
+    The loop asks for (step, rows) step after step, and within a step for one of `pieces` after the other, the rows
+    (b,) each that are this process's of `batch`; it may begin anywhere.
     """
 
     visits: Visits
     batch: int
     steps: int
-    pieces: Tensor
+    pieces: Sequence[Tensor]
     broken: Broken
     workers: int = 0
     pin: bool = False  # in memory that a GPU can fetch from by itself
@@ -100,7 +100,7 @@ class Ahead:
 
     def __call__(self, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 images (b, 3, s, s) and labels (b,) of these rows, on the CPU."""
-        place = step * len(self.pieces) + self.pieces[:, 0].tolist().index(int(rows[0]))
+        place = step * len(self.pieces) + [int(piece[0]) for piece in self.pieces].index(int(rows[0]))
         if place != self._next:
             self._batches = iter(self._from(place))
         images, labels, broken = next(self._batches)
@@ -115,7 +115,7 @@ class Ahead:
 
 
 class _Prepared(Dataset):
-    def __init__(self, visits: Visits, batch: int, pieces: Tensor) -> None:
+    def __init__(self, visits: Visits, batch: int, pieces: Sequence[Tensor]) -> None:
         self.visits, self.batch, self.pieces = visits, batch, pieces
 
     def __getitem__(self, place: int) -> Batch:

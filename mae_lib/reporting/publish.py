@@ -28,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
@@ -232,7 +233,9 @@ def _write_tables(out: Path, series: Series) -> None:
     for name in _MEASURED:
         for reader, scores in measure_all(section_of(name, series), series).items():
             who = _columns(reader)
-            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+            # What cannot be measured on this world is NaN throughout, and has no row.
+            measured = {metric: v for metric, v in scores.items() if not np.isnan(v).all()}
+            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in measured.items()]
     runs = {mask: find(config).done for mask, config in series.configs.items()}
     training = [
         (*mask, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"]) for mask, done in runs.items()

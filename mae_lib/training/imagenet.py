@@ -16,7 +16,7 @@ from torch import LongTensor, Tensor
 from mae_lib.data.files import Broken, Images, readable
 from mae_lib.data.loading import Ahead, Visits, default_workers, fixed_order
 from mae_lib.data.packs import resident
-from mae_lib.data.sets import imagenet
+from mae_lib.data.sets import cue_conflict, imagenet
 from mae_lib.data.views import as_tensor, evaluation_view
 from mae_lib.training.engine import rank_and_world
 from mae_lib.worlds.world import Described, Level, Sample, require
@@ -83,6 +83,10 @@ class ImageNet(Described):
         labels = torch.tensor([int(images.labels[number]) for _, number in read]).to(indices.device)
         return Sample(views.to(indices.device), labels, {"class": labels})
 
+    def dressed(self, variant: str | None = None, cue_strength: float | None = None) -> "ImageNet | CueConflictImages":
+        """The cue-conflict images as a world for that variant; else itself, for its textures cannot be set."""
+        return CueConflictImages(self.size) if variant == "cue_conflict" else self
+
     def visits(self, count: int, crop: tuple[float, float], seed: int) -> Visits:
         """Random crops of the first `count` training images. Raises ValueError for more than there are."""
         images = self.images("train")
@@ -93,6 +97,21 @@ class ImageNet(Described):
         """What pretraining asks for (step, rows): crops in [0, 1] on `device`, and masks on the CPU."""
         visits = self.visits(config.unique_images, self.crop, config.seed)
         return Batches(config, visits, Broken(visits.images, self.max_broken), device, micro_batches)
+
+
+@dataclass(frozen=True)
+class CueConflictImages:
+    """The images of Geirhos et al. (2019) at `size` pixels; labels and textures number the 16 entry-level classes."""
+
+    size: int
+
+    def sample(self, indices: LongTensor, split: str = "test") -> Sample:
+        """The images with these numbers in their fixed order; there is one split only."""
+        found = cue_conflict()
+        read = [readable(found.images, n)[:2] for n in fixed_order(len(found.images))[indices.cpu()].tolist()]
+        views = torch.stack([as_tensor(evaluation_view(image, self.size, share=1.0)) for image, _ in read])
+        shapes, textures = (torch.from_numpy(cue[[n for _, n in read]]) for cue in (found.shapes, found.textures))
+        return Sample(views.float() / 255, shapes, {"class": shapes}, textures)
 
 
 @dataclass

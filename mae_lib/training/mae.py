@@ -38,6 +38,8 @@ class MAE(nn.Module):
     not fit.
     """
 
+    has_decoder = True  # False for a released encoder that came without one: its decoder has learned nothing
+
     def __init__(
         self,
         image_size: int,
@@ -118,6 +120,8 @@ class MAE(nn.Module):
         and every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
         With `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
         """
+        if not self.has_decoder:
+            raise ValueError("this model was released without its decoder, so it reconstructs nothing")
         patches = self._patches(images)
         visible, masked = self._split(images, mask)
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked).to(patches.dtype)

@@ -78,6 +78,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> MAE:
     try:
         model = PretrainConfig(**about["config"]).model()
         model.load_state_dict(tensors)
+        model.has_decoder = about.get("decoder", True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise checkpoints.CheckpointError(f"{path}: does not hold a pretrained model ({error})") from None
     return model.to(device).eval()
