@@ -25,7 +25,7 @@ def more_seeds(page: str, *groups: Mapping[str, str]) -> None:
 
     `page` is the notebook, "3_1_reconstruction". Without published results one sentence says so.
     """
-    scales = published()
+    scales = published(SECTION_OF[page])
     if not scales:
         return display(HTML(f"<p>{NONE_YET}</p>"))
     what = "; ".join(map(described, scales))
@@ -119,7 +119,7 @@ def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None
     """Two published runs that differ in nothing but how many images they saw, the shorter first; None without."""
     for short in scales:
         for long in scales:
-            apart = {k for k, v in short.series.scale.items() if long.series.scale[k] != v}
+            apart = {k for k, v in short.series.scale.items() if long.series.scale.get(k, v) != v}
             if apart == {"images"} and long.series.scale["images"] > short.series.scale["images"]:
                 return short, long
     return None
