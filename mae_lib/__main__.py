@@ -285,6 +285,41 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         print(f"{run.directory}\n{described(scores)}")
 
 
+def add_detect(commands: Any) -> None:
+    parser = commands.add_parser(
+        "detect",
+        help="fine-tune detectors from a preset's encoders (Section 3.5), score them, and publish it in a folder",
+        description="Fine-tune Mask R-CNN from every encoder of a preset and from scratch, and print box and mask AP. "
+        "Encoders that are not there are trained. What is finished is never done again. Needs mae_lib[detection]. "
+        "Several GPUs: torchrun --nproc-per-node 8 -m mae_lib detect --preset paper --mask-ratio 0.75 --unit 16",
+    )
+    parser.add_argument("--preset", default="laptop", help=f"{', '.join(PRESETS)}, or a YAML file (default: laptop)")
+    parser.add_argument("--out", type=Path, help="the folder, for example results/gpu (default: none is written)")
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+    parser.add_argument("--mask-ratio", type=float, help="of one encoder alone, with --unit")
+    parser.add_argument("--unit", type=int, help="of one encoder alone, in pixels (default: the preset's)")
+    parser.add_argument("--scratch", action="store_true", help="from scratch alone")
+    parser.add_argument("--coco", help="COCO's folder, where the preset takes it (default: $MAE_LIB_COCO)")
+    parser.add_argument("--workers", type=int, default=0, help="threads that load images ahead (default: 0)")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.set_defaults(run=run_detect)
+
+
+def run_detect(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.publish_detection import publish_detection
+    from mae_lib.training.engine import best_device
+
+    preset = load_preset(arguments.preset)
+    seeds = preset["seeds"] if arguments.seeds is None else yaml.safe_load(arguments.seeds)
+    only = [("untrained", seed) for seed in seeds] if arguments.scratch else []
+    if arguments.mask_ratio is not None:
+        unit = preset["scale"]["unit"] if arguments.unit is None else arguments.unit
+        only += [(arguments.mask_ratio, unit, seed) for seed in seeds]
+    options = {"folder": arguments.coco, "workers": arguments.workers}
+    device = str(best_device(arguments.device))
+    publish_detection(arguments.preset, arguments.out, seeds, device, only or None, **options)
+
+
 def add_book(commands: Any) -> None:
     parser = commands.add_parser("book", help="render the book from notebooks that were executed at a preset")
     parser.add_argument("--preset", default="laptop", help="(default: laptop)")
@@ -381,6 +416,7 @@ def main(argv: list[str] | None = None) -> int:
         add_import,
         add_evaluate,
         add_series,
+        add_detect,
         add_suggestions,
         add_execute,
         add_book,

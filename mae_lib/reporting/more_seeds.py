@@ -34,7 +34,7 @@ def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.Data
     "ratio" and by "unit", which is drawn beside the rest; so is the paper where it prints a metric. Each line is marked
     with its scale, so that the book can bring one forward. Without published results one sentence says so.
     """
-    scales = published()
+    scales = published(SECTION_OF[page])
     if not scales:
         return display(HTML(f"<p>{NONE_YET}</p>"))
     what = "; ".join(map(described, scales))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
@@ -142,6 +143,8 @@ def finetune(
                 )
                 if rank_and_world()[0] == 0:
                     _finish(run, config, model, result | _circumstances(where, micro_batches, cpu_threads))
+                if dist.is_initialized():
+                    dist.barrier()
     model.load_state_dict(checkpoints.load(run.directory / "model")[0])
     return model.to(where).eval()
 
