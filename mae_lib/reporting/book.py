@@ -4,15 +4,10 @@ Pages are rendered aside and put in place when all of them are good, so a failin
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import nbformat
-
-from mae_lib.reporting.ledger_page import head_badges
 
 
 class BookError(RuntimeError):
@@ -23,17 +18,6 @@ def _mirror(source: Path, target: Path) -> None:
     """Make the notebooks of `target` those of `source`."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.failed.ipynb", ".*"))
-
-
-def _head_with_badges(experiments: Path, verdicts: Path) -> None:
-    """Under the title of each page that decides claims: how they came out."""
-    for page in experiments.glob("*.ipynb"):
-        if (recorded := verdicts / f"{page.stem}.json").is_file():
-            book = nbformat.read(page, as_version=4)
-            title = re.compile("^# .*$", re.MULTILINE)
-            first = book.cells[0]
-            first.source = title.sub(lambda found: f"{found[0]}\n\n{head_badges(recorded)}", first.source, count=1)
-            nbformat.write(book, page)
 
 
 def _swap(new: Path, page: Path) -> None:
@@ -48,23 +32,28 @@ def _swap(new: Path, page: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def build(root: Path, preset: str, runs: Path) -> Path:
-    """Render the book in `root` from the notebooks executed at `preset`; returns its first page.
+def render(root: Path, preset: str, runs: Path, builder: str = "html") -> Path:
+    """Render the book in `root` aside, from the notebooks executed at `preset`; returns the folder of its pages.
 
-    Raises BookError when Sphinx warns of anything.
+    Raises BookError when Sphinx warns of anything, or when a link leads nowhere.
     """
     _mirror(runs / "notebooks" / preset, root / "book" / "experiments")
-    _head_with_badges(root / "book" / "experiments", runs / "verdicts" / preset)
-    aside = runs / "book"
+    aside = runs / ("book" if builder == "html" else f"book-{builder}")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
-    command += ["--config", "_config.yml"]
+    command += ["--config", "_config.yml", "--builder", builder]
     command += ["--path-output", str(aside), "-n", "-W", "--keep-going", "--quiet"]
     # All pages anew: Sphinx would keep pages that are gone, and the bibliography as it was before one citation more.
     shutil.rmtree(aside, ignore_errors=True)
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if done.returncode:
         raise BookError(f"the book did not build:\n{done.stdout}{done.stderr}")
+    return aside / "_build" / builder
+
+
+def build(root: Path, preset: str, runs: Path) -> Path:
+    """Render the book in `root` and put it in place; returns its first page. Raises BookError as `render`."""
+    pages = render(root, preset, runs)
     page = root / "book" / "_build" / "html"
     page.parent.mkdir(exist_ok=True)
-    _swap(aside / "_build" / "html", page)
+    _swap(pages, page)
     return page / "index.html"

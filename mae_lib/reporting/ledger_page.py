@@ -6,10 +6,9 @@ follow from its printed numbers, where it prints any. No rule differs between th
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from IPython.display import HTML, display
@@ -77,11 +76,10 @@ def badges(words: Iterable[Word]) -> str:
     )
 
 
-def head_badges(recorded: Path) -> str:
-    """For the head of a page: the badges of the verdicts that it recorded in a file, and a link to the ledger."""
-    words = [verdict["verdict"] for verdict in json.loads(recorded.read_text(encoding="utf-8"))["verdicts"]]
-    ledger = '<a href="ledger.html">Verdicts</a> on this page'
-    return f'<p class="mae-title mae-head">{ledger} {badges(words)}</p>' if words else ""
+def head_badges(words: Collection[Word]) -> str:
+    """For the head of a page: the badges of the verdicts that it drew, which link to the ledger."""
+    link = f'<a class="mae-badges" href="ledger.html" title="Verdicts on this page, in the ledger">{badges(words)}</a>'
+    return link if words else ""
 
 
 def _cell(verdict: Verdict | None) -> str:

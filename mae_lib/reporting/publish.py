@@ -28,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
@@ -38,12 +39,14 @@ from mae_lib.reporting.provenance import provenance
 from mae_lib.sources import source_hash
 from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
+from mae_lib.training.engine import best_device
 from mae_lib.training.series import Mask, Series
 
 MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.worlds.real")
 SCORES = ("section", "reader", "ratio", "unit", "seed", "metric", "value", "count")
 TRAINING = ("ratio", "unit", "seed", "loss", "images_per_second", "seconds", "device")
 _LOG_LINES = 60
+_MEASURED = [name for name, section in SECTIONS.items() if not section.apart]
 
 
 def publish(
@@ -53,11 +56,13 @@ def publish(
     jobs: int = 1,
     device: str | None = None,
     ship: int = 1,
+    together: bool | None = None,
 ) -> Path:
     """Train and measure what is missing of a preset's series, and write it into the folder `out`.
 
     `seeds` stand in for the preset's; `jobs` processes work at once; the encoders of the first `ship` seeds are
-    shipped. Raises ValueError for a folder that holds results of another preset or code, or something else.
+    shipped. `together` trains the seeds of a mask as one batched model, before all else; by default on CUDA.
+    Raises ValueError for a folder that holds results of another preset or code, or something else.
     """
     if jobs < 1 or ship < 0:
         raise ValueError(f"jobs is {jobs} and ship {ship}: at least 1 process, and encoders of 0 seeds or more")
@@ -72,6 +77,8 @@ def publish(
     record = provenance(parameters, MODULES, device=device) | {"code_hash": _code(), "wall_seconds": None}
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     write_json(out / "provenance.json", record)
+    if best_device(device).type == "cuda" if together is None else together:
+        series.train(device, together=True)
     _work_through(parameters, series, jobs, device)
     _write_tables(out, series)
     _ship(out, series, ship)
@@ -138,7 +145,7 @@ def _series(parameters: str) -> Series:
 
 @cache
 def _sections(parameters: str) -> dict[str, Section]:
-    return {name: section_of(name, _series(parameters)) for name in SECTIONS}
+    return {name: section_of(name, _series(parameters)) for name in _MEASURED}
 
 
 def _parts(series: Series, sections: dict[str, Section]) -> dict[Reader, list[str]]:
@@ -223,10 +230,12 @@ def called(reader: Reader) -> str:
 
 def _write_tables(out: Path, series: Series) -> None:
     rows = []
-    for name in SECTIONS:
+    for name in _MEASURED:
         for reader, scores in measure_all(section_of(name, series), series).items():
             who = _columns(reader)
-            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+            # What cannot be measured on this world is NaN throughout, and has no row.
+            measured = {metric: v for metric, v in scores.items() if not np.isnan(v).all()}
+            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in measured.items()]
     runs = {mask: find(config).done for mask, config in series.configs.items()}
     training = [
         (*mask, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"]) for mask, done in runs.items()

@@ -25,7 +25,7 @@ from mae_lib.worlds import make_world
 from mae_lib.worlds.figurine_rendering import pattern_of
 
 REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
-_OF_A_CLASS = 40  # images of each class in a t-SNE
+OF_A_CLASS = 40  # images of each class in a t-SNE
 
 
 def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
@@ -82,7 +82,7 @@ class Separability(Section):
         """The clean test images that a t-SNE lays out: up to 40 of each of up to ten classes."""
         labels = self.sets["IN1K"].labels
         ten = range(min(10, self.world.classes))
-        return np.concatenate([np.flatnonzero(labels == k)[:_OF_A_CLASS] for k in ten])
+        return np.concatenate([np.flatnonzero(labels == k)[:OF_A_CLASS] for k in ten])
 
     @cached_property
     def palettes(self) -> np.ndarray:
