@@ -99,9 +99,9 @@ def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) ->
 
     Raises ValueError without a caption, or without an alternative text for those who do not see the figure.
     """
-    for name, text in (("caption", caption), ("alt", alt)):
+    for what, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{name} is empty: say in a sentence what the figure shows")
+            raise ValueError(f"{what} is empty: say in a sentence what the figure shows")
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()

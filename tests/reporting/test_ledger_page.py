@@ -32,7 +32,7 @@ def test_recorded_verdicts_are_gathered_and_the_rest_is_not_run(tmp_path, monkey
     assert html.count('">verdict</a>') == 1  # the others have no page in this build
     assert '<span class="mae-badge mae-partly">◐ 1 partly</span>' in html
     assert "because of &quot;&lt;b&gt;&quot;" in html and "<b>" not in html
-    sections = {entry.claim.section for entry in entries}
+    sections = {entry.claim.section for entry in entries.values()}
     assert html.count("<table>") == 1 and html.count("<tbody>") == html.count("mae-title") == len(sections)
     assert html.count("<tr>") == 1 + len(entries) and '<tr id="section-2-3">' in html
     assert "Also: Abstract, Section 1, Section 5." in html

@@ -66,7 +66,7 @@ def test_nearer_compares_distances_whatever_their_direction():
         (found,) = apply_rule(rule, measured(values, None))
         far, near = abs(values[0.9] - values[0.5]), abs(values[0.9] - values[0.1])
         assert found.outcome == "holds" and found.numbers["difference"] == pytest.approx(far - near)
-    assert outcomes(rule, measured({0.1: 0.2, 0.5: 0.4, 0.9: 0.3}, None)) == ["fails"]  # a tie
+    assert outcomes(rule, measured({0.1: 0.25, 0.5: 0.5, 0.9: 0.375}, None)) == ["fails"]  # a tie
     assert outcomes(rule, measured({0.1: 0.2, 0.5: 0.4, 0.9: 0.299})) == ["leans"]
     with pytest.raises(MissingData, match=r"not measured at ratio 0\.5"):
         apply_rule(rule, measured({0.1: 0.2, 0.9: 0.3}))
@@ -177,5 +177,6 @@ def test_rules_that_are_not_known_are_refused(rule):
 
 
 def test_every_rule_is_checked_by_its_own_signature():
-    assert set(RULES) == {"increasing", "decreasing", "greater", "peak_at", "peak_inside", "below", "spread", "always"}
+    orderings = {"increasing", "decreasing", "greater", "nearer", "peak_at", "peak_inside"}
+    assert set(RULES) == orderings | {"below", "spread", "always"}
     check_rule({"kind": "peak_at", "point": 0.75})
