@@ -21,7 +21,21 @@ from mae_lib.reporting.run_card import duration
 
 # Every numbered thing of the paper, which the map must hold: kind -> names.
 INVENTORY = {
-    "section": ["1", "2", "2.1", "2.2", "2.3", "3", *(f"3.{n}" for n in range(1, 7)), "4", "4.1", "4.2", "4.3", "5"],
+    "section": [
+        "Abstract",
+        "1",
+        "2",
+        "2.1",
+        "2.2",
+        "2.3",
+        "3",
+        *(f"3.{n}" for n in range(1, 7)),
+        "4",
+        "4.1",
+        "4.2",
+        "4.3",
+        "5",
+    ],
     "equation": ["1", "2"],
     "assumption": ["1", "2"],
     "theorem": ["1", "2"],
@@ -101,8 +115,17 @@ def paper_map(folder: Path, pages: Mapping[str, Page]) -> str:
 
 def _map_row(entry: Mapping[str, Any], pages: Mapping[str, Page]) -> tuple[str, ...]:
     links = "<br>".join(link(page, text) for text, page in entry.get("pages", {}).items())
-    name = f"**{entry['kind'].capitalize()} {entry['number']}**<br>{entry['title']}"
-    return name, links, code(entry.get("code", [])), entry.get("left_out") or status(entry.get("claims", []), pages)
+    kind = "" if entry["number"] == "Abstract" else f"{entry['kind'].capitalize()} "
+    name = f"**{kind}{entry['number']}**<br>{entry['title']}"
+    return name, links, code(entry.get("code", [])), entry.get("left_out") or status(_claims(entry), pages)
+
+
+def _claims(entry: Mapping[str, Any]) -> list[str]:
+    """A section's claims are those that name it; another thing's are listed."""
+    if entry["kind"] != "section":
+        return entry.get("claims", [])
+    number = str(entry["number"]).lower()
+    return [claim.id for claim in load_claims().values() if number in (claim.section, *claim.also)]
 
 
 def link(page: str, text: str) -> str:
