@@ -129,9 +129,8 @@ def _claims(entry: Mapping[str, Any]) -> list[str]:
 
 
 def link(page: str, text: str) -> str:
-    """A link to "folder/page#anchor"; the build refuses one that leads nowhere."""
-    path, _, anchor = page.partition("#")
-    return f'<a class="reference internal" href="{path}.html{"#" * bool(anchor)}{anchor}">{escape(text)}</a>'
+    """A link to "folder/page#anchor", by the role that the extension adds; the build refuses one that leads nowhere."""
+    return f"{{page}}`{text} <{page}>`"
 
 
 def code(names: Sequence[str]) -> str:
@@ -147,12 +146,11 @@ def status(claims: Sequence[str], pages: Mapping[str, Page]) -> str:
     for claim in (load_claims()[name] for name in claims):
         word = pages[claim.notebook].verdicts.get(claim.id, "not run") if claim.notebook in pages else "not run"
         words[word] += 1
-        said = f'title="{escape(claim.claim)}" aria-label="{word}: {escape(claim.claim)}"'
-        there = f"experiments/{claim.notebook}.html#claim-{claim.id}"
-        icon = ICONS[word]
-        marks.append(icon if word == "not run" else f'<a class="reference internal" href="{there}" {said}>{icon}</a>')
+        there = f"experiments/{claim.notebook}#claim-{claim.id}"
+        marks.append(ICONS[word] if word == "not run" else link(there, ICONS[word]))
     counts = ", ".join(f"{words[word]} {word}" if len(claims) > 1 else word for word in ICONS if words[word])
-    return f'<span class="mae-marks">{" ".join(marks)}</span><br>{counts}'
+    apart = "<br>" if len(claims) > 1 else " "
+    return f"{' '.join(marks)}{apart}{counts}"
 
 
 # Notation, assumptions
