@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxRole
 
+from mae_lib.reporting.ledger import load_claims
 from mae_lib.reporting.pages import executed
 from mae_lib.reporting.pages.cards import embed_cards
 from mae_lib.reporting.pages.dress import dressed
@@ -36,6 +39,21 @@ def _dress(app, pagename, templatename, context, doctree):
         context["body"] = with_scales(dressed(context["body"], PAGES[name]))
 
 
+class PageRole(SphinxRole):
+    """`{page}`text <folder/page#anchor>``: a link to anything that has an anchor once all is rendered."""
+
+    def run(self):
+        text, _, target = self.text.rpartition(" <")
+        page, _, anchor = target.removesuffix(">").partition("#")
+        address = self.env.app.builder.get_relative_uri(self.env.docname, page) + (f"#{anchor}" if anchor else "")
+        reference = nodes.reference("", "", internal=True, refuri=address)
+        reference += nodes.inline("", text, classes=["mae-mark"] if len(text) == 1 else [])
+        if anchor.startswith("claim-"):  # an icon says little to those who do not see it
+            claim = load_claims()[anchor.removeprefix("claim-")].claim
+            reference += nodes.inline("", claim, classes=["mae-unseen"])
+        return [reference], []
+
+
 def _finish(app, error):
     if error or app.builder.name != "html":
         return
@@ -47,6 +65,7 @@ def _finish(app, error):
 
 
 def setup(app):
+    app.add_role("page", PageRole())
     app.connect("builder-inited", _load)
     app.connect("source-read", _fill)
     app.connect("html-page-context", _dress)

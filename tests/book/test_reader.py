@@ -134,6 +134,22 @@ def test_a_card_of_a_theorem_shows_its_mathematics(tab):
     tab.locator("#mae-card-shown mjx-container").first.wait_for(state="visible")
 
 
+@pytest.mark.parametrize("page", CONTENT, ids=name)
+def test_a_word_of_the_glossary_is_linked_once_a_page_and_has_its_card(page):
+    text = page.read_text()
+    terms = re.findall(r'<a class="[^"]*mae-term[^"]*" href="([^"]+)"', text)
+    assert len(terms) == len(set(terms)) and all(f'data-for="{term}"' in text for term in terms)
+
+
+@pytest.mark.parametrize("page", [page for page in CONTENT if page.parent.name == "experiments"], ids=name)
+def test_every_figure_says_where_it_comes_from(page):
+    figures = re.findall(r'<figure class="mae-figure".*?</figure>', page.read_text(), re.DOTALL)
+    for figure in figures:
+        assert 'class="mae-origin"' in figure and "papermill notebooks/" in figure
+    charts = [figure for figure in figures if 'class="mae-data"' in figure]
+    assert all('href="data:text/csv' in figure for figure in charts)
+
+
 # Results
 
 

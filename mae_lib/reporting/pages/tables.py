@@ -21,7 +21,21 @@ from mae_lib.reporting.run_card import duration
 
 # Every numbered thing of the paper, which the map must hold: kind -> names.
 INVENTORY = {
-    "section": ["1", "2", "2.1", "2.2", "2.3", "3", *(f"3.{n}" for n in range(1, 7)), "4", "4.1", "4.2", "4.3", "5"],
+    "section": [
+        "Abstract",
+        "1",
+        "2",
+        "2.1",
+        "2.2",
+        "2.3",
+        "3",
+        *(f"3.{n}" for n in range(1, 7)),
+        "4",
+        "4.1",
+        "4.2",
+        "4.3",
+        "5",
+    ],
     "equation": ["1", "2"],
     "assumption": ["1", "2"],
     "theorem": ["1", "2"],
@@ -101,14 +115,22 @@ def paper_map(folder: Path, pages: Mapping[str, Page]) -> str:
 
 def _map_row(entry: Mapping[str, Any], pages: Mapping[str, Page]) -> tuple[str, ...]:
     links = "<br>".join(link(page, text) for text, page in entry.get("pages", {}).items())
-    name = f"**{entry['kind'].capitalize()} {entry['number']}**<br>{entry['title']}"
-    return name, links, code(entry.get("code", [])), entry.get("left_out") or status(entry.get("claims", []), pages)
+    kind = "" if entry["number"] == "Abstract" else f"{entry['kind'].capitalize()} "
+    name = f"**{kind}{entry['number']}**<br>{entry['title']}"
+    return name, links, code(entry.get("code", [])), entry.get("left_out") or status(_claims(entry), pages)
+
+
+def _claims(entry: Mapping[str, Any]) -> list[str]:
+    """A section's claims are those that name it; another thing's are listed."""
+    if entry["kind"] != "section":
+        return entry.get("claims", [])
+    number = str(entry["number"]).lower()
+    return [claim.id for claim in load_claims().values() if number in (claim.section, *claim.also)]
 
 
 def link(page: str, text: str) -> str:
-    """A link to "folder/page#anchor"; the build refuses one that leads nowhere."""
-    path, _, anchor = page.partition("#")
-    return f'<a class="reference internal" href="{path}.html{"#" * bool(anchor)}{anchor}">{escape(text)}</a>'
+    """A link to "folder/page#anchor", by the role that the extension adds; the build refuses one that leads nowhere."""
+    return f"{{page}}`{text} <{page}>`"
 
 
 def code(names: Sequence[str]) -> str:
@@ -124,12 +146,11 @@ def status(claims: Sequence[str], pages: Mapping[str, Page]) -> str:
     for claim in (load_claims()[name] for name in claims):
         word = pages[claim.notebook].verdicts.get(claim.id, "not run") if claim.notebook in pages else "not run"
         words[word] += 1
-        said = f'title="{escape(claim.claim)}" aria-label="{word}: {escape(claim.claim)}"'
-        there = f"experiments/{claim.notebook}.html#claim-{claim.id}"
-        icon = ICONS[word]
-        marks.append(icon if word == "not run" else f'<a class="reference internal" href="{there}" {said}>{icon}</a>')
+        there = f"experiments/{claim.notebook}#claim-{claim.id}"
+        marks.append(ICONS[word] if word == "not run" else link(there, ICONS[word]))
     counts = ", ".join(f"{words[word]} {word}" if len(claims) > 1 else word for word in ICONS if words[word])
-    return f'<span class="mae-marks">{" ".join(marks)}</span><br>{counts}'
+    apart = "<br>" if len(claims) > 1 else " "
+    return f"{' '.join(marks)}{apart}{counts}"
 
 
 # Notation, assumptions

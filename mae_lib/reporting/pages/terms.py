@@ -15,6 +15,7 @@ _LEFT_ALONE = (
     nodes.term,
     nodes.caption,
     nodes.citation,
+    nodes.thead,
 )
 GLOSSARY = "glossary"
 
