@@ -110,7 +110,9 @@ rule book:
         [executed(name) for name in NOTEBOOKS],
         "_config.yml",
         [str(p) for p in Path("book").rglob("*") if p.is_file() and not {"_build", "experiments"} & set(p.parts)],
-        "mae_lib/reporting/book.py",
+        local(source_files("mae_lib.reporting.book", "mae_lib.reporting.pages.made", "mae_lib.reporting.pages.dress")),
+        PUBLISHED,
+        "CITATION.cff",
         [str(p) for p in Path("mae_lib/reporting/teaching").glob("*.py")],
     output: "book/_build/built.txt"
     params: preset=PRESET
