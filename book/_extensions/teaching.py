@@ -25,9 +25,9 @@ def _points(app) -> str:
 
 
 WHAT = {
-    "times": lambda app: guide.times(Path(app.srcdir) / "experiments"),
+    "times": lambda app: guide.times({path.stem: read(path) for path in chapters()}, Path(app.srcdir) / "experiments"),
     "points": _points,
-    "troubles": lambda app: guide.troubles(),
+    "troubles": lambda app: guide.troubles(path.stem for path in chapters()),
     "lectures": _lectures,
 }
 

@@ -23,7 +23,7 @@ from mae_lib.presets import load_preset
 from mae_lib.reporting.teaching import exercises as contract
 from mae_lib.reporting.teaching.execution import needed_cells
 from mae_lib.reporting.teaching.exercises import ANSWER, CHECK, INSTRUCTOR, SOLUTION, apart, chapters, read, tags
-from mae_lib.reporting.teaching.guide import guide, marking_guide, measured
+from mae_lib.reporting.teaching.guide import guide, marking_guide, measured, planned
 from mae_lib.reporting.teaching.plain import plain
 
 EDITIONS = ("reader", "student", "instructor")
@@ -142,7 +142,7 @@ def edition(
     cells = [_TURN[kind](cell, titles or {}) for cell in cells]
     cells.insert(1, _note(f"editions/{kind}"))
     if kind == "instructor" and name in (notes := guide()):
-        text = marking_guide(notes[name], tasks, card or {})
+        text = marking_guide(notes[name], tasks, card or {}, planned(book))
         cells.append(nbformat.v4.new_markdown_cell(text, id="marking-guide", metadata={"tags": [INSTRUCTOR]}))
     made = nbformat.v4.new_notebook(cells=cells, metadata=book.metadata)
     if kind == "student" and (found := leaks(book, made)):

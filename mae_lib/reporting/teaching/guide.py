@@ -1,7 +1,8 @@
 """What an instructor should know of each chapter: how long it takes, what is misunderstood, what breaks, how to mark.
 
-Written once, in `book/teaching/chapters.yml`; the instructor's edition and the guide's page both read it. Times that
-the code takes are not written but measured: they come from the run cards of executed notebooks.
+Misconceptions and troubles are written once, in `book/teaching/chapters.yml`; the instructor's edition and the guide's
+page both read it. Minutes to plan with stand in the box that opens a page, and what the code takes is not written at
+all: it is measured, and comes from the run cards of executed notebooks.
 """
 
 import re
@@ -17,7 +18,10 @@ from nbformat import NotebookNode
 from mae_lib.folders import checkout
 from mae_lib.reporting.teaching.exercises import Exercise
 
-_FIELDS = {"minutes": dict, "misconceptions": list, "breaks": list}
+_FIELDS = {"misconceptions": list, "breaks": list}
+_WORDS = {"ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
+_HOURS = {"a quarter of an hour": 15, "half an hour": 30, "three quarters of an hour": 45, "an hour": 60}
+_TAKES = re.compile(r"\*\*It takes\*\* (?:about )?(.+?) to read,? (?:and )?(.+?)(?: more)? for the exercises")
 
 
 class GuideError(ValueError):
@@ -29,7 +33,7 @@ def teaching_folder() -> Path:
 
 
 def guide(folder: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Chapter -> `minutes` (of reading and of exercises), `misconceptions` (wrong, right) and `breaks`.
+    """Chapter -> `misconceptions` (wrong, right) and `breaks`.
 
     Raises GuideError, naming chapter and field.
     """
@@ -38,12 +42,27 @@ def guide(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     for chapter, entry in found.items():
         if set(entry) != set(_FIELDS) or not all(isinstance(entry[k], kind) for k, kind in _FIELDS.items()):
             raise GuideError(f"{path}: {chapter} needs exactly {', '.join(_FIELDS)}")
-        if set(entry["minutes"]) != {"reading", "exercises"}:
-            raise GuideError(f"{path}: the minutes of {chapter} are those of reading and of exercises")
         for wrong in entry["misconceptions"]:
             if set(wrong) != {"wrong", "right"}:
                 raise GuideError(f"{path}: a misconception of {chapter} needs `wrong` and `right`, not {wrong}")
     return found
+
+
+def _minutes(text: str) -> int | None:
+    number = re.fullmatch(r"(\w+)(?: minutes)?", text)
+    if number:
+        return int(number[1]) if number[1].isdigit() else _WORDS.get(number[1])
+    return _HOURS.get(text)
+
+
+def planned(book: NotebookNode) -> tuple[int, int] | None:
+    """Minutes to read a chapter and for its exercises, as its opening box says; None where it does not say both."""
+    found = _TAKES.search(book.cells[0].source)
+    if not found:
+        return None
+    reading = _minutes(found[1])
+    doing = reading if found[2] == "as long" else _minutes(found[2])
+    return None if reading is None or doing is None else (reading, doing)
 
 
 def measured(executed: NotebookNode) -> dict[str, str]:
@@ -67,17 +86,16 @@ def _page(name: str) -> str:
     return f"{{doc}}`/experiments/{name}`"
 
 
-def times(executed: Path, folder: Path | None = None) -> str:
+def times(books: Mapping[str, NotebookNode], executed: Path) -> str:
     """A Markdown table: minutes to read each chapter and for its exercises, and what its code took in this build.
 
     `executed`: the folder of the build's executed notebooks, whose run cards are read.
     """
     rows = []
-    for name, entry in guide(folder).items():
+    for name, book in books.items():
         path = executed / f"{name}.ipynb"
         card = measured(nbformat.read(path, as_version=4)) if path.is_file() else {}
-        minutes = entry["minutes"]
-        rows.append((_page(name), minutes["reading"], minutes["exercises"], card.get("wall time", "not run")))
+        rows.append((_page(name), *(planned(book) or (0, 0)), card.get("wall time", "not run")))
     total = ("**all**", *(sum(row[i] for row in rows) for i in (1, 2)), "")
     return _table(["chapter", "reading, min", "exercises, min", "its code, here"], [*rows, total])
 
@@ -92,10 +110,11 @@ def points(found: Mapping[str, Sequence[Exercise]]) -> str:
     return _table(["chapter", "exercises", "marked by a check", "points"], [*rows, total])
 
 
-def troubles(folder: Path | None = None) -> str:
-    """Misconceptions and what breaks, chapter by chapter, as Markdown."""
-    parts = []
-    for name, entry in guide(folder).items():
+def troubles(names: Iterable[str], folder: Path | None = None) -> str:
+    """Misconceptions and what breaks in these chapters, one after another, as Markdown."""
+    parts, notes = [], guide(folder)
+    for name in names:
+        entry = notes[name]
         breaks = "\n".join(f"- {line}" for line in entry["breaks"])
         parts.append(f"**{_page(name)}**\n\n{misconceptions(entry)}\n\nWhat breaks:\n\n{breaks}")
     return "\n\n".join(parts)
@@ -113,16 +132,20 @@ def marking_table(exercises: Iterable[Exercise]) -> str:
     return _table(["exercise", "kind", "points", "marked by"], rows)
 
 
-def marking_guide(entry: Mapping[str, Any], exercises: Sequence[Exercise], card: Mapping[str, str]) -> str:
+def marking_guide(
+    entry: Mapping[str, Any],
+    exercises: Sequence[Exercise],
+    card: Mapping[str, str],
+    minutes: tuple[int, int] | None = None,
+) -> str:
     """The closing cell of the instructor's edition."""
-    minutes = entry["minutes"]
-    ran = f"its code took {card['wall time']} at the `{card['preset']}` preset on {card['device']}" if card else ""
-    times = f"About {minutes['reading']} minutes to read and {minutes['exercises']} for the exercises" + (
-        f"; {ran}." if ran else "; its code has not been run here, see the run card after you have."
-    )
+    plan = "About {} minutes to read and {} for the exercises. ".format(*minutes) if minutes else ""
+    ran = "Its code has not been run here; see the run card after you have."
+    if card:
+        ran = f"Its code took {card['wall time']} at the `{card['preset']}` preset on {card['device']}."
     parts = [
         "## For the instructor",
-        f"**Time.** {times}",
+        f"**Time.** {plan}{ran}",
         f"### Misconceptions\n\n{misconceptions(entry)}",
         "### What breaks\n\n" + "\n".join(f"- {line}" for line in entry["breaks"]),
         "### Marking\n\nCode is marked by its check, all points or none. Prose earns its point for the reason, not for "
