@@ -40,6 +40,8 @@ def add_pretrain(commands: Any) -> None:
     parser.add_argument("--runs", default=str(runs_folder()), help="folder of all runs (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
+    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--set",
@@ -67,6 +69,8 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
         progress=not arguments.quiet,
         micro_batches=arguments.micro_batches,
         cpu_threads=arguments.threads,
+        compiled=arguments.compile,
+        checkpoint_blocks=arguments.checkpoint_blocks,
     )
     done = run.done
     print(
@@ -143,14 +147,39 @@ def add_series(commands: Any) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that work at once (default: 1)")
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
     parser.add_argument("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)")
+    parser.add_argument(
+        "--together",
+        action=argparse.BooleanOptionalAction,
+        help="train the seeds of one mask as one batched model (default: on CUDA)",
+    )
     parser.set_defaults(run=run_series)
 
 
 def run_series(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.publish import publish
 
-    chosen = {name: getattr(arguments, name) for name in ("preset", "out", "seeds", "jobs", "device", "ship")}
-    print(publish(**chosen))
+    names = ("preset", "out", "seeds", "jobs", "device", "ship", "together")
+    print(publish(**{name: getattr(arguments, name) for name in names}))
+
+
+def add_suggestions(commands: Any) -> None:
+    parser = commands.add_parser(
+        "suggestions",
+        help="train and measure what Section 3.6 suggests at a preset, and publish it in a folder",
+        description="Train the masked autoencoder with each of the settings that Section 3.6 suggests, measure it, and "
+        "write the scores, seed by seed. What is finished is never done again: the same command goes on after a kill.",
+    )
+    parser.add_argument("--preset", default="laptop", help=f"{', '.join(PRESETS)}, or a YAML file (default: laptop)")
+    parser.add_argument("--out", type=Path, required=True, help="the folder, for example results/suggestions")
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.set_defaults(run=run_suggestions)
+
+
+def run_suggestions(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.suggestions import publish_suggestions
+
+    print(publish_suggestions(arguments.preset, arguments.out, arguments.seeds, arguments.device))
 
 
 def add_pack(commands: Any) -> None:
@@ -257,6 +286,41 @@ def run_evaluate(arguments: argparse.Namespace) -> None:
         print(f"{run.directory}\n{described(scores)}")
 
 
+def add_detect(commands: Any) -> None:
+    parser = commands.add_parser(
+        "detect",
+        help="fine-tune detectors from a preset's encoders (Section 3.5), score them, and publish it in a folder",
+        description="Fine-tune Mask R-CNN from every encoder of a preset and from scratch, and print box and mask AP. "
+        "Encoders that are not there are trained. What is finished is never done again. Needs mae_lib[detection]. "
+        "Several GPUs: torchrun --nproc-per-node 8 -m mae_lib detect --preset paper --mask-ratio 0.75 --unit 16",
+    )
+    parser.add_argument("--preset", default="laptop", help=f"{', '.join(PRESETS)}, or a YAML file (default: laptop)")
+    parser.add_argument("--out", type=Path, help="the folder, for example results/gpu (default: none is written)")
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+    parser.add_argument("--mask-ratio", type=float, help="of one encoder alone, with --unit")
+    parser.add_argument("--unit", type=int, help="of one encoder alone, in pixels (default: the preset's)")
+    parser.add_argument("--scratch", action="store_true", help="from scratch alone")
+    parser.add_argument("--coco", help="COCO's folder, where the preset takes it (default: $MAE_LIB_COCO)")
+    parser.add_argument("--workers", type=int, default=0, help="threads that load images ahead (default: 0)")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.set_defaults(run=run_detect)
+
+
+def run_detect(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.publish_detection import publish_detection
+    from mae_lib.training.engine import best_device
+
+    preset = load_preset(arguments.preset)
+    seeds = preset["seeds"] if arguments.seeds is None else yaml.safe_load(arguments.seeds)
+    only = [("untrained", seed) for seed in seeds] if arguments.scratch else []
+    if arguments.mask_ratio is not None:
+        unit = preset["scale"]["unit"] if arguments.unit is None else arguments.unit
+        only += [(arguments.mask_ratio, unit, seed) for seed in seeds]
+    options = {"folder": arguments.coco, "workers": arguments.workers}
+    device = str(best_device(arguments.device))
+    publish_detection(arguments.preset, arguments.out, seeds, device, only or None, **options)
+
+
 def add_book(commands: Any) -> None:
     parser = commands.add_parser("book", help="render the book from notebooks that were executed at a preset")
     parser.add_argument("--preset", default="laptop", help="(default: laptop)")
@@ -273,20 +337,96 @@ def run_book(arguments: argparse.Namespace) -> None:
         sys.exit(str(error))
 
 
+def add_editions(commands: Any) -> None:
+    parser = commands.add_parser(
+        "editions",
+        help="write the reader's, the student's and the instructor's notebooks, and a course for nbgrader",
+        description="Write the editions from the notebooks of the book. --check runs every coding exercise instead: "
+        "its solution must pass its check, and a stub and `return None` must fail it with a reason.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("editions"), help="the folder (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="executed notebooks (default: %(default)s)")
+    parser.add_argument("--check", action="store_true", help="run the exercises; write nothing")
+    parser.add_argument("--preset", default="smoke", help="of the exercises that are run (default: smoke)")
+    parser.add_argument("--only", default="", help="notebooks whose name holds this text")
+    parser.set_defaults(run=run_editions)
+
+
+def run_editions(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.editions import write_editions
+    from mae_lib.reporting.teaching.rehearsal import rehearse
+
+    if arguments.check:
+        rehearse(arguments.preset, arguments.only)
+    else:
+        print(*write_editions(arguments.out, arguments.runs), sep="\n")
+
+
+def add_slides(commands: Any) -> None:
+    parser = commands.add_parser("slides", help="write the slides of the lectures from executed notebooks")
+    parser.add_argument("--preset", default="laptop", help="whose executed notebooks (default: laptop)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("slides"), help="the folder (default: %(default)s)")
+    parser.set_defaults(run=run_slides)
+
+
+def run_slides(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.slides import write_slides
+
+    print(*write_slides(arguments.out, arguments.runs / "notebooks" / arguments.preset), sep="\n")
+
+
+def add_pdf(commands: Any) -> None:
+    parser = commands.add_parser("pdf", help="print the whole book as one PDF; needs Chromium or Chrome")
+    parser.add_argument("--preset", default="laptop", help="(default: laptop)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("book/_build/book.pdf"), help="(default: %(default)s)")
+    parser.set_defaults(run=run_pdf)
+
+
+def run_pdf(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.book import BookError
+    from mae_lib.reporting.pdf import make_pdf
+
+    try:
+        print(make_pdf(checkout() or Path.cwd(), arguments.preset, arguments.runs.resolve(), arguments.out.resolve()))
+    except BookError as error:
+        sys.exit(str(error))
+
+
+def add_zip(commands: Any) -> None:
+    parser = commands.add_parser("zip", help="pack the rendered book into an archive that opens from disk")
+    parser.add_argument("--out", type=Path, default=Path("book/_build/book.zip"), help="(default: %(default)s)")
+    parser.set_defaults(run=run_zip)
+
+
+def run_zip(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.archive import archive
+
+    print(archive((checkout() or Path.cwd()) / "book" / "_build" / "html", arguments.out.resolve()))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m mae_lib", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="SUBCOMMAND")
-    for add in (
+    subcommands = (
         add_locate,
         add_pretrain,
         add_pack,
         add_import,
         add_evaluate,
         add_series,
+        add_detect,
+        add_suggestions,
         add_execute,
         add_book,
-    ):
+        add_pdf,
+        add_zip,
+        add_editions,
+        add_slides,
+    )
+    for add in subcommands:
         add(commands)
     arguments = parser.parse_args(argv)
     try:

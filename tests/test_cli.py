@@ -13,7 +13,7 @@ def run(capsys, *arguments: str) -> tuple[int, str, str]:
     return code, out, err
 
 
-@pytest.mark.parametrize("subcommand", [[], ["locate"], ["pretrain"], ["series"], ["execute"], ["book"]])
+@pytest.mark.parametrize("subcommand", [[], ["locate"], ["pretrain"], ["series"], ["detect"], ["execute"], ["book"]])
 def test_help_says_what_there_is(capsys, subcommand):
     with pytest.raises(SystemExit, match="0"):
         main([*subcommand, "--help"])

@@ -29,6 +29,7 @@ SECTION_OF = {  # the section that a page's claims are decided from
     "3_2_attention": "attention",
     "3_3_separability": "separability",
     "3_4_shape_bias": "shape_bias",
+    "3_5_transfer": "detection",
 }
 
 
@@ -88,7 +89,20 @@ class Published:
 
     @cached_property
     def _rows(self) -> pd.DataFrame:
-        return pd.read_csv(self.directory / "scores.csv")
+        tables = (self.directory / name for name in ("scores.csv", "detection.csv"))  # the second is a command's own
+        return pd.concat([pd.read_csv(path) for path in tables if path.is_file()], ignore_index=True)
+
+    def holding(self, section: str) -> "Published | None":
+        """The same with the masks alone that a section was measured for; None where it was not.
+
+        A section with a record of its own, `<section>.json`, was measured with the scale that stands there.
+        """
+        rows = self._rows[(self._rows["section"] == section) & (self._rows["reader"] == "trained")]
+        measured = {_reader(row) for row in rows.itertuples()}
+        configs = {mask: config for mask, config in self.series.configs.items() if mask in measured}
+        own = self.directory / f"{section}.json"
+        scale = read_json(own)["parameters"]["scale"] if own.is_file() else self.series.scale
+        return Published(self.directory, Series(configs, scale)) if configs else None
 
     def training(self) -> pd.DataFrame:
         """What each pretraining took: ratio, unit, seed, loss, images_per_second, seconds and device."""
@@ -119,7 +133,7 @@ class Published:
                 found[reader][row.metric] = np.float64(row.value)
         if name == "shape_bias" and not isinstance(section, str):
             found = {reader: _at_strength(scores, section.cue_strength) for reader, scores in found.items()}
-        return found
+        return section_of(name, self.series).derived(found)
 
     def verdicts(self) -> dict[str, Verdict]:
         """What becomes of every claim of Section 3 at this scale, by id."""
@@ -172,26 +186,28 @@ def is_whole(directory: Path) -> bool:
     return read_json(directory / "provenance.json")["wall_seconds"] is not None
 
 
-def published() -> list[Published]:
-    """Every folder of finished results, the smallest scale first."""
+def published(section: str | None = None) -> list[Published]:
+    """Every folder of finished results, the smallest scale first; with `section`, what each holds of that, if any."""
     folders = [path for path in sorted(published_folder().glob("*")) if path.is_dir() and is_whole(path)]
     found = [Published.open(path) for path in folders]
+    found = [one for one in (one.holding(section) if section else one for one in found) if one]
     return sorted(found, key=lambda one: (one.series.scale["image_size"], one.series.scale["images"]))
 
 
-def source_of(series: Series, use_published: bool) -> Live | Published:
-    """Where a page takes models and scores from: trained and measured here, or published."""
-    return published_as(series) if use_published else Live(series)
+def source_of(series: Series, use_published: bool, section: str | None = None) -> Live | Published:
+    """Where a page takes models and scores, of `section` at least, from: trained and measured here, or published."""
+    return published_as(series, section) if use_published else Live(series)
 
 
-def published_as(series: Series) -> Published:
+def published_as(series: Series, section: str | None = None) -> Published:
     """The published results of a series' masks at its scale, with every seed that was published.
 
     Raises ValueError, which names what differs and says what is published, where there are none.
     """
-    everything = published()
+    everything = published(section)
     if not everything:
-        raise ValueError(f"{published_folder()} holds no published results: set use_published to False to train here")
+        what = f"results of the section {section!r}" if section else "results"
+        raise ValueError(f"{published_folder()} holds no published {what}: set use_published to False to train here")
     near = min(everything, key=lambda one: len(_differing(series, one)))
     if differing := _differing(series, near):
         there = f"published are {', '.join(one.name for one in everything)}"
@@ -203,8 +219,10 @@ def published_as(series: Series) -> Published:
 
 def _differing(series: Series, there: Published) -> list[str]:
     """What of a series a folder does not hold, in words."""
-    found = different({"scale": dict(series.scale)}, {"scale": dict(there.series.scale)})
+    # An entry that the folder's preset does not have was no entry yet, and has determined nothing there.
+    asked = {name: value for name, value in series.scale.items() if name in there.series.scale}
+    found = different({"scale": asked}, {"scale": dict(there.series.scale)})
     masks, seeds = ({mask[:2] for mask in there.series.configs}, {mask[2] for mask in there.series.configs})
-    asked = dict.fromkeys(mask[:2] for mask in series.configs)
-    found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in asked if (ratio, unit) not in masks]
+    wanted = dict.fromkeys(mask[:2] for mask in series.configs)
+    found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in wanted if (ratio, unit) not in masks]
     return found + [f"seed {seed} is missing" for seed in sorted({mask[2] for mask in series.configs} - seeds)]

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from mae_lib.evaluation.sections.attention import Attention
+from mae_lib.evaluation.sections.detection import Detection
 from mae_lib.evaluation.sections.pretraining import Pretraining
 from mae_lib.evaluation.sections.reconstruction import Reconstruction
 from mae_lib.evaluation.sections.section import Reader, Scores, Section
@@ -11,7 +12,8 @@ from mae_lib.evaluation.sections.shape_bias import ShapeOrTexture
 from mae_lib.worlds import World
 
 SECTIONS: dict[str, type[Section]] = {
-    section.name: section for section in (Pretraining, Reconstruction, Attention, Separability, ShapeOrTexture)
+    section.name: section
+    for section in (Pretraining, Reconstruction, Attention, Separability, ShapeOrTexture, Detection)
 }
 
 

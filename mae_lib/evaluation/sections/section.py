@@ -36,6 +36,7 @@ class Section:
 
     name: ClassVar[str]
     baselines: ClassVar[tuple[str, ...]] = ()  # the readers without training that it knows
+    apart: ClassVar[bool] = False  # whether a command of its own measures it, and not `series`
 
     world: World
     scale: Mapping[str, Any]

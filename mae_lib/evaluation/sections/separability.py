@@ -127,11 +127,16 @@ class Separability(Section):
         return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """With `purity lost` and `purity won`: what the t-SNE at ratio 0.9 loses to, and wins over, that at 0.75."""
-        purity, more = "purity of the class", dict(scores)
-        for reader, one in scores.items():
-            moderate = (0.75, *reader[1:])
+        """With `class gained`, over the untrained encoder of the same seed.
+
+        And with `purity lost` and `purity won`: what the t-SNE at ratio 0.9 loses to, and wins over, that at 0.75.
+        """
+        purity, more = "purity of the class", {reader: dict(one) for reader, one in scores.items()}
+        for reader, one in more.items():
+            fresh, moderate = ("untrained", reader[-1]), (0.75, *reader[1:])
+            if len(reader) == 3 and fresh in scores:
+                one["class gained"] = one["class probe"] - scores[fresh]["class probe"]
             if reader[0] == 0.9 and moderate in scores:
-                lead = scores[moderate][purity] - one[purity]
-                more[reader] = one | {"purity lost": lead, "purity won": -lead}
+                one["purity lost"] = scores[moderate][purity] - one[purity]
+                one["purity won"] = -one["purity lost"]
         return more

@@ -1,0 +1,206 @@
+"""Detection data in COCO's format (Lin et al. 2014): a folder of images a split, and what is in them as one JSON.
+
+    COCO/train2017/*.jpg   COCO/val2017/*.jpg   COCO/annotations/instances_{train,val}2017.json
+
+`CocoSplit` reads such a folder, COCO's own or one that `write_coco` made. Annotations and masks go through
+faster-coco-eval, a COCO API. What is wrong with the data is named: the file, the image or the annotation.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+VARIABLE = "MAE_LIB_COCO"
+SPLITS = ("train", "val")
+
+
+class CocoError(ValueError):
+    """Data that is missing or broken; the message names the file, image or annotation and what would be right."""
+
+
+def coco_folder(folder: str | Path | None = None) -> Path:
+    """The folder given, else the one that `$MAE_LIB_COCO` names. Raises CocoError for neither."""
+    named = folder or os.environ.get(VARIABLE)
+    if not named:
+        raise CocoError(f"no COCO folder is given: set {VARIABLE} to the one that holds train2017/ and annotations/")
+    return Path(named).expanduser()
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """One split, "train" or "val", of a folder in COCO's layout; the first `count` images by id, all by default.
+
+    Raises CocoError for a folder that lacks something, or an annotation that no image or category belongs to.
+    """
+
+    folder: Path
+    split: str
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise CocoError(f"split {self.split!r} is unknown: choose train or val")
+        for path in (self.folder, self.images, self.annotations):
+            if not path.exists():
+                near = next(parent for parent in path.parents if parent.exists())
+                there = ", ".join(sorted(entry.name for entry in near.iterdir())[:8]) or "nothing"
+                raise CocoError(f"{path} does not exist: {near} holds {there}")
+        for annotation in self._coco.dataset["annotations"]:
+            self._check(annotation)
+        if self.count is not None and not 1 <= self.count <= len(self._coco.imgs):
+            raise CocoError(f"{self.annotations} has {len(self._coco.imgs)} images, and {self.count} are asked for")
+
+    @property
+    def images(self) -> Path:
+        """The folder of the split's images."""
+        return self.folder / f"{self.split}2017"
+
+    @property
+    def annotations(self) -> Path:
+        return self.folder / "annotations" / f"instances_{self.split}2017.json"
+
+    @cached_property
+    def categories(self) -> dict[int, str]:
+        """Names by id, in the order of ids; COCO's 80 ids lie between 1 and 90."""
+        return {number: self._coco.cats[number]["name"] for number in sorted(self._coco.cats)}
+
+    @cached_property
+    def labels(self) -> dict[int, int]:
+        """The label of a category's id: 1, 2, ... without gaps, as detectors count; 0 is the background."""
+        return {number: label for label, number in enumerate(self.categories, 1)}
+
+    @cached_property
+    def ids(self) -> list[int]:
+        """The ids of the images, those without objects too."""
+        return sorted(self._coco.imgs)[: self.count]
+
+    @cached_property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits of the annotations and of how many images are taken."""
+        digest = hashlib.sha256(self.annotations.read_bytes())
+        digest.update(str(len(self)).encode())
+        return digest.hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def image(self, index: int) -> Tensor:
+        """uint8 (3, H, W). Raises CocoError for a file that is missing or is no image, or has another size."""
+        about = self._coco.imgs[self.ids[index]]
+        path = self.images / about["file_name"]
+        try:
+            array = np.asarray(Image.open(path).convert("RGB"))
+        except FileNotFoundError:
+            raise CocoError(f"{path} does not exist, and {self.annotations} lists it") from None
+        except (OSError, SyntaxError) as error:
+            raise CocoError(f"{path} cannot be read as an image ({error})") from None
+        if array.shape[:2] != (about["height"], about["width"]):
+            said = f"{about['width']} x {about['height']}"
+            raise CocoError(
+                f"{path} has {array.shape[1]} x {array.shape[0]} pixels, and {self.annotations} says {said}"
+            )
+        return torch.from_numpy(array.copy()).permute(2, 0, 1)
+
+    def target(self, index: int, crowds: bool = False) -> dict[str, Tensor]:
+        """What is in an image, N objects, N = 0 possible.
+
+        boxes (N, 4) float32 x0, y0, x1, y1; labels (N,) int64 from 1; masks (N, H, W) uint8; iscrowd (N,) int64.
+        Crowds, which stand for many objects at once, are left out unless asked for: a detector neither learns them nor
+        is blamed for them. So are boxes without an inside. Raises CocoError for an outline that cannot be drawn.
+        """
+        number = self.ids[index]
+        about = self._coco.imgs[number]
+        found = [a for a in self._coco.imgToAnns[number] if min(a["bbox"][2:]) > 0 and (crowds or not a.get("iscrowd"))]
+        corners = [(x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in found)]
+        masks = [self._mask(annotation) for annotation in found]
+        return {
+            "boxes": torch.tensor(corners, dtype=torch.float32).view(-1, 4),
+            "labels": torch.tensor([self.labels[a["category_id"]] for a in found], dtype=torch.int64),
+            "masks": torch.from_numpy(np.stack(masks))
+            if masks
+            else torch.zeros(0, about["height"], about["width"]).byte(),
+            "iscrowd": torch.tensor([a.get("iscrowd", 0) for a in found], dtype=torch.int64),
+        }
+
+    @cached_property
+    def _coco(self) -> Any:
+        from_json = _api("coco").COCO
+        try:
+            content = json.loads(self.annotations.read_bytes())
+        except ValueError as error:
+            raise CocoError(f"{self.annotations} is not JSON, or is cut short ({error})") from None
+        if not isinstance(content, dict) or (missing := {"images", "annotations", "categories"} - set(content)):
+            lacking = ", ".join(sorted(missing)) if isinstance(content, dict) else "everything"
+            raise CocoError(f"{self.annotations} holds no detection data: it lacks {lacking}")
+        return from_json(content)
+
+    def _check(self, annotation: dict) -> None:
+        name = f"annotation {annotation.get('id')} of {self.annotations}"
+        for field in ("image_id", "category_id", "bbox", "segmentation"):
+            if field not in annotation:
+                raise CocoError(f"{name} has no {field}")
+        if annotation["image_id"] not in self._coco.imgs:
+            raise CocoError(f"{name} belongs to image {annotation['image_id']}, which is not listed")
+        if annotation["category_id"] not in self._coco.cats:
+            known = ", ".join(map(str, sorted(self._coco.cats)[:8]))
+            raise CocoError(f"{name} is of category {annotation['category_id']}: the ids are {known}, ...")
+        box = annotation["bbox"]
+        if len(box) != 4 or not all(isinstance(x, int | float) and math.isfinite(x) for x in box) or min(box[2:]) < 0:
+            raise CocoError(f"{name} has the box {box}: it must be x, y, width and height in pixels")
+
+    def _mask(self, annotation: dict) -> np.ndarray:
+        try:
+            mask = self._coco.annToMask(annotation)
+        except Exception as error:  # the decoder, compiled, raises whatever comes
+            text = f"annotation {annotation['id']} of {self.annotations} has an outline that cannot be drawn"
+            raise CocoError(f"{text} ({' '.join(str(error).split())[:120]})") from None
+        return np.ascontiguousarray(mask, dtype=np.uint8)
+
+
+def write_coco(
+    folder: Path, split: str, scenes: Iterable[tuple[Tensor, dict[str, Tensor]]], categories: Sequence[str]
+) -> None:
+    """Write a split in COCO's layout: images as PNG, masks as compressed run lengths (RLE), category ids from 1.
+
+    `scenes` gives an image, uint8 (3, H, W), and its boxes (N, 4), labels (N,) from 1 and masks (N, H, W) uint8.
+    """
+    mask_api = _api("mask")
+    images, annotations = [], []
+    (folder / f"{split}2017").mkdir(parents=True, exist_ok=True)
+    (folder / "annotations").mkdir(exist_ok=True)
+    for number, (image, target) in enumerate(scenes, 1):
+        name = f"{number:012d}.png"
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{split}2017" / name, compress_level=1)
+        images.append({"id": number, "file_name": name, "height": image.shape[1], "width": image.shape[2]})
+        for (x0, y0, x1, y1), label, mask in zip(target["boxes"].tolist(), target["labels"].tolist(), target["masks"]):
+            rle = mask_api.encode(np.asfortranarray(mask.numpy()))
+            annotation = {"id": len(annotations) + 1, "image_id": number, "category_id": label, "iscrowd": 0}
+            annotation |= {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": int(mask.sum())}
+            counts = rle["counts"].decode() if isinstance(rle["counts"], bytes) else rle["counts"]
+            annotations.append(annotation | {"segmentation": {"size": list(rle["size"]), "counts": counts}})
+    named = [{"id": label, "name": name, "supercategory": "object"} for label, name in enumerate(categories, 1)]
+    whole = {"images": images, "annotations": annotations, "categories": named}
+    (folder / "annotations" / f"instances_{split}2017.json").write_text(json.dumps(whole))
+
+
+def _api(module: str) -> Any:
+    """A module of the COCO API, which is an extra: nothing else of the package needs it."""
+    try:
+        if module == "mask":
+            import faster_coco_eval.core.mask as found
+        else:
+            import faster_coco_eval.core.coco as found
+    except ModuleNotFoundError:
+        raise CocoError("detection needs faster-coco-eval and torchmetrics: install mae_lib[detection]") from None
+    return found

@@ -1,0 +1,198 @@
+"""End-to-end fine-tuning of a detector from an encoder: a config in, a finished run out, trained at most once.
+
+Notable: the loop, checkpoints and folders are those of pretraining. A run is addressed by the hash of its config, of
+the first weights, of the annotations and of the code; a killed one goes on where it was. What happens at a step is a
+function of (seed, step, row): the order of images, jitter, and which proposals are learned from. So an encoder with
+fresh weights, the baseline "from scratch", sees the same images in the same order as a pretrained one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+
+from mae_lib import randomness
+from mae_lib.data.coco import CocoSplit
+from mae_lib.evaluation.detection.jitter import Target, jittered
+from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn, parameter_groups
+from mae_lib.sources import source_hash
+from mae_lib.training import MAE, Run, checkpoints
+from mae_lib.training.engine import Schedule, best_device, rank_and_world, threads, train, workers
+from mae_lib.training.pretrain import _alone, _circumstances, _folder
+
+PREFIX = "detection_"  # of a preset's entries that are fields of the config
+Batch = tuple[int, list[Tensor], list[Target]]  # number of the first visit, images in [0, 1], targets
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """What determines a fine-tuning beside the encoder and the data. Raises ValueError for a value out of range."""
+
+    size: int = 1024  # side of the canvas in pixels
+    images: int = 1_600_000  # visited in all; a last batch that would not be full is left out
+    batch: int = 64
+    lr: float = 1e-4  # absolute, of the pyramid and the heads
+    layer_decay: float = 0.7  # of the learning rate from one block to the one below it
+    warmup: float = 0.01  # fraction of the steps
+    weight_decay: float = 0.1
+    clip: float | None = None  # largest norm of the gradient
+    jitter: tuple[float, float] | None = (0.1, 2.0)  # large-scale jitter; None for none
+    flip: bool = True  # mirror half of the visits
+    sizes: DetectorSizes = field(default_factory=DetectorSizes)
+    seed: int = 0  # of pyramid, heads, order and jitter
+
+    def __post_init__(self) -> None:
+        for name in ("size", "images", "batch", "lr", "layer_decay"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{PREFIX}{name} is {getattr(self, name)!r}: it must be above 0")
+        if self.images < self.batch:
+            raise ValueError(f"{PREFIX}images is {self.images}: it must be at least one batch, {self.batch}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"{PREFIX}warmup is {self.warmup!r}: it must be a fraction of the steps, in [0, 1)")
+        if self.jitter is not None and not (len(self.jitter) == 2 and 0 < self.jitter[0] <= self.jitter[1]):
+            raise ValueError(f"{PREFIX}jitter is {self.jitter!r}: it must be two factors in order, such as [0.1, 2.0]")
+
+    @classmethod
+    def from_scale(cls, scale: Mapping[str, Any], **overrides: Any) -> "DetectionConfig":
+        """From a preset's entries that begin with `detection_`, of which `detection_sizes` are `DetectorSizes`."""
+        known = {entry.name for entry in fields(cls)}
+        own = {name.removeprefix(PREFIX): value for name, value in scale.items() if name.startswith(PREFIX)}
+        given = {name: value for name, value in own.items() if name in known} | overrides
+        sizes, architecture = dict(given.pop("sizes", {})), {entry.name for entry in fields(DetectorSizes)}
+        if strange := sorted(set(sizes) - architecture):
+            raise ValueError(
+                f"{PREFIX}sizes has no {', '.join(strange)}: choose among {', '.join(sorted(architecture))}"
+            )
+        return cls(**_tuples(given), sizes=DetectorSizes(**_tuples(sizes)))
+
+    def schedule(self) -> Schedule:
+        """ViTDet's: AdamW with betas .9 and .999."""
+        steps = self.images // self.batch
+        decay, betas = self.weight_decay, (0.9, 0.999)
+        return Schedule(steps, self.batch, self.lr, self.warmup, decay, betas, self.clip)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def fingerprint(mae: MAE) -> str:
+    """Sixteen hexadecimal digits of an encoder's weights, whatever the device they lie on."""
+    digest = hashlib.sha256()
+    for name, value in sorted(mae.encoder_state().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@cache  # the code that this process runs
+def _code() -> str:
+    return source_hash("mae_lib.evaluation.detection.finetune", without="theory")
+
+
+def detection_run(config: DetectionConfig, mae: MAE, data: CocoSplit, name: str, runs: str | Path | None = None) -> Run:
+    """Where the run of a detector that starts from `mae` lies, trained or not; `name` says who that is."""
+    what = [asdict(config), fingerprint(mae), data.key, _code()]
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+    return Run(_folder(runs) / f"detection-{name}-s{config.seed}-{key}")
+
+
+def finetune(
+    config: DetectionConfig,
+    mae: MAE,
+    data: CocoSplit,
+    name: str,
+    runs: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    micro_batches: int = 1,
+    cpu_threads: int = 1,
+    readers: int = 0,
+    save_seconds: float = 60,
+) -> MaskRCNN:
+    """The detector of `config` that starts from the encoder of `mae`, in eval mode, trained if need be.
+
+    `readers` threads load the next batch while this one is learned; they change nothing, nor do device, `micro_batches`
+    and `cpu_threads` beyond the last bits. Raises CocoError for broken data, and else as `mae_lib.training.pretrain`.
+    """
+    run, where = detection_run(config, mae, data, name, runs), best_device(device)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = mask_rcnn(mae, config.size, len(data.categories), config.sizes)
+        with threads(cpu_threads), workers(where), _alone(run.directory):
+            if not (run.directory / "done.json").is_file():
+                result = train(
+                    model,
+                    batches(config, data, where, readers),
+                    loss_of(config.seed),
+                    config.schedule(),
+                    run.directory,
+                    where,
+                    micro_batches,
+                    progress,
+                    save_seconds,
+                    parameter_groups(model, config.weight_decay, config.layer_decay),
+                )
+                if rank_and_world()[0] == 0:
+                    _finish(run, config, model, result | _circumstances(where, micro_batches, cpu_threads))
+                if dist.is_initialized():
+                    dist.barrier()
+    model.load_state_dict(checkpoints.load(run.directory / "model")[0])
+    return model.to(where).eval()
+
+
+def _finish(run: Run, config: DetectionConfig, model: nn.Module, done: dict[str, Any]) -> None:
+    checkpoints.save(run.directory / "model", model.state_dict(), {"config": asdict(config)})
+    checkpoints.write_json(run.directory / "done.json", done)
+    for file in run.directory.glob("checkpoint-*"):
+        file.unlink()
+
+
+def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:
+    """The sum of Mask R-CNN's five losses. torchvision samples proposals by torch's generator, so it is set first."""
+
+    def loss(net: nn.Module, batch: Batch) -> Tensor:
+        visit, images, targets = batch
+        torch.manual_seed(int(randomness.bits(seed, torch.tensor([visit]), "proposals")[0]))
+        return sum(net(images, targets).values())
+
+    return loss
+
+
+def batches(
+    config: DetectionConfig, data: CocoSplit, device: torch.device, readers: int = 0
+) -> Callable[[int, Tensor], Batch]:
+    """A function from (step, rows) to a batch on `device`. Every pass over the images is a permutation of its own."""
+
+    @lru_cache(maxsize=2)  # a batch may hold the end of one pass and the start of the next
+    def order(epoch: int) -> Tensor:
+        return randomness.ranks(config.seed, torch.tensor([epoch]), "order", len(data))[0]
+
+    def seen_at(visit: int) -> tuple[Tensor, Target]:
+        index = int(order(visit // len(data))[visit % len(data)])
+        image, target = data.image(index), data.target(index)
+        return jittered(image, target, config.size, config.seed, visit, config.jitter, config.flip)
+
+    pool = ThreadPoolExecutor(readers) if readers else None
+    ahead: dict[int, Future] = {}
+
+    def fetched(visit: int) -> tuple[Tensor, Target]:
+        return ahead.pop(visit).result() if visit in ahead else seen_at(visit)
+
+    def batch_of(step: int, rows: Tensor) -> Batch:
+        visits = (step * config.batch + rows).tolist()
+        pairs = [fetched(visit) for visit in visits]
+        if pool:
+            ahead.update({visit + config.batch: pool.submit(seen_at, visit + config.batch) for visit in visits})
+        images = [image.to(device).float().div_(255) for image, _ in pairs]
+        return visits[0], images, [{name: v.to(device) for name, v in target.items()} for _, target in pairs]
+
+    return batch_of

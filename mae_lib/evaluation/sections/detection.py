@@ -1,0 +1,62 @@
+"""Section 3.5: what a Mask R-CNN that starts from an encoder finds after fine-tuning, in boxes and in masks."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from torchvision.models.detection import MaskRCNN
+
+from mae_lib.data.coco import CocoSplit, coco_folder
+from mae_lib.evaluation.detection.drawn import drawn
+from mae_lib.evaluation.detection.finetune import DetectionConfig, finetune
+from mae_lib.evaluation.detection.scoring import score
+from mae_lib.evaluation.sections.section import Reader, Scores, Section
+from mae_lib.folders import runs_folder
+from mae_lib.training import MAE
+from mae_lib.worlds.scenes import Scenes
+
+DATA = ("scenes", "coco")
+
+
+@dataclass(frozen=True)
+class Detection(Section):
+    """AP and AP50 of boxes and masks, in percent, image by image as contributions; fresh weights are "from scratch".
+
+    `folder` is that of COCO, by default `$MAE_LIB_COCO`; scenes need none.
+    """
+
+    name: ClassVar[str] = "detection"
+    baselines: ClassVar[tuple[str, ...]] = ("untrained",)
+    apart: ClassVar[bool] = True
+
+    folder: str | None = None
+    workers: int = 0  # threads that load images ahead
+
+    @cached_property
+    def data(self) -> dict[str, CocoSplit]:
+        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there."""
+        counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
+        if self.scale["detection_data"] not in DATA:
+            raise ValueError(f"detection_data is {self.scale['detection_data']!r}: choose {' or '.join(DATA)}")
+        if self.scale["detection_data"] == "coco":
+            return {split: CocoSplit(coco_folder(self.folder), split, count) for split, count in counts.items()}
+        options = {name: tuple(v) if isinstance(v, list) else v for name, v in self.scale["detection_scenes"].items()}
+        return drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"data": {split: data.key for split, data in self.data.items()}}
+
+    def detector(self, reader: Reader, model: MAE) -> MaskRCNN:
+        """The detector that starts from the encoder of `model`, fine-tuned if need be, in eval mode on its device.
+
+        Layers of an encoder that has learned something learn slower the lower they lie; from scratch all learn alike.
+        """
+        scratch = reader[0] == "untrained"
+        config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
+        name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
+        device = str(model.cls_token.device)
+        return finetune(config, model, self.data["train"], name, runs_folder(), device, readers=self.workers)
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        return score(self.detector(reader, model), self.data["val"]).contributions

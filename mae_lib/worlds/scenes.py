@@ -1,0 +1,116 @@
+"""Scenes: several figurines at different scales and places on one canvas, with what a detector must find in them.
+
+Every figurine is drawn by the figurines' own renderer on a tile and laid on the canvas; the first lies on top. They
+share the canvas's ground, light and grain, so that nothing but the shapes tells where one begins. A figurine that
+others hide too much of is left out of the picture, so all that is drawn is annotated.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import LongTensor, Tensor
+
+from mae_lib.randomness import integers, uniform
+from mae_lib.worlds.figurine_rendering import tight_boxes
+from mae_lib.worlds.figurines import Figurines
+from mae_lib.worlds.world import Described, require
+
+_OF_THE_SCENE = ("slope", "ground", "day", "noise")  # latents that its figurines share
+_FAR = 100.0  # half tiles: out of the picture
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """B scenes of at most K objects; what `present` denies is not in the picture."""
+
+    images: Tensor  # (B, 3, H, W) float32 in [0, 1]
+    present: Tensor  # (B, K) bool
+    categories: Tensor  # (B, K) int64 in [0, categories)
+    masks: Tensor  # (B, K, H, W) bool: the pixels of an object that are seen
+    boxes: Tensor  # (B, K, 4) float32: x0, y0, x1, y1 in pixels around these, the ends exclusive; else zeros
+
+
+@dataclass(frozen=True)
+class Scenes(Described):
+    """From `objects[0]` to `objects[1]` figurines on a canvas; a category is a figurine's class.
+
+    Scene i of a split is a function of (seed, split, i). Raises ValueError for an option out of range.
+    """
+
+    name: ClassVar[str] = "scenes"
+
+    size: int = 64  # side of the canvas in pixels, a multiple of 16
+    objects: tuple[int, int] = (1, 4)
+    side: tuple[float, float] = (16.0, 40.0)  # of a figurine in pixels
+    categories: int = 4  # classes of the figurines: 4, 8, 12 or 16, see `Figurines`
+    least_visible: float = 0.3  # share of its own pixels that every object in the picture shows
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        few, many = self.objects
+        small, large = self.side
+        require(self.size > 0 and self.size % 16 == 0, "size", self.size, "a positive multiple of 16")
+        require(0 <= few <= many and many >= 1, "objects", self.objects, "two numbers in order, the second at least 1")
+        require(8 <= small <= large <= self.size, "side", self.side, f"two lengths in order, from 8 to {self.size}")
+        require(0 < self.least_visible <= 1, "least_visible", self.least_visible, "in (0, 1]")
+        _ = self.figurines
+
+    @cached_property
+    def figurines(self) -> Figurines:
+        """The world of one figurine on its tile, which is as small as the largest of them allows."""
+        return Figurines(-(-int(self.side[1]) // 16) * 16, self.seed, self.categories)
+
+    def sample(self, indices: LongTensor, split: str = "train") -> SceneBatch:
+        """The scenes with these numbers, on the device of `indices`."""
+        most, tile = self.objects[1], self.figurines.size
+        numbers = indices[:, None] * most + torch.arange(most, device=indices.device)  # of the figurines
+        split = f"{split}/scenes"
+        z = self.figurines.latents(numbers.flatten(), split)
+        z |= {name: z[name].view(len(indices), most, *z[name].shape[1:])[:, :1] for name in _OF_THE_SCENE}
+        z |= {name: z[name].expand(-1, most, *z[name].shape[2:]).flatten(0, 1) for name in _OF_THE_SCENE}
+        small, large = self.side
+        side = small + (large - small) * uniform(self.seed, numbers.flatten(), f"{split}/side")
+        drawn = self.figurines.render(z | {"scale": side / tile})
+        tiles = drawn.images.view(len(indices), most, 3, tile, tile)
+        shapes = drawn.masks.view(len(indices), most, tile, tile)
+
+        low, high = self.objects
+        wanted = low + integers(high - low + 1, self.seed, indices, f"{split}/objects")
+        place = uniform(self.seed, numbers.flatten(), f"{split}/place", (2,)).view(len(indices), most, 2)
+        room = self.size - side.view(len(indices), most, 1)  # the whole figurine fits
+        corner = (place * room + (side.view(len(indices), most, 1) - tile) / 2).round().long()
+        first = torch.arange(len(indices), device=indices.device) * most
+        ground = {name: value[first] for name, value in z.items()}
+        ground["shift"] = torch.full_like(ground["shift"], _FAR)
+        image = replace(self.figurines, size=self.size).render(ground).images
+        return self._compose(image, tiles, shapes, corner, wanted, z["class"].view(len(indices), most))
+
+    def _compose(
+        self, image: Tensor, tiles: Tensor, shapes: Tensor, corner: Tensor, wanted: Tensor, categories: Tensor
+    ) -> SceneBatch:
+        """Lay tiles (B, K, 3, t, t) with shapes (B, K, t, t) at corners (B, K, 2), x and y, from the top one down."""
+        covered = torch.zeros_like(image[:, 0], dtype=torch.bool)
+        present, masks = [], []
+        for k in range(tiles.shape[1]):
+            layer, shape = self._placed(tiles[:, k], shapes[:, k], corner[:, k])
+            seen = shape & ~covered
+            kept = (k < wanted) & (seen.sum((1, 2)) >= self.least_visible * shape.sum((1, 2)).clamp(min=1))
+            seen &= kept[:, None, None]
+            image = torch.where(seen[:, None], layer, image)
+            covered |= seen
+            present.append(kept)
+            masks.append(seen)
+        present, masks = torch.stack(present, 1), torch.stack(masks, 1)
+        return SceneBatch(image, present, categories, masks, tight_boxes(masks) * present[:, :, None])
+
+    def _placed(self, tiles: Tensor, shapes: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
+        """Tiles (B, 3, t, t) and shapes (B, t, t) moved to their corners on the canvas; what falls off is cut."""
+        tile, axis = tiles.shape[-1], torch.arange(self.size, device=tiles.device)
+        x, y = (axis - corner[:, i, None] for i in (0, 1))  # (B, size): where a pixel lies on the tile
+        on = ((x >= 0) & (x < tile))[:, None, :] & ((y >= 0) & (y < tile))[:, :, None]
+        x, y = x.clamp(0, tile - 1), y.clamp(0, tile - 1)
+        row = torch.arange(len(tiles), device=tiles.device)[:, None, None]
+        taken = row, y[:, :, None], x[:, None, :]
+        return tiles.permute(0, 2, 3, 1)[taken].permute(0, 3, 1, 2), shapes[taken] & on
