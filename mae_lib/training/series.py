@@ -71,6 +71,8 @@ class Series:
         most of a card idle.
         """
         missing = [mask for mask, config in self.configs.items() if find(config) is None]
+        if getattr(self.world, "from_files", False):  # each loads images of its own, and fills a card alone
+            together = False
         if together is None:
             together = best_device(device).type == "cuda"
         if together:

@@ -49,6 +49,8 @@ def pretrain_together(
     if not configs:
         return []
     world = configs[0].make_world()
+    if hasattr(world, "batches"):
+        raise ValueError(f"runs on {configs[0].world} load images of their own: train them one after another")
     draw = partial(rendered, world, "train", configs[0].unique_images, folder / "images")
     return train_together(configs, draw, folder, device, progress, compiled=compiled)
 
