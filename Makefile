@@ -11,7 +11,7 @@ READY := .venv/ready-$(PINS)
 PAGE  := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint serve clean constraints
+.PHONY: help book pdf zip editions slides test lint serve clean constraints
 .DELETE_ON_ERROR:
 
 help: ## What there is to say
@@ -38,11 +38,24 @@ book: $(READY) ## Run what is stale and render the book: make book PRESET=laptop
 		--nolock --config preset=$(PRESET)
 	@echo "the book ($(PRESET)): $(abspath $(PAGE))"
 
+pdf: book ## Print the whole book as one PDF (needs Chromium or Chrome)
+	@$(BIN)/python -m mae_lib pdf --preset $(PRESET)
+
+zip: book ## Pack the rendered book into an archive that opens from disk
+	@$(BIN)/python -m mae_lib zip
+
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest $(TESTS)
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+editions: $(READY) ## Write the reader's, student's and instructor's notebooks into editions/
+	@$(BIN)/python -m mae_lib editions
+
+slides: $(READY) ## Write the slides of three lectures into slides/, from the notebooks executed at PRESET
+	@$(BIN)/python -m snakemake --quiet all --cores $(CORES) --resources gpu=1 --keep-going --rerun-incomplete \
+		--nolock --config preset=$(PRESET) -- slides
 
 serve: ## Serve the rendered book on http://localhost:PORT
 	@[ -f $(PAGE) ] || { echo "no book yet: run make book"; exit 1; }

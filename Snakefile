@@ -15,6 +15,7 @@ import nbformat
 import yaml
 
 from mae_lib.presets import load_preset, preset_file, series
+from mae_lib.reporting.teaching.slides import lecture_notebooks
 from mae_lib.sources import source_files, source_files_of_code
 
 if not sys.stderr.isatty():
@@ -95,12 +96,24 @@ rule notebook:
         "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib execute {input.notebook} {output} --preset {PRESET}"
 
 
+rule slides:
+    input:
+        [executed(name) for name in lecture_notebooks()],
+        [str(p) for p in Path("book/teaching").glob("*.yml")],
+        local(source_files("mae_lib.reporting.teaching.slides")),
+    output: "slides/index.html"
+    shell: "{sys.executable} -m mae_lib slides --preset {PRESET} --runs {RUNS} --out slides"
+
+
 rule book:
     input:
         [executed(name) for name in NOTEBOOKS],
         "_config.yml",
         [str(p) for p in Path("book").rglob("*") if p.is_file() and not {"_build", "experiments"} & set(p.parts)],
-        "mae_lib/reporting/book.py",
+        local(source_files("mae_lib.reporting.book", "mae_lib.reporting.pages.made", "mae_lib.reporting.pages.dress")),
+        PUBLISHED,
+        "CITATION.cff",
+        [str(p) for p in Path("mae_lib/reporting/teaching").glob("*.py")],
     output: "book/_build/built.txt"
     params: preset=PRESET
     shell: "{sys.executable} -m mae_lib book --preset {PRESET} --runs {RUNS} && echo {PRESET} > {output}"

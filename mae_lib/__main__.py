@@ -40,6 +40,8 @@ def add_pretrain(commands: Any) -> None:
     parser.add_argument("--runs", default=str(runs_folder()), help="folder of all runs (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
+    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
         "--set",
@@ -67,6 +69,8 @@ def run_pretrain(arguments: argparse.Namespace) -> None:
         progress=not arguments.quiet,
         micro_batches=arguments.micro_batches,
         cpu_threads=arguments.threads,
+        compiled=arguments.compile,
+        checkpoint_blocks=arguments.checkpoint_blocks,
     )
     done = run.done
     print(
@@ -143,14 +147,142 @@ def add_series(commands: Any) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes that work at once (default: 1)")
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
     parser.add_argument("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)")
+    parser.add_argument(
+        "--together",
+        action=argparse.BooleanOptionalAction,
+        help="train the seeds of one mask as one batched model (default: on CUDA)",
+    )
     parser.set_defaults(run=run_series)
 
 
 def run_series(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.publish import publish
 
-    chosen = {name: getattr(arguments, name) for name in ("preset", "out", "seeds", "jobs", "device", "ship")}
-    print(publish(**chosen))
+    names = ("preset", "out", "seeds", "jobs", "device", "ship", "together")
+    print(publish(**{name: getattr(arguments, name) for name in names}))
+
+
+def add_suggestions(commands: Any) -> None:
+    parser = commands.add_parser(
+        "suggestions",
+        help="train and measure what Section 3.6 suggests at a preset, and publish it in a folder",
+        description="Train the masked autoencoder with each of the settings that Section 3.6 suggests, measure it, and "
+        "write the scores, seed by seed. What is finished is never done again: the same command goes on after a kill.",
+    )
+    parser.add_argument("--preset", default="laptop", help=f"{', '.join(PRESETS)}, or a YAML file (default: laptop)")
+    parser.add_argument("--out", type=Path, required=True, help="the folder, for example results/suggestions")
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.set_defaults(run=run_suggestions)
+
+
+def run_suggestions(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.suggestions import publish_suggestions
+
+    print(publish_suggestions(arguments.preset, arguments.out, arguments.seeds, arguments.device))
+
+
+def add_pack(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pack",
+        help="pack ImageNet for speed: its pixels decoded once, or its files in shards",
+        description="Write train/ and val/ of ImageNet-1K into another folder, in a form that is quicker to read. "
+        "Set MAE_LIB_IMAGENET to that folder, and every command takes its images from there.",
+    )
+    parser.add_argument("source", type=Path, help="folder with train/ and val/")
+    parser.add_argument("out", type=Path, help="another folder")
+    parser.add_argument("--form", default="pixels", help="pixels or shards (default: pixels)")
+    parser.add_argument("--shorter", type=int, help="pixels that larger images' shorter side is resized to, e.g. 256")
+    parser.add_argument("--workers", type=int, help="processes that decode (default: one a core)")
+    parser.set_defaults(run=run_pack)
+
+
+def run_pack(arguments: argparse.Namespace) -> None:
+    from mae_lib.data.loading import default_workers
+    from mae_lib.data.packs import pack
+    from mae_lib.data.sets import imagenet
+
+    workers = default_workers() if arguments.workers is None else arguments.workers
+    for split in ("train", "val"):
+        images = imagenet(split, arguments.source)
+        packed = pack(images, arguments.out / split, arguments.form, arguments.shorter, workers)
+        print(f"{arguments.out / split}: {len(packed):,} of {len(images):,} images")
+
+
+def add_import(commands: Any) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="make a run of a released checkpoint: facebookresearch/mae's or timm's",
+        description="Make a run of a checkpoint that others released (.pth or .safetensors), with a preset that names "
+        "it, which every command and notebook takes.",
+    )
+    parser.add_argument("path", type=Path, help="for example mae_pretrain_vit_base.pth")
+    parser.set_defaults(run=run_import)
+    _add_released(parser)
+
+
+def _add_released(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="paper", help="whose data and sizes of evaluations (default: paper)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="what else differs from the preset, e.g. norm_pixels=false; may be repeated",
+    )
+
+
+def _imported(path: Path, arguments: argparse.Namespace) -> Any:
+    from mae_lib.training.released import import_model
+
+    scale = load_preset(arguments.preset)["scale"]
+    return import_model(path, scale, arguments.runs, **dict(arguments.settings))
+
+
+def run_import(arguments: argparse.Namespace) -> None:
+    run = _imported(arguments.path, arguments)
+    preset = run.directory / "preset.yaml"
+    print(f"{run.directory}: {'encoder and decoder' if run.done['decoder'] else 'encoder only'}")
+    print(f"its preset: python -m mae_lib execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset}")
+
+
+def add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="linear probe, Table 1's sets and shape bias of one model on ImageNet",
+        description="Train the linear probe on a finished run or a released checkpoint, and score it on every set "
+        "that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib evaluate ...",
+    )
+    parser.add_argument("--model", type=Path, help="a released checkpoint; instead of a run of the preset")
+    parser.add_argument("--mask-ratio", type=float, default=0.75, help="of the run (default: 0.75)")
+    parser.add_argument("--unit", type=int, help="of the run, in pixels (default: the preset's)")
+    parser.add_argument("--seed", type=int, default=0, help="of the run (default: 0)")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_released(parser)
+    parser.set_defaults(run=run_evaluate)
+
+
+def run_evaluate(arguments: argparse.Namespace) -> None:
+    from mae_lib.evaluation.evaluate import described, evaluate
+    from mae_lib.training import PretrainConfig, find
+
+    scale = load_preset(arguments.preset)["scale"] | dict(arguments.settings)
+    if arguments.model:
+        run = _imported(arguments.model, arguments)
+    else:
+        masks = {"mask_ratio": arguments.mask_ratio, "seed": arguments.seed}
+        masks |= {} if arguments.unit is None else {"unit": arguments.unit}
+        config = PretrainConfig.from_scale(scale, **masks)
+        run = find(config, arguments.runs)
+        if run is None:
+            raise ValueError(f"{config.name} has not been trained in {arguments.runs}: python -m mae_lib pretrain does")
+    scores = evaluate(run, scale["probe_images"], arguments.device, progress=not arguments.quiet)
+    if scores:
+        print(f"{run.directory}\n{described(scores)}")
 
 
 def add_detect(commands: Any) -> None:
@@ -204,11 +336,96 @@ def run_book(arguments: argparse.Namespace) -> None:
         sys.exit(str(error))
 
 
+def add_editions(commands: Any) -> None:
+    parser = commands.add_parser(
+        "editions",
+        help="write the reader's, the student's and the instructor's notebooks, and a course for nbgrader",
+        description="Write the editions from the notebooks of the book. --check runs every coding exercise instead: "
+        "its solution must pass its check, and a stub and `return None` must fail it with a reason.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("editions"), help="the folder (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="executed notebooks (default: %(default)s)")
+    parser.add_argument("--check", action="store_true", help="run the exercises; write nothing")
+    parser.add_argument("--preset", default="smoke", help="of the exercises that are run (default: smoke)")
+    parser.add_argument("--only", default="", help="notebooks whose name holds this text")
+    parser.set_defaults(run=run_editions)
+
+
+def run_editions(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.editions import write_editions
+    from mae_lib.reporting.teaching.rehearsal import rehearse
+
+    if arguments.check:
+        rehearse(arguments.preset, arguments.only)
+    else:
+        print(*write_editions(arguments.out, arguments.runs), sep="\n")
+
+
+def add_slides(commands: Any) -> None:
+    parser = commands.add_parser("slides", help="write the slides of the lectures from executed notebooks")
+    parser.add_argument("--preset", default="laptop", help="whose executed notebooks (default: laptop)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("slides"), help="the folder (default: %(default)s)")
+    parser.set_defaults(run=run_slides)
+
+
+def run_slides(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.slides import write_slides
+
+    print(*write_slides(arguments.out, arguments.runs / "notebooks" / arguments.preset), sep="\n")
+
+
+def add_pdf(commands: Any) -> None:
+    parser = commands.add_parser("pdf", help="print the whole book as one PDF; needs Chromium or Chrome")
+    parser.add_argument("--preset", default="laptop", help="(default: laptop)")
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("book/_build/book.pdf"), help="(default: %(default)s)")
+    parser.set_defaults(run=run_pdf)
+
+
+def run_pdf(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.book import BookError
+    from mae_lib.reporting.pdf import make_pdf
+
+    try:
+        print(make_pdf(checkout() or Path.cwd(), arguments.preset, arguments.runs.resolve(), arguments.out.resolve()))
+    except BookError as error:
+        sys.exit(str(error))
+
+
+def add_zip(commands: Any) -> None:
+    parser = commands.add_parser("zip", help="pack the rendered book into an archive that opens from disk")
+    parser.add_argument("--out", type=Path, default=Path("book/_build/book.zip"), help="(default: %(default)s)")
+    parser.set_defaults(run=run_zip)
+
+
+def run_zip(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.archive import archive
+
+    print(archive((checkout() or Path.cwd()) / "book" / "_build" / "html", arguments.out.resolve()))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
     parser = argparse.ArgumentParser(prog="python -m mae_lib", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="SUBCOMMAND")
-    for add in (add_locate, add_pretrain, add_series, add_detect, add_execute, add_book):
+    subcommands = (
+        add_locate,
+        add_pretrain,
+        add_pack,
+        add_import,
+        add_evaluate,
+        add_series,
+        add_detect,
+        add_suggestions,
+        add_execute,
+        add_book,
+        add_pdf,
+        add_zip,
+        add_editions,
+        add_slides,
+    )
+    for add in subcommands:
         add(commands)
     arguments = parser.parse_args(argv)
     try:

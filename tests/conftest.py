@@ -1,9 +1,12 @@
 """A published series of seconds, shared by the tests of what writes, reads and draws it."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+sys.path.insert(0, str(Path(__file__).with_name("data")))  # for miniature.py
 
 TINY = {
     "preset": "tiny",
@@ -62,3 +65,36 @@ def only_tiny(published_tiny, monkeypatch) -> Path:
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(published_tiny.parent))
     monkeypatch.setenv("MAE_LIB_RUNS", str(published_tiny.parent.parent / "no_runs"))
     return published_tiny
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory) -> dict[str, str]:
+    """A miniature of every real data set on disk: its folder by environment variable. Tests must not write there."""
+    from miniature import write_all
+
+    return write_all(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def real_data(miniatures, monkeypatch) -> dict[str, str]:
+    """The miniatures, named by their environment variables."""
+    for variable, folder in miniatures.items():
+        monkeypatch.setenv(variable, folder)
+    monkeypatch.setenv("MAE_LIB_WORKERS", "0")
+    return miniatures
+
+
+@pytest.fixture(scope="session")
+def miniature_preset(tmp_path_factory) -> Path:
+    """The paper preset on the miniature ImageNet, with a model and a probe of seconds."""
+    from mae_lib.presets import load_preset
+
+    paper = load_preset("paper")
+    small = {"image_size": 32, "unique_images": 64, "patch": 8, "unit": 8, "batch": 16, "images": 640}
+    small |= {"width": 32, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+    probe = {"batch": 32, "epochs": 16, "warmup_epochs": 2, "base_lr": 100.0}
+    small |= {"test_images": 64, "probe_images": 64, "world_options": {"probe": probe, "max_broken": 0.05}}
+    path = tmp_path_factory.mktemp("presets") / "miniature.yaml"
+    masks = {"preset": str(path), "mask_ratios": [0.75], "units": [8], "seeds": [0]}
+    path.write_text(yaml.safe_dump(paper | masks | {"scale": paper["scale"] | small}, sort_keys=False))
+    return path

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section
+from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section, section_class
 from mae_lib.evaluation.sections.section import untrained
 from mae_lib.folders import runs_folder
 from mae_lib.training import MAE, find
@@ -26,7 +26,7 @@ def section_of(name: str, series: Series, **options: Any) -> Section:
     """
     if name not in SECTIONS:
         raise ValueError(f"section {name!r} is unknown: choose one of {', '.join(SECTIONS)}")
-    return SECTIONS[name](series.world, series.scale, series.cache, **options)
+    return section_class(name, series.world)(series.world, series.scale, series.cache, **options)
 
 
 def readers(section: Section, series: Series) -> list[Reader]:

@@ -32,22 +32,28 @@ def _swap(new: Path, page: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def build(root: Path, preset: str, runs: Path) -> Path:
-    """Render the book in `root` from the notebooks executed at `preset`; returns its first page.
+def render(root: Path, preset: str, runs: Path, builder: str = "html") -> Path:
+    """Render the book in `root` aside, from the notebooks executed at `preset`; returns the folder of its pages.
 
-    Raises BookError when Sphinx warns of anything.
+    Raises BookError when Sphinx warns of anything, or when a link leads nowhere.
     """
     _mirror(runs / "notebooks" / preset, root / "book" / "experiments")
-    aside = runs / "book"
+    aside = runs / ("book" if builder == "html" else f"book-{builder}")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
-    command += ["--config", "_config.yml"]
+    command += ["--config", "_config.yml", "--builder", builder]
     command += ["--path-output", str(aside), "-n", "-W", "--keep-going", "--quiet"]
     # All pages anew: Sphinx would keep pages that are gone, and the bibliography as it was before one citation more.
     shutil.rmtree(aside, ignore_errors=True)
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if done.returncode:
         raise BookError(f"the book did not build:\n{done.stdout}{done.stderr}")
+    return aside / "_build" / builder
+
+
+def build(root: Path, preset: str, runs: Path) -> Path:
+    """Render the book in `root` and put it in place; returns its first page. Raises BookError as `render`."""
+    pages = render(root, preset, runs)
     page = root / "book" / "_build" / "html"
     page.parent.mkdir(exist_ok=True)
-    _swap(aside / "_build" / "html", page)
+    _swap(pages, page)
     return page / "index.html"

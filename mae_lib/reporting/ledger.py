@@ -23,7 +23,7 @@ from IPython.display import HTML, display
 from mae_lib.folders import checkout, runs_folder
 from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
 
-SERIES = ("ratio", "unit", "encoder", "none")
+SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "none")
 Word = Literal["reproduced", "partly", "not reproduced", "not run"]
 ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
 _BASES: dict[Basis, str] = {
@@ -47,6 +47,8 @@ class Claim:
     rule: dict[str, Any]
     confidence: float
     ours: bool = False
+    also: tuple[str, ...] = ()
+    figure: str | None = None
     paper_table: str | None = None
     paper_contradicts_itself: str | None = None
 
@@ -119,7 +121,8 @@ def load_claims() -> dict[str, Claim]:
         if entry.get("id") in claims:
             raise ValueError(f"claim {entry['id']!r} is given twice")
         try:
-            claim = Claim(**content["defaults"] | entry | {"metrics": tuple(entry.get("metrics", ()))})
+            lists = {name: tuple(entry.get(name, ())) for name in ("metrics", "also")}
+            claim = Claim(**content["defaults"] | entry | lists)
         except TypeError as error:
             raise ValueError(f"claim {entry.get('id')!r}: {error}") from None
         claims[claim.id] = claim
@@ -183,13 +186,16 @@ def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
     return Verdict(claim.id, _word(findings), _why(findings, basis), basis, tuple(findings))
 
 
+ELSEWHERE = "<!-- elsewhere -->"  # where the book sets what the same rule says of other results
+
+
 def _number(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "none" if math.isnan(value) else f"{value:.3g}"
 
 
-def _numbers_table(findings: Sequence[Finding]) -> str:
+def numbers_table(findings: Sequence[Finding]) -> str:
     names = list(findings[0].numbers)
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("what", "outcome", *names))
     rows = [
@@ -202,18 +208,32 @@ def _numbers_table(findings: Sequence[Finding]) -> str:
     return f'<details><summary>The numbers</summary><div class="mae-scroll" tabindex="0">{table}</div></details>'
 
 
+def kind(verdict: Verdict) -> str:
+    """The verdict's word as a part of a class name: "not-run"."""
+    return verdict.verdict.replace(" ", "-")
+
+
+def label(verdict: Verdict) -> str:
+    """Icon and word, and whether one seed is all there is."""
+    return f"{ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
+
+
+def place(section: str) -> str:
+    """A section in words: "Section 3.1", or "Abstract"."""
+    return section.capitalize() if section.isalpha() else f"Section {section}"
+
+
 def verdict_html(claim: Claim, verdict: Verdict) -> str:
     """The verdict as a box: icon and word, the claim in our words, why, and the numbers folded."""
-    kind = verdict.verdict.replace(" ", "-")
-    label = f"{ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
-    whose = ", a claim of this book" if claim.ours else ""
+    about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
     note = claim.paper_contradicts_itself
     parts = [
-        f'<div class="mae-verdict mae-{kind}" role="note" id="claim-{escape(claim.id)}">',
-        f'<p class="mae-title"><strong>{label}</strong> <span>Section {escape(claim.section)}{whose}</span></p>',
-        f"<p>{escape(claim.claim)}</p><p>{escape(verdict.why)}</p>",
+        f'<div class="mae-verdict mae-{kind(verdict)}" role="note" id="claim-{escape(claim.id)}">',
+        f'<p class="mae-title"><strong>{label(verdict)}</strong> <span>{about}</span></p>',
+        f'<p class="mae-claim">{escape(claim.claim)}</p><p>{escape(verdict.why)}</p>',
         f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
-        _numbers_table(verdict.findings) if verdict.findings else "",
+        numbers_table(verdict.findings) if verdict.findings else "",
+        ELSEWHERE,
         "</div>",
     ]
     return "".join(parts)

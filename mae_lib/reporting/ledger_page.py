@@ -6,7 +6,7 @@ follow from its printed numbers, where it prints any. No rule differs between th
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from IPython.display import HTML, display
 
 from mae_lib.folders import runs_folder
-from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table
+from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table, place
 from mae_lib.reporting.more_seeds import verdict_cell
 from mae_lib.reporting.published import published
 
@@ -29,6 +29,7 @@ class Entry:
     verdict: Word
     why: str
     one_seed: bool = False
+    recorded: bool = False  # whether a page of this build has a box for it
     elsewhere: Mapping[str, Verdict | None] = field(default_factory=dict)  # by scale; None where not run
 
 
@@ -49,7 +50,8 @@ def gather(preset: str) -> list[Entry]:
         if verdict is None:
             entries.append(Entry(claim, "not run", "No page of this build decides it.", elsewhere=elsewhere))
         else:
-            entries.append(Entry(claim, verdict["verdict"], verdict["why"], verdict["one_seed"], elsewhere))
+            said = verdict["verdict"], verdict["why"], verdict["one_seed"]
+            entries.append(Entry(claim, *said, recorded=True, elsewhere=elsewhere))
     return entries
 
 
@@ -64,9 +66,9 @@ def counts(entries: Sequence[Entry]) -> str:
     return ", ".join(f"{number[word]} {word}" for word in ICONS if number[word])
 
 
-def badges(entries: Sequence[Entry]) -> str:
+def badges(words: Iterable[Word]) -> str:
     """The same as a badge for each kind, icon and word."""
-    number = Counter(entry.verdict for entry in entries)
+    number = Counter(words)
     return " ".join(
         f'<span class="mae-badge mae-{word.replace(" ", "-")}">{ICONS[word]} {number[word]} {word}</span>'
         for word in ICONS
@@ -74,36 +76,51 @@ def badges(entries: Sequence[Entry]) -> str:
     )
 
 
+def head_badges(words: Collection[Word]) -> str:
+    """For the head of a page: the badges of the verdicts that it drew, which link to the ledger."""
+    link = f'<a class="mae-badges" href="ledger.html" title="Verdicts on this page, in the ledger">{badges(words)}</a>'
+    return link if words else ""
+
+
 def _cell(verdict: Verdict | None) -> str:
     why = f' title="{escape(verdict.why)}"' if verdict else ""
     return f"<td{why}>{verdict_cell(verdict)}</td>"
 
 
+def _links(entry: Entry) -> str:
+    """To the box of the verdict and to the figure, on the page that decides; nothing where no page has been run."""
+    page, marks = f"{escape(entry.claim.notebook)}.html", {"verdict": f"claim-{entry.claim.id}"}
+    marks |= {"figure": entry.claim.figure} if entry.claim.figure else {}
+    return " · ".join(f'<a href="{page}#{escape(mark)}">{name}</a>' for name, mark in marks.items() if entry.recorded)
+
+
 def _row(entry: Entry) -> str:
     claim = entry.claim
-    basis = "one seed" if entry.one_seed else None
-    here = verdict_cell(Verdict(claim.id, entry.verdict, entry.why, basis))
-    if entry.verdict != "not run":
-        here = f'<a href="{escape(claim.notebook)}.html#claim-{escape(claim.id)}">{here}</a>'
-    others = "".join(map(_cell, entry.elsewhere.values()))
-    mine = " <em>A claim of this book.</em>" if claim.ours else ""
+    here = Verdict(claim.id, entry.verdict, entry.why, "one seed" if entry.one_seed else None)
+    said = " <em>A claim of this book.</em>" if claim.ours else ""
+    said += f" <em>Also: {', '.join(map(place, claim.also))}.</em>" if claim.also else ""
     why = f"<details><summary>why</summary>{escape(entry.why)}</details>"
-    return f'<tr><th scope="row">{escape(claim.claim)}{mine}{why}</th><td>{here}</td>{others}</tr>'
+    cells = "".join(map(_cell, (here, *entry.elsewhere.values())))
+    return f'<tr><th scope="row">{escape(claim.claim)}{said}{why}</th>{cells}<td>{_links(entry)}</td></tr>'
 
 
 def ledger_html(entries: Sequence[Entry]) -> str:
-    """One table a section, headed by its badges, a column for each scale; verdicts link to the page that decides."""
-    tables = []
+    """One table, a column for each scale; a section is headed by its badges, and a claim links to what decides it."""
+    names = ("claim", "this build", *entries[0].elsewhere, "see")
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    bodies = []
     for section in dict.fromkeys(entry.claim.section for entry in entries):
         rows = [entry for entry in entries if entry.claim.section == section]
-        names = ("claim", "this build", *rows[0].elsewhere)
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-        tables.append(
-            f'<div class="mae-ledger mae-scales"><p class="mae-title"><strong>Section {escape(section)}</strong> '
-            f'{badges(rows)}</p><div class="mae-scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>{''.join(map(_row, rows))}</tbody></table></div></div>"
+        title = f"<strong>{escape(place(section))}</strong> {badges(entry.verdict for entry in rows)}"
+        mark = f"section-{section.replace('.', '-')}"
+        bodies.append(
+            f'<tbody><tr id="{mark}"><th scope="rowgroup" colspan="{len(names)}" class="mae-title">{title}</th></tr>'
+            f"{''.join(map(_row, rows))}</tbody>"
         )
-    return "".join(tables)
+    return (
+        '<div class="mae-ledger mae-scales"><div class="mae-scroll" tabindex="0"><table>'
+        f"<thead><tr>{head}</tr></thead>{''.join(bodies)}</table></div></div>"
+    )
 
 
 def show_ledger(entries: Sequence[Entry]) -> None:

@@ -5,36 +5,50 @@ Means are over seeds with Student's t intervals. A scale is one published folder
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mae_lib.evaluation.intervals import Interval, mean_interval
 from mae_lib.presets import SERIES_RATIO
-from mae_lib.reporting.ledger import ICONS, Verdict, load_claims
+from mae_lib.reporting.ledger import ICONS, Verdict, load_claims, load_paper, paper_table
 from mae_lib.reporting.plots import figure, ratio_curve, show
+from mae_lib.reporting.publish import different
 from mae_lib.reporting.published import SECTION_OF, Published, published
 
 NONE_YET = "No longer runs are published yet; <code>python -m mae_lib series</code> makes them."
 
 
-def more_seeds(page: str, *groups: Mapping[str, str]) -> None:
+PAPER, HERE = "the paper", "this build"
+
+
+def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.DataFrame] | None = None) -> None:
     """Show what is published on a page's claims: a figure for each group (metric -> label), then the verdicts.
 
-    `page` is the notebook, "3_1_reconstruction". Without published results one sentence says so.
+    `page` is the notebook, "3_1_reconstruction". `here` holds what the page itself has measured, a tidy table by
+    "ratio" and by "unit", which is drawn beside the rest; so is the paper where it prints a metric. Each line is marked
+    with its scale, so that the book can bring one forward. Without published results one sentence says so.
     """
     scales = published(SECTION_OF[page])
     if not scales:
         return display(HTML(f"<p>{NONE_YET}</p>"))
     what = "; ".join(map(described, scales))
     for metrics in groups:
+        tables = {x: lines_of(scales, SECTION_OF[page], metrics, x, (here or {}).get(x)) for x in ("ratio", "unit")}
+        names = [PAPER, HERE] if here is not None else [PAPER]
+        beside = [name for name in names if any(name in set(table["scale"]) for table in tables.values())]
+        also = f" Beside them: {' and '.join(beside)}." if beside else ""
         show(
-            curves(scales, SECTION_OF[page], metrics),
-            caption=f"The published runs, by mask ratio and by mask unit: {what}. Bars are 95% intervals over seeds.",
+            curves(tables, metrics),
+            caption=f"The published runs, by mask ratio and by mask unit: {what}.{also} "
+            "Bars are 95% intervals over seeds.",
             alt=f"Small plots in {len(metrics)} rows of two, against the mask ratio and the mask unit, with a line for "
-            f"each scale: {', '.join(one.name for one in scales)}. Rows: {', '.join(metrics.values())}.",
+            f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}.",
         )
     display(HTML(verdicts_html(page, scales)))
 
@@ -50,17 +64,55 @@ def described(one: Published) -> str:
     return f"{one.name}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
 
 
-def curves(scales: Sequence[Published], section: str, metrics: Mapping[str, str]) -> Figure:
-    """A row of two plots for each metric, by ratio and by unit, with a line for each scale."""
-    drawing, axes = figure(len(metrics), 2, height=1.45 * len(metrics) + 0.7, sharex="col", sharey="row", squeeze=False)
+def lines_of(
+    scales: Sequence[Published], section: str, metrics: Mapping[str, str], x: str, here: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """All that is known of some metrics by `x`, tidy: columns `x`, seed, metric, value, scale and key.
+
+    `scale` names a line in the legend, `key` is what the page knows it by ("cpu", "this build", "the paper").
+    """
+    pairs = product(scales, metrics)
+    tables = [of_scales([one], section, metric, x).assign(metric=metric, key=one.name) for one, metric in pairs]
+    if here is not None:
+        means = here[here["metric"].isin(metrics)].groupby([x, "seed", "metric"], as_index=False)["value"].mean()
+        tables.append(means.assign(scale=HERE, key=HERE))
+    for name, content in load_paper().items():
+        if x in content["series"] and set(content["columns"]) & set(metrics):
+            printed = paper_table(name, x)
+            share = 100 if "%" in content["title"] else 1
+            printed["value"] /= share
+            tables.append(printed[printed["metric"].isin(metrics)].assign(scale=PAPER, key=PAPER, seed=0))
+    return pd.concat(tables, ignore_index=True)
+
+
+def curves(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str]) -> Figure:
+    """A row of two plots for each metric, by ratio and by unit, with a line for each scale of `lines_of`."""
+    drawing, axes = figure(len(metrics), 2, height=1.45 * len(metrics) + 0.9, sharex="col", sharey="row", squeeze=False)
+    keys = list(dict.fromkeys(key for table in tables.values() for key in table["key"]))
+    handles: dict[str, Any] = {}
     for pair, (metric, label) in zip(axes, metrics.items()):
-        for axis, x in zip(pair, ("ratio", "unit")):
-            ratio_curve(axis, of_scales(scales, section, metric, x), x, by="scale")
-            axis.get_legend().remove()
+        for axis, (x, table) in zip(pair, tables.items()):
+            rows = table[table["metric"] == metric]
+            for key in keys:  # a look for each scale, the same in every plot, also where one is missing
+                _line(axis, rows[rows["key"] == key], x, key, keys.index(key))
+            points = sorted(rows[x].unique())
+            axis.set_xticks(points, [f"{point:g}" for point in points])
             axis.set_xlabel(axis.get_xlabel() if metric == list(metrics)[-1] else "")
+            handles |= {bars.get_label(): bars for bars in axis.containers}
         pair[0].set_title(label, loc="left")
-    drawing.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(scales))
+    drawing.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return drawing
+
+
+def _line(axis: Axes, rows: pd.DataFrame, x: str, key: str, number: int) -> None:
+    """One scale's line, its parts marked with its key."""
+    if rows.empty:
+        return
+    ratio_curve(axis, rows, x, by="scale", first=number)
+    axis.get_legend().remove()
+    line, caps, bars = axis.containers[-1].lines
+    for part in (line, *caps, *bars):
+        part.set_gid(f"scale:{key}")
 
 
 def of_scales(scales: Sequence[Published], section: str, metric: str, x: str) -> pd.DataFrame:
@@ -119,8 +171,9 @@ def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None
     """Two published runs that differ in nothing but how many images they saw, the shorter first; None without."""
     for short in scales:
         for long in scales:
-            apart = {k for k, v in short.series.scale.items() if long.series.scale.get(k, v) != v}
-            if apart == {"images"} and long.series.scale["images"] > short.series.scale["images"]:
+            images = {"images": short.series.scale["images"]}
+            same = not different({"scale": short.series.scale}, {"scale": long.series.scale | images})
+            if same and long.series.scale["images"] > short.series.scale["images"]:
                 return short, long
     return None
 
@@ -184,7 +237,7 @@ def show_schedules(metrics: Mapping[str, str], section: str = "separability") ->
     drawing, axis = figure(height=3.0)
     ratio_curve(axis, gains, "ratio", by="of")
     axis.axhline(0, lw=0.8, color="0.5")
-    axis.set(ylabel="gain in accuracy")
+    axis.set(ylabel="gain")
     show(
         drawing,
         caption=f"What going from {counts[0]} to {counts[1]} images a run adds at each mask ratio, seed by seed "

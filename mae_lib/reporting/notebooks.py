@@ -4,6 +4,7 @@ papermill only warns of an unknown parameter and leaves the output of a failed r
 and types are checked before anything starts, and the executed notebook appears under its name when all cells passed.
 """
 
+import glob
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,7 @@ def execute(
     check_parameters(notebook, parameters or {})
     of_preset = {k: v for k, v in load_preset(preset).items() if k in declared} if preset else {}
     output.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(output)
     unfinished = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     # A library asks for a notebook progress bar that the book has no use for, and names its file in the warning.
@@ -88,10 +90,20 @@ def execute(
         if unfinished.exists():
             os.replace(unfinished, failed)
         raise NotebookError(f"{notebook} failed {_place(error)}; see {failed} for its cells and tracebacks") from None
+    except OSError as error:
+        raise NotebookError(f"{output}: cannot be written ({error.strerror})") from None
     finally:
         unfinished.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
     return output
+
+
+def _sweep(output: Path) -> None:
+    """Remove the unfinished copies of processes that were killed; those of living ones stay."""
+    for unfinished in output.parent.glob(f".{glob.escape(output.stem)}.*.ipynb"):
+        number = unfinished.name.split(".")[-2]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            unfinished.unlink(missing_ok=True)
 
 
 def _place(error: Exception) -> str:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mae_lib.evaluation.intervals import Interval, bootstrap_interval, mean_interval
+from mae_lib.reporting.figure_data import data_url, figure_csv
 from mae_lib.reporting.rules import basis_of
 
 # Okabe-Ito, the darker colours first: they keep a contrast of 3 to 1 on white and on the dark page.
@@ -79,6 +80,8 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     body = svg[svg.index("</defs>", svg.index("<style")) + len("</defs>") :]
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', body))
     # Only ids that something points to are kept, under the figure's own prefix: two figures on a page never clash.
+    # A group that was named "scale:cpu" is one that the page may bring forward.
+    body = re.sub(r' id="scale:([^"]*)"', r' data-mae-scale="\1"', body)
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body).replace("xlink:href", "href")
@@ -88,25 +91,32 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
 
 
-def figure_html(fig: Figure, caption: str, alt: str) -> str:
+def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) -> str:
     """The figure as HTML: `<figure class="mae-figure">` with an inline SVG and its caption; the same bytes every time.
+
+    Numbers that were drawn go with it as CSV, in a link that holds them; the book adds what the run card says.
+    A `name`, one on its page, is what links point to.
 
     Raises ValueError without a caption, or without an alternative text for those who do not see the figure.
     """
-    for name, text in (("caption", caption), ("alt", alt)):
+    for what, text in (("caption", caption), ("alt", alt)):
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"{name} is empty: say in a sentence what the figure shows")
+            raise ValueError(f"{what} is empty: say in a sentence what the figure shows")
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{svg}".encode()).hexdigest()[:10]
+    csv = figure_csv(fig)
+    link = f'<a class="mae-data" download="data.csv" href="{escape(data_url(csv))}">Data (CSV)</a>' if csv else ""
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
-    return f'<figure class="mae-figure">{_inline(svg, prefix, alt)}<figcaption>{escape(caption)}</figcaption></figure>'
+    words = f"<figcaption>{escape(caption)}</figcaption>"
+    anchor = f' id="{escape(name)}"' if name else ""
+    return f'<figure class="mae-figure"{anchor}>{_inline(svg, prefix, alt)}{words}{link}</figure>'
 
 
-def show(fig: Figure, caption: str, alt: str) -> None:
+def show(fig: Figure, caption: str, alt: str, name: str | None = None) -> None:
     """Display a figure in a notebook, with a caption and an alternative text; raises ValueError when one is empty."""
-    html = figure_html(fig, caption, alt)
+    html = figure_html(fig, caption, alt, name)
     plt.close(fig)  # a figure of pyplot's would be shown again at the end of the cell
     display(HTML(html))
 
@@ -131,15 +141,17 @@ def _groups(table: pd.DataFrame, by: str | None) -> list[tuple[str | None, pd.Da
     return [(None, table)] if by is None else [(str(key), rows) for key, rows in table.groupby(by, sort=False)]
 
 
-def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str | None = None) -> None:
+def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str | None = None, first: int = 0) -> None:
     """Mean and interval of `y` against `x` ("ratio" or "unit"), one line for each value of `by`.
 
-    Mask units are spaced by their logarithm. Raises ValueError for more lines than there are markers.
+    `first` is the place of the first line in the order of markers, dashes and colours. Mask units are spaced by their
+    logarithm. Raises ValueError for more lines than there are markers.
     """
     groups = _groups(table, by)
-    if len(groups) > len(MARKERS):
-        raise ValueError(f"{len(groups)} lines are more than the {len(MARKERS)} that can be told apart: draw fewer")
-    for (label, rows), marker, dash, colour in zip(groups, MARKERS, DASHES, PALETTE):
+    if first + len(groups) > len(MARKERS):
+        count = first + len(groups)
+        raise ValueError(f"{count} lines are more than the {len(MARKERS)} that can be told apart: draw fewer")
+    for (label, rows), marker, dash, colour in zip(groups, MARKERS[first:], DASHES[first:], PALETTE[first:]):
         mean = summarise(rows, x, y)
         spread = np.nan_to_num(np.stack([mean["mean"] - mean["low"], mean["high"] - mean["mean"]]))
         ax.errorbar(

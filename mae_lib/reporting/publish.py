@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
@@ -27,6 +28,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
@@ -35,8 +37,9 @@ from mae_lib.evaluation.sections import SECTIONS, Reader, Section
 from mae_lib.presets import load_preset
 from mae_lib.reporting.provenance import provenance
 from mae_lib.sources import source_hash
-from mae_lib.training import Run, find, pretrain
+from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
+from mae_lib.training.engine import best_device
 from mae_lib.training.series import Mask, Series
 
 MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.worlds.real")
@@ -53,11 +56,13 @@ def publish(
     jobs: int = 1,
     device: str | None = None,
     ship: int = 1,
+    together: bool | None = None,
 ) -> Path:
     """Train and measure what is missing of a preset's series, and write it into the folder `out`.
 
     `seeds` stand in for the preset's; `jobs` processes work at once; the encoders of the first `ship` seeds are
-    shipped. Raises ValueError for a folder that holds results of another preset or code, or something else.
+    shipped. `together` trains the seeds of a mask as one batched model, before all else; by default on CUDA.
+    Raises ValueError for a folder that holds results of another preset or code, or something else.
     """
     if jobs < 1 or ship < 0:
         raise ValueError(f"jobs is {jobs} and ship {ship}: at least 1 process, and encoders of 0 seeds or more")
@@ -72,6 +77,8 @@ def publish(
     record = provenance(parameters, MODULES, device=device) | {"code_hash": _code(), "wall_seconds": None}
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     write_json(out / "provenance.json", record)
+    if best_device(device).type == "cuda" if together is None else together:
+        series.train(device, together=True)
     _work_through(parameters, series, jobs, device)
     _write_tables(out, series)
     _ship(out, series, ship)
@@ -112,12 +119,19 @@ def shipped_runs(folder: Path) -> dict[Mask, Run]:
 
 
 def different(asked: dict[str, Any], held: dict[str, Any], more_seeds: bool = False) -> list[str]:
-    """Where two presets differ, each in words; with `more_seeds`, `asked` may have seeds beyond those of `held`."""
-    flat = [{k: v for k, v in one.items() if k != "scale"} | one["scale"] for one in (asked, held)]
-    names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
+    """Where two presets differ, each in words; with `more_seeds`, `asked` may have seeds beyond those of `held`.
+
+    An entry that `held` lacks did not exist when it was run: a setting of the pretraining then had its default, and
+    anything else, such as the size of an evaluation that is newer, cannot have mattered.
+    """
+    wanted, found = ({k: v for k, v in one.items() if k != "scale"} | one["scale"] for one in (asked, held))
+    defaults = json.loads(json.dumps(asdict(PretrainConfig())))
+    names = [name for name in wanted if name in found or name in defaults] + sorted(found.keys() - wanted.keys())
+    pairs = {name: [one.get(name, defaults.get(name)) for one in (wanted, found)] for name in names}
+    apart = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     if more_seeds and set(held["seeds"]) <= set(asked["seeds"]):
-        names = [name for name in names if name != "seeds"]
-    return [f"{name} is {flat[1].get(name)!r} there, not {flat[0].get(name)!r}" for name in names]
+        apart.pop("seeds", None)
+    return [f"{name} is {there!r} there, not {here!r}" for name, (here, there) in apart.items()]
 
 
 # The work, in parts
@@ -219,7 +233,9 @@ def _write_tables(out: Path, series: Series) -> None:
     for name in _MEASURED:
         for reader, scores in measure_all(section_of(name, series), series).items():
             who = _columns(reader)
-            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+            # What cannot be measured on this world is NaN throughout, and has no row.
+            measured = {metric: v for metric, v in scores.items() if not np.isnan(v).all()}
+            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in measured.items()]
     runs = {mask: find(config).done for mask, config in series.configs.items()}
     training = [
         (*mask, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"]) for mask, done in runs.items()

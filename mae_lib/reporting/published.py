@@ -133,7 +133,7 @@ class Published:
                 found[reader][row.metric] = np.float64(row.value)
         if name == "shape_bias" and not isinstance(section, str):
             found = {reader: _at_strength(scores, section.cue_strength) for reader, scores in found.items()}
-        return found
+        return section_of(name, self.series).derived(found)
 
     def verdicts(self) -> dict[str, Verdict]:
         """What becomes of every claim of Section 3 at this scale, by id."""

@@ -184,6 +184,20 @@ def spread(measured: Measured, points: list[Point] | Literal["all"], least: floa
     return [_finding(what, measured.interval(differences, strict))]
 
 
+def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Finding]:
+    """The value at `point` lies nearer to the value at `near` than to the value at `far`.
+
+    The difference is the one distance less the other, each between means, and its error that of a mean.
+    """
+    point, near, far = map(measured.named, (point, near, far))
+    gaps = [measured.values(point) - measured.values(other) for other in (far, near)]
+    to_far, to_near = (gap * np.sign(gap.mean()) for gap in gaps)
+    if not len(differences := (to_far - to_near).dropna()):
+        raise MissingData(f"{measured.metric} at {measured.series}s {point}, {near} and {far} shares no seed")
+    what = f"{measured.metric}: {measured.series} {point} nearer to {near} than to {far}"
+    return [_finding(what, measured.interval(differences, measured.confidence))]
+
+
 def always(measured: Measured) -> list[Finding]:
     """Every trial of a check succeeded: one counter-example is enough to fail. Columns: `successes` and `trials`."""
     successes, trials = int(measured.rows["successes"].sum()), int(measured.rows["trials"].sum())
@@ -194,7 +208,8 @@ def always(measured: Measured) -> list[Finding]:
 
 
 RULES: dict[str, Callable[..., list[Finding]]] = {
-    rule.__name__: rule for rule in (increasing, decreasing, greater, peak_at, peak_inside, below, spread, always)
+    rule.__name__: rule
+    for rule in (increasing, decreasing, greater, nearer, peak_at, peak_inside, below, spread, always)
 }
 
 

@@ -63,10 +63,16 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
     return f"<table><tbody>{''.join(cells)}</tbody></table>"
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """A wall time in words: "41.3 s", "2.5 min"."""
     if seconds is None:
         return "not taken"
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    """For whoever reads the page by program: the record as an attribute."""
+    return escape(json.dumps(record, separators=(",", ":")))
 
 
 def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
@@ -76,7 +82,7 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
         ("seeds", ", ".join(map(str, record["seeds"] or ["none"]))),
         ("device", record["device"]),
         ("threads", str(record["threads"])),
-        ("wall time", _duration(record["wall_seconds"])),
+        ("wall time", duration(record["wall_seconds"])),
         ("finished", record["finished"]),
         ("versions", ", ".join(f"{name} {number}" for name, number in record["versions"].items())),
         ("code", record["code_hash"]),
@@ -86,7 +92,7 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
     differing = len(changed(parameters).keys() & load_preset(parameters["preset"]).keys())
     said = f"Preset {parameters['preset']}" + (f", {differing} parameters changed" if differing else ", unchanged")
     return (
-        '<div class="mae-card" role="note">'
+        f'<div class="mae-card" role="note" data-notebook="{escape(notebook)}" data-record="{_json(record)}">'
         f'<p class="mae-title"><strong>Run card</strong> <span>{escape(said)}</span></p>'
         f"{_table(about)}<details><summary>Parameters</summary>{_table(_parameter_rows(parameters))}</details>"
         f"<p>To run it again:</p><pre><code>{escape(reproduce_command(parameters, notebook))}</code></pre></div>"

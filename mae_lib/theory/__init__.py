@@ -14,6 +14,7 @@ from mae_lib.theory.mask_levels import (
     sinks_per_level,
     split_probability,
     square_units,
+    subtree_units,
 )
 from mae_lib.theory.shared_information import (
     SharedInformation,
@@ -44,4 +45,5 @@ __all__ = [
     "sinks_per_level",
     "split_probability",
     "square_units",
+    "subtree_units",
 ]

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mae_lib.theory.hierarchy import LatentHierarchy
+from mae_lib.theory.hierarchy import LatentHierarchy, Node
 from mae_lib.theory.shared_information import locate_shared_information_batch
 
 _MOST_UNITS = 20
@@ -131,6 +131,27 @@ def square_units(side: int, unit: int) -> np.ndarray:
         raise ValueError(f"unit is {unit}: it must divide the side, {side}")
     rows = np.arange(side) // unit
     return (rows[:, None] * (side // unit) + rows).ravel()
+
+
+def subtree_units(hierarchy: LatentHierarchy, level: int) -> np.ndarray:
+    """The subtree that each observable lies in when a tree is cut above `level`: int64 (observables,), from 0.
+
+    A unit is all observables below one latent of at most that level whose parent is higher; an observable whose parent
+    is higher is a unit of its own. On a quadtree these are `square_units` of 2^level. Raises ValueError, naming the
+    node, for one with several parents, or for a level that leaves fewer than two units.
+    """
+    unit: dict[Node, Node] = {}
+    for node in hierarchy.nodes:  # parents come first
+        parents = hierarchy.parents(node)
+        if len(parents) > 1:
+            raise ValueError(f"{node!r} has {len(parents)} parents: only a tree has subtrees that partition its pixels")
+        low = parents and hierarchy.level(parents[0]) <= level
+        unit[node] = unit[parents[0]] if low else node
+    tops = [unit[x] for x in hierarchy.observables]
+    number = {top: i for i, top in enumerate(dict.fromkeys(tops))}
+    if len(number) < 2:
+        raise ValueError(f"level is {level}: all of {hierarchy!r} would be one unit; choose a lower one")
+    return np.array([number[top] for top in tops])
 
 
 def enumerate_probabilities(

@@ -1,13 +1,15 @@
 """Checkpoints that a kill, a full disk or a stray file cannot spoil: safetensors for tensors, JSON for the rest.
 
 A checkpoint is a pair, `NAME.safetensors` and `NAME.json`. Each is written under a temporary name, flushed to the disk
-and moved; the JSON goes last and holds the SHA-256 of the tensor file, so it vouches for a complete pair.
+and moved; the JSON goes last and holds the SHA-256 of the tensor file and of itself, so it vouches for a complete pair.
 Nothing here unpickles or runs what a file contains.
 """
 
 import hashlib
 import json
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-FORMAT = "mae_lib checkpoint 1"
+FORMAT = "mae_lib checkpoint 2"
+_UNSEALED = "mae_lib checkpoint 1"  # an older format, whose JSON had no hash of itself
+_STEP = re.compile(r"checkpoint-(\d{9,})\.json")
 
 
 class CheckpointError(ValueError):
@@ -31,7 +35,7 @@ def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) ->
     body, head = _pair(path)
     payload = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     claim = {"format": FORMAT, "sha256": hashlib.sha256(payload).hexdigest(), "about": about}
-    write_files({body: payload, head: _json(claim)})
+    write_files({body: payload, head: _json(claim | {"seal": _seal(claim)})})
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -61,44 +65,67 @@ def about(path: str | Path) -> dict[str, Any]:
 # Checkpoints of a run in progress
 
 
-def save_state(folder: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
-    """Write the state after `step` steps, then remove older ones: the previous stays until the new one is complete."""
+def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All tensors that training goes on from: "model.NAME" and "optimiser.NAME.KEY"."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for parameter, state in optimiser.state.items():
         tensors |= {f"optimiser.{names[parameter]}.{key}": value for key, value in state.items()}
-    path = folder / f"checkpoint-{step:09d}"
-    save(path, tensors, {"step": step, "seconds": seconds})
+    return tensors
+
+
+def save_state(folder: Path, step: int, tensors: dict[str, Tensor], seconds: float) -> None:
+    """Write the state after `step` steps; older ones stay until `prune`."""
+    save(folder / f"checkpoint-{step:09d}", tensors, {"step": step, "seconds": seconds})
+
+
+def prune(folder: Path, step: int | None = None) -> None:
+    """Remove the checkpoints of a run but for that of `step`."""
+    kept = f"checkpoint-{step:09d}." if step is not None else None
     for file in folder.glob("checkpoint-*"):
-        if not file.name.startswith(path.name):
-            file.unlink()
+        if kept is None or not file.name.startswith(kept):
+            file.unlink(missing_ok=True)
+
+
+def steps(folder: Path) -> list[int]:
+    """Steps of the complete checkpoints of a run, ascending."""
+    return sorted(int(name[1]) for path in folder.glob("checkpoint-*.json") if (name := _STEP.fullmatch(path.name)))
 
 
 def latest(folder: Path) -> Path | None:
     """The tensor file of the newest complete checkpoint of a run, or None."""
-    complete = sorted(folder.glob("checkpoint-*.json"))
-    return complete[-1].with_suffix(".safetensors") if complete else None
+    found = steps(folder)
+    return folder / f"checkpoint-{found[-1]:09d}.safetensors" if found else None
 
 
-def resume(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    """Bring model and optimiser to the newest checkpoint; the step and the seconds that led there, or (0, 0.0).
+def resume(
+    folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int | None = None
+) -> tuple[int, float]:
+    """Bring model and optimiser to the newest checkpoint, or to that of `step`; its step and the seconds until then.
 
-    Raises CheckpointError if the checkpoint is damaged or belongs to another model.
+    (0, 0.0) if there is none. Raises CheckpointError if the checkpoint is damaged or belongs to another model.
     """
-    path = latest(folder)
-    if path is None:
+    path = latest(folder) if step is None else folder / f"checkpoint-{step:09d}.safetensors"
+    if path is None or step == 0:
         return 0, 0.0
-    tensors, about = load(path)
-    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    try:
+        tensors, about = load(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; to begin this run anew, remove its checkpoint-* files") from None
+    if not isinstance(about, dict) or [type(about.get(key)) for key in ("step", "seconds")] != [int, float]:
+        raise CheckpointError(f"{path}: is no checkpoint of a run in progress (it does not say its step and seconds)")
     try:
         model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
-        for name, p in learned.items():
-            state = {key: tensors[f"optimiser.{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
-            # The fused kernel keeps its step beside the parameter.
-            optimiser.state[p] = {key: value.to(p.device) for key, value in state.items()}
-        return about["step"], about["seconds"]
-    except (KeyError, RuntimeError, TypeError) as error:
+        for name, p in model.named_parameters():
+            if p.requires_grad:
+                state = {key: tensors[f"optimiser.{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
+                if not state["exp_avg"].shape == state["exp_avg_sq"].shape == p.shape or state["step"].shape:
+                    raise ValueError(f"the optimiser's state of {name} has another shape")
+                # The fused kernel keeps its step beside the parameter.
+                optimiser.state[p] = {key: value.to(p.device) for key, value in state.items()}
+    except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: belongs to another model ({error})") from None
+    return about["step"], about["seconds"]
 
 
 # Files that are all there or not at all
@@ -110,7 +137,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CheckpointError(f"{path}: truncated or not JSON") from None
 
 
@@ -135,9 +162,26 @@ def write_files(payloads: dict[Path, bytes]) -> None:
         for path in payloads:
             os.replace(temporary[path], path)
     except OSError as error:
-        for unfinished in temporary.values():
-            unfinished.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        for unfinished in temporary.values():
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file. Raises CheckpointError if the disk refuses; a part of the line may then stand there."""
+    try:
+        with open(path, "a") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left; nobody else may be writing there."""
+    for unfinished in folder.glob("*.tmp"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _json(value: Any) -> bytes:
@@ -150,9 +194,17 @@ def _pair(path: str | Path) -> tuple[Path, Path]:
     return Path(f"{stem}.safetensors"), Path(f"{stem}.json")
 
 
+def _seal(claim: dict[str, Any]) -> str:
+    """SHA-256 of what a JSON file claims, however it is laid out."""
+    return hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
+
+
 def _claim(path: str | Path) -> dict[str, Any]:
     head = _pair(path)[1]
     claim = read_json(head)
-    if not isinstance(claim, dict) or claim.get("format") != FORMAT or not {"sha256", "about"} <= claim.keys():
+    known = isinstance(claim, dict) and claim.get("format") in (FORMAT, _UNSEALED)
+    if not known or not {"sha256", "about"} <= claim.keys():
         raise CheckpointError(f"{head}: not a checkpoint of mae_lib (its format should be {FORMAT!r})")
+    if claim["format"] == FORMAT and claim.pop("seal", None) != _seal(claim):
+        raise CheckpointError(f"{head}: altered, its SHA-256 is not the one that it was sealed with")
     return claim

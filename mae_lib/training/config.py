@@ -12,8 +12,11 @@ from mae_lib.sources import source_hash
 from mae_lib.training.engine import Schedule
 from mae_lib.training.mae import MAE
 from mae_lib.training.masks import MaskSampler
+from mae_lib.training.structured_masks import BlockMasks, PartitionMasks, check_boundary
 from mae_lib.worlds import World, make_world
-from mae_lib.worlds.world import world_class
+from mae_lib.worlds.world import add_world, world_class
+
+add_world("imagenet", "mae_lib.training.imagenet", "ImageNet")
 
 _TRAINER = "mae_lib.training.pretrain"  # the code that a config's result depends on
 
@@ -30,6 +33,9 @@ class PretrainConfig:
     unit: int = 8  # side of the mask unit in pixels, the paper's "patch size" s
     mask_ratio: float = 0.75
     partial_unit: bool = True  # see MaskSampler
+    mask_shape: str = "units"  # or "blocks", contiguous and of any size: `unit` then plays no part
+    mask_units: tuple[int, ...] | None = None  # the unit of each patch, instead of squares: see PartitionMasks
+    boundary: int = 0  # masked patches so near to a visible one are left out of the loss
     width: int = 64
     depth: int = 4
     heads: int = 4
@@ -63,7 +69,12 @@ class PretrainConfig:
         _require(-(2**63) <= self.seed < 2**63, "seed", self.seed, "a 64-bit integer")
         with torch.device("meta"):  # sizes are checked where they are used, without memory
             self.model()
-        self.masks()
+        _require(self.mask_shape in ("units", "blocks"), "mask_shape", self.mask_shape, "units or blocks")
+        _require(self.boundary >= 0, "boundary", self.boundary, "0 or more patches")
+        self._check_units()
+        masks = self.masks()
+        if self.boundary:
+            check_boundary(masks, self.boundary)
 
     @classmethod
     def from_scale(cls, scale: dict[str, Any], **overrides: Any) -> "PretrainConfig":
@@ -84,8 +95,21 @@ class PretrainConfig:
         pixels = ("norm_pixels", "pixel_mean", "pixel_std")
         return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in sizes + pixels})
 
-    def masks(self) -> MaskSampler:
+    def masks(self) -> MaskSampler | PartitionMasks | BlockMasks:
+        if self.mask_shape == "blocks":
+            return BlockMasks(self.image_size // self.patch, self.mask_ratio)
+        if self.mask_units is not None:
+            return PartitionMasks(self.mask_units, self.mask_ratio)
         return MaskSampler(self.image_size // self.patch, self.patch, self.unit, self.mask_ratio, self.partial_unit)
+
+    def _check_units(self) -> None:
+        patches = (self.image_size // self.patch) ** 2
+        if self.mask_units is None:
+            return
+        given = f"{len(self.mask_units)} numbers"
+        _require(len(self.mask_units) == patches, "mask_units", given, f"one for each of {patches} patches")
+        _require(self.mask_shape == "units", "mask_shape", self.mask_shape, "units, where mask_units are given")
+        _require(self.partial_unit, "partial_unit", False, "true where mask_units, which may be uneven, are given")
 
     def schedule(self) -> Schedule:
         return Schedule(self.steps, self.batch, self.lr, self.warmup, self.weight_decay, clip=self.clip)
@@ -100,7 +124,9 @@ class PretrainConfig:
     @property
     def key(self) -> str:
         """Ten hexadecimal digits of everything that determines the result: this config and the code it runs."""
-        what = [asdict(self), _code(world_class(self.world).__module__)]
+        kind = world_class(self.world)
+        files = {"world_options": self.make_world().spec()} if getattr(kind, "from_files", False) else {}
+        what = [asdict(self) | files, _code(kind.__module__)]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
@@ -131,8 +157,11 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     if name == "world_options":
         _require(isinstance(value, dict), name, value, "a mapping")
         return json.loads(json.dumps(value))  # a copy of its own, and a refusal of what JSON cannot hold
-    if value is None and kind == float | None:
+    if value is None and kind in (float | None, tuple[int, ...] | None):
         return None
+    if name == "mask_units":
+        _require(isinstance(value, list | tuple), name, value, "a unit for each patch, or null for squares")
+        return tuple(_typed("a unit of " + name, part, int) for part in value)
     if name in ("pixel_mean", "pixel_std"):
         _require(isinstance(value, list | tuple) and len(value) == 3, name, value, "three numbers, one a colour")
         return tuple(_typed("a colour of " + name, part, float) for part in value)

@@ -18,13 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from mae_lib.training import checkpoints
@@ -35,6 +38,10 @@ LossOf = Callable[[nn.Module, Any], Tensor]  # (model, batch) -> scalar, the mea
 
 class DivergedError(ArithmeticError):
     """The loss is no longer a finite number; the message names the step and the last good checkpoint."""
+
+
+class WorkerLostError(ConnectionError):
+    """Another worker of torchrun went away; all that was saved is still there."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +79,15 @@ def train(
     micro_batches: int = 1,
     progress: bool = True,
     save_seconds: float = 60,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
     groups: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Train `model` in place to the end of `schedule`, from the last checkpoint in `folder` if there is one.
 
     Writes `folder/log.jsonl` (step, loss, lr, images_per_second, seconds) and, at least `save_seconds` apart,
     `folder/checkpoint-*`. Returns what it took: steps, seconds, images_per_second, loss (of the last log line).
+    `compiled` and `checkpoint_blocks`: see `ease`.
     `groups` of parameters stand in for those of `adamw`; a group's `lr_scale` multiplies the schedule's learning rate.
     Raises DivergedError at a loss that is not finite, CheckpointError for a checkpoint that cannot be trusted,
     ValueError if the batch does not split evenly.
@@ -86,7 +96,7 @@ def train(
     if schedule.batch % (world * micro_batches):
         raise ValueError(f"batch {schedule.batch} does not split into {world} workers x {micro_batches} micro-batches")
     torch.set_flush_denormal(True)  # subnormal numbers cost a CPU a hundred times the work and change nothing
-    model.to(device).train()
+    ease(model.to(device).train(), compiled, checkpoint_blocks)
     optimiser = adamw(model, schedule, device, groups)
     step, seconds = checkpoints.resume(folder, model, optimiser)
     log = folder / "log.jsonl"
@@ -134,11 +144,11 @@ def train(
         line |= {"images_per_second": round(last["images_per_second"], 1), "seconds": round(seconds + now - begun, 3)}
         bar.set_postfix_str(f"loss {last['loss']:.4f}, {last['images_per_second']:.0f} images/s", refresh=False)
         if rank == 0:
-            with open(log, "a") as file:
-                file.write(json.dumps(line) + "\n")
+            checkpoints.append_line(log, json.dumps(line))
             if now - saved >= save_seconds and step < schedule.steps:
                 _require_finite_weights(model, folder, step)
-                checkpoints.save_state(folder, step, model, optimiser, seconds + now - begun)
+                checkpoints.save_state(folder, step, checkpoints.state_of(model, optimiser), seconds + now - begun)
+                checkpoints.prune(folder, step)
                 saved = time.perf_counter()
     bar.close()
     _require_finite_weights(model, folder, step)
@@ -151,14 +161,39 @@ def adamw(
     model: nn.Module, schedule: Schedule, device: torch.device, groups: list[dict[str, Any]] | None = None
 ) -> torch.optim.AdamW:
     """AdamW over what is learned, in `groups` or, without, decaying matrices but no biases, norms and tokens."""
-    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    plain = {name for name, p in learned.items() if p.ndim < 2 or name.endswith("_token")}
+    return adamw_of(dict(model.named_parameters()), schedule, device, groups=groups)
+
+
+def adamw_of(
+    parameters: dict[str, nn.Parameter],
+    schedule: Schedule,
+    device: torch.device,
+    stacked: bool = False,
+    groups: list[dict[str, Any]] | None = None,
+) -> torch.optim.AdamW:
+    """`adamw` for parameters by name; `stacked` ones have one dimension more, which counts models."""
+    learned = {name: p for name, p in parameters.items() if p.requires_grad}
+    plain = {name for name, p in learned.items() if p.ndim - stacked < 2 or name.endswith("_token")}
     groups = groups or [
         {"params": [p for name, p in learned.items() if name not in plain], "weight_decay": schedule.weight_decay},
         {"params": [p for name, p in learned.items() if name in plain], "weight_decay": 0.0},
     ]
     fused = device.type in {"cpu", "cuda"}  # one kernel for all parameters instead of a dozen for each
     return torch.optim.AdamW(groups, lr=schedule.lr, betas=schedule.betas, fused=fused)
+
+
+def ease(model: nn.Module, compiled: bool, checkpoint_blocks: bool) -> None:
+    """Make the transformer blocks of a model cheaper to run, in place; names and results stay, but for last bits.
+
+    compiled: by torch.compile, block by block, so that equal blocks are compiled once and masks stay outside; a minute
+    at the start, and a compiler is needed. checkpoint_blocks: only what enters a block is kept for the backward pass,
+    which computes the rest again: a third more work, and memory for one block instead of all.
+    """
+    for block in (module for module in model.modules() if isinstance(module, Block)):
+        if checkpoint_blocks:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if compiled:
+            block.compile()
 
 
 def _step_losses(losses: list[Tensor], micro_batches: int) -> list[float]:
@@ -185,8 +220,11 @@ def _divergence(folder: Path, step: int, value: float | str) -> str:
 
 def _cut_log(log: Path, step: int) -> None:
     """Drop lines after `step`, which will be written again, and a last line that a kill cut short."""
-    lines = log.read_text().splitlines() if log.exists() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    try:
+        lines = log.read_text().splitlines() if log.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise checkpoints.CheckpointError(f"{log}: a line is damaged; move the file away to go on without it") from None
     checkpoints.write_files({log: "".join(line + "\n" for line in kept).encode()})
 
 
@@ -224,9 +262,19 @@ def workers(device: torch.device) -> Iterator[tuple[int, int]]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
     try:
         yield rank_and_world()
+    except RuntimeError as error:
+        if not mine or not _is_loss_of_worker(error):
+            raise
+        raise WorkerLostError("another worker went away; the same command goes on from the last checkpoint") from None
     finally:
         if mine:
             dist.destroy_process_group()
+
+
+def _is_loss_of_worker(error: RuntimeError) -> bool:
+    """What NCCL, gloo and torchrun's store say when the other end of a line is gone."""
+    said = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
+    return isinstance(error, dist.DistError) or any(words in str(error) for words in said)
 
 
 @contextmanager

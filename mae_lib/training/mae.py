@@ -38,6 +38,8 @@ class MAE(nn.Module):
     not fit.
     """
 
+    has_decoder = True  # False for a released encoder that came without one: its decoder has learned nothing
+
     def __init__(
         self,
         image_size: int,
@@ -92,13 +94,19 @@ class MAE(nn.Module):
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.mask_token, std=0.02)
 
-    def forward(self, images: Tensor, mask: Tensor) -> MAEOutput:
-        """Loss and prediction for images (B, 3, H, W) and a mask (B, L); see `split_mask` for what it may be."""
+    def forward(self, images: Tensor, mask: Tensor | tuple[Tensor, Tensor], weight: Tensor | None = None) -> MAEOutput:
+        """Loss and prediction for images (B, 3, H, W) and a mask (B, L), or what `split_mask` makes of it.
+
+        weight: what each patch counts in the loss, float (B, L), read where masked; see `masked_loss`.
+        """
         patches = self._patches(images)
-        visible, masked = (index.to(images.device) for index in split_mask(mask, self.grid**2))
+        split = mask if isinstance(mask, tuple) else split_mask(mask, self.grid**2)
+        visible, masked = (index.to(images.device) for index in split)
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked)
         target = _pick(patches, masked)
-        return MAEOutput(masked_loss(prediction, normalise(target)[0] if self.norm_pixels else target), prediction)
+        target = normalise(target)[0] if self.norm_pixels else target
+        weight = None if weight is None else weight.to(images.device).gather(1, masked)
+        return MAEOutput(masked_loss(prediction, target, weight), prediction)
 
     def encode(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encoder tokens (B, 1 + visible, width), the class token first; everything is visible without a mask."""
@@ -112,6 +120,8 @@ class MAE(nn.Module):
         and every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
         With `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
         """
+        if not self.has_decoder:
+            raise ValueError("this model was released without its decoder, so it reconstructs nothing")
         patches = self._patches(images)
         visible, masked = self._split(images, mask)
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked).to(patches.dtype)
@@ -185,9 +195,13 @@ def _answer(block: Block, tokens: Tensor, start: int) -> Tensor:
     return asked + block.mlp(block.norm2(asked))
 
 
-def masked_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Squared error of (B, M, patch * patch * 3): its mean over a patch, then over masked patches (Equation 2)."""
-    return (prediction.float() - target).square().mean(dim=-1).mean()
+def masked_loss(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Squared error of (B, M, patch * patch * 3): its mean over a patch, then over masked patches (Equation 2).
+
+    With a weight (B, M), its weighted sum over an image's patches, then the mean over images.
+    """
+    errors = (prediction.float() - target).square().mean(dim=-1)
+    return errors.mean() if weight is None else (errors * weight).sum(dim=1).mean()
 
 
 def normalise(patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:

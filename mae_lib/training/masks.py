@@ -61,8 +61,7 @@ class MaskSampler:
     def visible(self) -> int:
         """Patches that the encoder sees, the same for every image: int(L(1 - r))."""
         step = 1 if self.partial_unit else (self.unit // self.patch) ** 2
-        # Rounded first: 100 * (1 - 0.9) is 9.999999999999998 in floating point and means 10.
-        return int(round(self.patches / step * (1 - self.ratio), 9)) * step
+        return visible_count(self.patches / step, self.ratio) * step
 
     @property
     def masked(self) -> int:
@@ -76,13 +75,37 @@ class MaskSampler:
         """
         k = self.unit // self.patch
         side = math.ceil(self.grid / k)
-        place = randomness.ranks(seed, step * _ROWS + rows, "mask", side**2)  # (B, units): when a unit's turn comes
+        place = turns(seed, step, rows, side**2)
         if k == 1:
             return place >= self.visible
-        unit_of, within, size = _layout(self.grid, k, rows.device)
-        in_turn = torch.zeros_like(place).scatter_(1, place, size.expand_as(place))
-        before = (in_turn.cumsum(1) - in_turn).gather(1, place)  # patches laid out before a unit
-        return before[:, unit_of] + within >= self.visible
+        return hide(place, *_layout(self.grid, k, rows.device), self.visible)
+
+
+def visible_count(patches: float, ratio: float) -> int:
+    """int(L(1 - r))."""
+    # Rounded first: 100 * (1 - 0.9) is 9.999999999999998 in floating point and means 10.
+    return int(round(patches * (1 - ratio), 9))
+
+
+def turns(seed: int, step: int, rows: Tensor, units: int) -> Tensor:
+    """When each unit's turn comes, a random order for each row of a step: int64 (B, units)."""
+    return randomness.ranks(seed, stream_index(step, rows), "mask", units)
+
+
+def stream_index(step: int, rows: Tensor) -> Tensor:
+    """(step, row) as one integer, (B,)."""
+    return step * _ROWS + rows
+
+
+def hide(place: Tensor, unit_of: Tensor, within: Tensor, size: Tensor, visible: int) -> Tensor:
+    """bool (B, L): units are laid out in turn, and all patches but the first `visible` are masked.
+
+    place: when each unit's turn comes, (B, units); for each patch its unit and its place in it, (L,) each; for each
+    unit its patches, (units,).
+    """
+    in_turn = torch.zeros_like(place).scatter_(1, place, size.expand_as(place))
+    before = (in_turn.cumsum(1) - in_turn).gather(1, place)  # patches laid out before a unit
+    return before[:, unit_of] + within >= visible
 
 
 def _layout(grid: int, k: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,12 +11,13 @@ model.safetensors with model.json, and done.json (wall time, images/s, device, t
 import fcntl
 import json
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import timm
 import torch
@@ -27,8 +28,9 @@ from mae_lib import randomness
 from mae_lib.folders import runs_folder
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import best_device, rank_and_world, threads, train, workers
+from mae_lib.training.engine import BatchOf, best_device, rank_and_world, threads, train, workers
 from mae_lib.training.mae import MAE
+from mae_lib.training.structured_masks import inner_weights
 from mae_lib.worlds import rendered
 
 
@@ -40,7 +42,11 @@ class Run:
 
     @property
     def config(self) -> PretrainConfig:
-        return PretrainConfig(**checkpoints.read_json(self.directory / "config.json"))
+        path = self.directory / "config.json"
+        try:
+            return PretrainConfig(**checkpoints.read_json(path))
+        except TypeError as error:
+            raise checkpoints.CheckpointError(f"{path}: is not the config of a run ({error})") from None
 
     @property
     def done(self) -> dict[str, Any]:
@@ -72,6 +78,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> MAE:
     try:
         model = PretrainConfig(**about["config"]).model()
         model.load_state_dict(tensors)
+        model.has_decoder = about.get("decoder", True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise checkpoints.CheckpointError(f"{path}: does not hold a pretrained model ({error})") from None
     return model.to(device).eval()
@@ -90,29 +97,43 @@ def pretrain(
     progress: bool = True,
     micro_batches: int = 1,
     cpu_threads: int = 1,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
 ) -> Run:
     """The run of `config` in the folder `runs` (by default `mae_lib.folders.runs_folder()`), trained if need be.
 
-    Neither device, `micro_batches`, `cpu_threads` nor the number of torchrun workers changes more than the last bits.
+    Neither device, `micro_batches`, `cpu_threads`, the number of torchrun workers, `compiled` nor `checkpoint_blocks`
+    (see `engine.ease`) changes more than the last bits.
     One thread is the default: small models gain little from a second, and lose much when other work wants the core.
     Raises ValueError for a device or batch that does not fit, DivergedError and CheckpointError as `engine.train`.
     """
     world, folder = config.make_world(), _folder(runs)
-    draw = partial(rendered, world, "train", config.unique_images, folder / "images")
-    return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads)
+
+    def draw() -> Tensor | Callable[[torch.device, int], BatchOf]:
+        if hasattr(world, "batches"):  # too many images to render first
+            return partial(world.batches, config)
+        return rendered(world, "train", config.unique_images, folder / "images")
+
+    easing = {"compiled": compiled, "checkpoint_blocks": checkpoint_blocks}
+    return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads, **easing)
 
 
 def train_mae(
     config: PretrainConfig,
-    draw: Callable[[], Tensor],
+    draw: Callable[[], Tensor | Callable[[torch.device, int], BatchOf]],
     runs: Path,
     device: str | None = None,
     progress: bool = True,
     micro_batches: int = 1,
     cpu_threads: int = 1,
     save_seconds: float = 60,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
 ) -> Run:
-    """`pretrain` on the images that `draw()` gives, uint8 (unique_images, 3, image_size, image_size)."""
+    """`pretrain` on the images that `draw()` gives, uint8 (unique_images, 3, image_size, image_size).
+
+    Or on batches that it loads: then `draw()` gives a function from (device, micro_batches) to what `train` takes.
+    """
     if cpu_threads < 1 or micro_batches < 1:
         raise ValueError(f"cpu_threads and micro_batches must be at least 1, not {cpu_threads} and {micro_batches}")
     where, run = best_device(device), Run(runs / config.name)
@@ -120,11 +141,7 @@ def train_mae(
         if (run.directory / "done.json").is_file():
             return run
         images = draw()
-        if images.shape != (config.unique_images, 3, config.image_size, config.image_size):
-            raise ValueError(
-                f"images of shape {tuple(images.shape)} do not fit the config, {config.unique_images} "
-                f"of {config.image_size} pixels"
-            )
+        batches = mae_batches(config, images, where) if isinstance(images, Tensor) else images(where, micro_batches)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = config.model()
@@ -132,7 +149,7 @@ def train_mae(
             checkpoints.write_json(run.directory / "config.json", asdict(config))
         result = train(
             model,
-            mae_batches(config, images, where),
+            batches,
             lambda net, batch: net(*batch).loss,
             config.schedule(),
             run.directory,
@@ -140,7 +157,11 @@ def train_mae(
             micro_batches,
             progress,
             save_seconds,
+            compiled,
+            checkpoint_blocks,
         )
+        if hasattr(batches, "broken"):
+            result |= {"skipped_images": len(batches.broken)}
         if rank_and_world()[0] == 0:
             _finish(run, config, model, result | _circumstances(where, micro_batches, cpu_threads))
         if dist.is_initialized():
@@ -150,11 +171,18 @@ def train_mae(
 
 def mae_batches(
     config: PretrainConfig, images: Tensor, device: torch.device
-) -> Callable[[int, Tensor], tuple[Tensor, Tensor]]:
-    """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU.
+) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+    """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU, with the weights of
+    their patches in the loss where `config.boundary` leaves some out.
 
-    Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own.
+    Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own. Raises
+    ValueError for images that do not fit the config.
     """
+    if images.shape != (config.unique_images, 3, config.image_size, config.image_size):
+        raise ValueError(
+            f"images of shape {tuple(images.shape)} do not fit the config, {config.unique_images} "
+            f"of {config.image_size} pixels"
+        )
     masks, count = config.masks(), len(images)
     images = images.to(device)
 
@@ -162,7 +190,11 @@ def mae_batches(
     def order(epoch: int) -> Tensor:
         return randomness.ranks(config.seed, torch.tensor([epoch]), "order", count)[0]
 
-    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    @lru_cache(maxsize=1)  # of the whole batch: what a patch weighs depends on how many count in all of its pieces
+    def weights(step: int) -> Tensor:
+        return inner_weights(masks.sample(config.seed, step, torch.arange(config.batch)), config.boundary)
+
+    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, ...]:
         visits = step * config.batch + rows
         epochs = visits // count
         chosen = torch.empty_like(rows)
@@ -172,7 +204,8 @@ def mae_batches(
         if config.flip:
             mirrored = randomness.integers(2, config.seed, visits, "flip").bool().to(device)
             batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-        return batch, masks.sample(config.seed, step, rows)
+        hidden = masks.sample(config.seed, step, rows)
+        return (batch, hidden, weights(step)[rows]) if config.boundary else (batch, hidden)
 
     return batch_of
 
@@ -181,8 +214,7 @@ def _finish(run: Run, config: PretrainConfig, model: MAE, done: dict[str, Any]) 
     """Write the model, then done.json, which makes the run a finished one; then drop what only resuming needed."""
     checkpoints.save(run.directory / "model", model.state_dict(), {"config": asdict(config), "run": run.directory.name})
     checkpoints.write_json(run.directory / "done.json", done)
-    for file in run.directory.glob("checkpoint-*"):
-        file.unlink()
+    checkpoints.prune(run.directory)
 
 
 def _circumstances(device: torch.device, micro_batches: int, cpu_threads: int) -> dict[str, Any]:
@@ -206,10 +238,19 @@ def _alone(directory: Path) -> Iterator[None]:
     rank, world = rank_and_world()
     with open(directory / "lock", "w") as lock:
         if rank == 0:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for(lock, directory)
+            checkpoints.sweep(directory)
         if world > 1:
             dist.barrier()
         yield
+
+
+def _wait_for(lock: TextIO, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{directory.name}: another process is at it; waiting for what it makes", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _folder(runs: str | Path | None) -> Path:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import LongTensor, Tensor
 
-from mae_lib.randomness import normal
+from mae_lib.randomness import normal, ranks
 from mae_lib.theory import LatentHierarchy
 from mae_lib.worlds.world import Described, Level, Sample, require
 
@@ -27,7 +27,8 @@ class InvertibleTree(Described):
 
     Level d has 4^d nodes of `root_dim` 2^d numbers: 6 -> 12 -> 24 -> 48 by default, 64 leaves of 4 x 4 x 3 pixels,
     32 x 32 in all. `latents["level0"]` is the root and `latents["level3"]` the leaves (`latents["pixels"]` too), exact;
-    nodes of a level in raster order. An image is the sigmoid of the leaves, so it is invertible as well.
+    nodes of a level in raster order. An image is the sigmoid of the leaves, so it is invertible as well. With
+    `shuffle` the leaves lie scattered over the image, and no square of patches is a subtree.
     The class is the orthant of the root's first four numbers.
     """
 
@@ -37,12 +38,14 @@ class InvertibleTree(Described):
     root_dim: int = 6  # numbers in the root; a leaf's root_dim 2^depth must be three square patches, 3 k^2
     slope: float = 0.2  # of the leaky ReLU for negative values; 1 makes the world linear
     seed: int = 0
+    shuffle: int | None = None  # seed of a fixed shuffling of the leaves over the image; none keeps neighbours together
 
     def __post_init__(self) -> None:
         require(1 <= self.depth <= 5, "depth", self.depth, "in 1, ..., 5")
         require(self.root_dim >= 4, "root_dim", self.root_dim, "4 or more")
         require(0 < self.slope <= 1, "slope", self.slope, "in (0, 1]")
         leaf = self.root_dim * 2**self.depth
+        require(self.shuffle is None or self.shuffle >= 0, "shuffle", self.shuffle, "0 or more, or null for none")
         wanted = "such that root_dim * 2^depth = 3 k^2 for a whole k (6 at depth 3)"
         require(leaf == 3 * self.patch**2, "root_dim", self.root_dim, wanted)
 
@@ -69,8 +72,22 @@ class InvertibleTree(Described):
 
     @cached_property
     def hierarchy(self) -> LatentHierarchy:
-        """The quadtree: a node of level d is "z{depth - d}_{row}_{column}", a leaf "x_{row}_{column}"."""
-        return LatentHierarchy.quadtree(2**self.depth, dims=[self.dim(d) for d in range(self.depth + 1)])
+        """The quadtree: a node of level d is "z{depth - d}_{row}_{column}", a leaf "x_{row}_{column}".
+
+        Rows and columns are those of the tree; with `shuffle` a leaf stands elsewhere in the image, and the observables
+        are in the order of the image's patches.
+        """
+        tree = LatentHierarchy.quadtree(2**self.depth, dims=[self.dim(d) for d in range(self.depth + 1)])
+        if self.shuffle is None:
+            return tree
+        return LatentHierarchy(tree.graph, [tree.observables[leaf] for leaf in self.leaf_at.tolist()])
+
+    @cached_property
+    def leaf_at(self) -> Tensor:
+        """Which leaf, in the tree's raster order, stands at each patch of the image: int64 (leaves,)."""
+        if self.shuffle is None:
+            return torch.arange(4**self.depth)
+        return ranks(self.shuffle, torch.zeros(1, dtype=torch.int64), "places", 4**self.depth)[0]
 
     @cached_property
     def mixers(self) -> list[Tensor]:
@@ -136,14 +153,16 @@ class InvertibleTree(Described):
     def to_image(self, leaves: Tensor) -> Tensor:
         """Leaves (B, leaves, leaf dim) laid out as images: float32 (B, 3, size, size) in (0, 1), through a sigmoid."""
         side, k = 2**self.depth, self.patch
-        tiles = leaves.float().view(-1, side, side, 3, k, k)  # rows, columns, colour, y, x
+        placed = leaves if self.shuffle is None else leaves[:, self.leaf_at.to(leaves.device)]
+        tiles = placed.float().view(-1, side, side, 3, k, k)  # rows, columns, colour, y, x
         return tiles.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, self.size, self.size).double().sigmoid().float()
 
     def from_image(self, images: Tensor) -> Tensor:
         """The leaves of images, the inverse of `to_image`: (B, leaves, leaf dim)."""
         side, k = 2**self.depth, self.patch
         tiles = images.logit().view(-1, 3, side, k, side, k)
-        return tiles.permute(0, 2, 4, 1, 3, 5).reshape(len(images), side * side, 3 * k * k)
+        placed = tiles.permute(0, 2, 4, 1, 3, 5).reshape(len(images), side * side, 3 * k * k)
+        return placed if self.shuffle is None else placed[:, self.leaf_at.to(images.device).argsort()]
 
     def render(self, noises: dict[str, Tensor]) -> Sample:
         """The images that noises, as `noises` gives them or edited, make."""

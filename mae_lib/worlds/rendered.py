@@ -29,17 +29,33 @@ def _path(world: World, split: str, count: int, folder: Path) -> Path:
 
 
 def _render(world: World, split: str, count: int, path: Path) -> None:
-    """Write the file under a temporary name, then move it; a run that is killed leaves no file of the final name."""
+    """Write the file under a temporary name, then move it; a run that is killed leaves no file of the final name.
+
+    Written, not mapped: a map of a full disk ends the process, a write raises OSError.
+    """
     temporary = path.with_suffix(".part")
-    out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(count, 3, world.size, world.size))
-    with tqdm(total=count, desc=f"drawing {world.name} ({split})", unit=" images", delay=2, leave=False) as bar:
-        for start in range(0, count, _CHUNK):
-            indices = torch.arange(start, min(start + _CHUNK, count))
-            out[start : start + len(indices)] = to_bytes(world.sample(indices, split).images).numpy()
-            bar.update(len(indices))
-    out.flush()
-    del out
-    os.replace(temporary, path)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, world.size, world.size)}
+    bar = tqdm(total=count, desc=f"drawing {world.name} ({split})", unit=" images", delay=2, leave=False)
+    try:
+        with open(temporary, "wb") as file, bar:
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, count, _CHUNK):
+                indices = torch.arange(start, min(start + _CHUNK, count))
+                file.write(to_bytes(world.sample(indices, split).images).numpy().tobytes())
+                bar.update(len(indices))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, f"cannot be written: {error.strerror}", str(path)) from None
+
+
+def _opened(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The images of a file, or None if it is missing, cut short, or not what it should be."""
+    try:
+        images = np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError):
+        return None
+    return images if images.shape == shape and images.dtype == np.uint8 else None
 
 
 def to_bytes(images: Tensor) -> Tensor:
@@ -50,8 +66,9 @@ def to_bytes(images: Tensor) -> Tensor:
 def rendered(world: World, split: str, count: int, folder: str | Path) -> Tensor:
     """The first `count` images of a split: uint8 (count, 3, H, W), memory-mapped; `images / 255` is back in [0, 1].
 
-    Drawn at the first call and kept in `folder`; of two processes that ask at once, one draws and the other waits.
-    Writing into the returned tensor does not reach the file.
+    Drawn at the first call and kept in `folder`; of two processes that ask at once, one draws and the other waits. A
+    file that is cut short is drawn again. Writing into the returned tensor does not reach the file. Raises OSError,
+    which names the file, if the disk refuses.
     """
     if count < 1:
         raise ValueError(f"count is {count}: at least one image is needed")
@@ -59,6 +76,8 @@ def rendered(world: World, split: str, count: int, folder: str | Path) -> Tensor
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
+        shape = (count, 3, world.size, world.size)
+        if (images := _opened(path, shape)) is None:
             _render(world, split, count, path)
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+            images = _opened(path, shape)
+    return torch.from_numpy(images)

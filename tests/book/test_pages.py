@@ -15,6 +15,7 @@ if not (HTML / "index.html").exists():
     pytest.skip("no book is built: run make book", allow_module_level=True)
 
 PAGES = sorted(HTML.glob("*.html")) + sorted((HTML / "experiments").glob("*.html"))
+PAGES += sorted((HTML / "teaching").glob("*.html"))
 CONTENT = [page for page in PAGES if page.stem not in {"genindex", "search", "prf-prf"}]
 NOTEBOOKS = [page for page in CONTENT if page.parent.name == "experiments"]
 

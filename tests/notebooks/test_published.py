@@ -9,7 +9,14 @@ from mae_lib.presets import load_preset
 from mae_lib.reporting.notebooks import NotebookError, declared_parameters, execute
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-PAGES = ("3_0_worlds", "3_0_pretraining", "3_1_reconstruction", "3_2_attention", "3_3_separability", "3_4_shape_bias")
+PAGES = (
+    "3_0_calibration",
+    "3_0_pretraining",
+    "3_1_reconstruction",
+    "3_2_attention",
+    "3_3_separability",
+    "3_4_shape_bias",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,7 +1,14 @@
 """The whole ledger, gathered from what the pages recorded."""
 
+from pathlib import Path
+
+import nbformat
+import pytest
+
 from mae_lib.reporting.ledger import Verdict, load_claims, record, verdicts_file
-from mae_lib.reporting.ledger_page import PAPER, counts, gather, ledger_html, of_paper
+from mae_lib.reporting.ledger_page import PAPER, Entry, counts, gather, head_badges, ledger_html, of_paper
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def test_recorded_verdicts_are_gathered_and_the_rest_is_not_run(tmp_path, monkeypatch):
@@ -20,10 +27,35 @@ def test_recorded_verdicts_are_gathered_and_the_rest_is_not_run(tmp_path, monkey
 
     html = ledger_html(list(entries.values()))
     mark = '◐<span class="mae-word"> partly (one seed)</span>'
-    assert f'<a href="{claim.notebook}.html#claim-figure-4">{mark}</a>' in html
+    assert f"{mark}</td>" in html
+    assert f'<a href="{claim.notebook}.html#claim-figure-4">verdict</a></td></tr>' in html
+    assert html.count('">verdict</a>') == 1  # the others have no page in this build
     assert '<span class="mae-badge mae-partly">◐ 1 partly</span>' in html
     assert "because of &quot;&lt;b&gt;&quot;" in html and "<b>" not in html
-    assert html.count("<tr>") == len(entries) + html.count("<thead>")
+    sections = {entry.claim.section for entry in entries.values()}
+    assert html.count("<table>") == 1 and html.count("<tbody>") == html.count("mae-title") == len(sections)
+    assert html.count("<tr>") == 1 + len(entries) and '<tr id="section-2-3">' in html
+    assert "Also: Abstract, Section 1, Section 5." in html
+
+
+def test_a_row_leads_to_its_verdict_and_its_figure():
+    claim = load_claims()["ratio-raises-structure"]
+    html = ledger_html([Entry(claim, "partly", "", recorded=True)])
+    for mark, name in ((f"claim-{claim.id}", "verdict"), ("figure-5-by-ratio", "figure")):
+        assert f'<a href="3_1_reconstruction.html#{mark}">{name}</a>' in html
+    assert "<a" not in ledger_html([Entry(claim, "not run", "")])
+
+
+def test_the_head_of_a_page_counts_its_own_verdicts():
+    html = head_badges(["reproduced", "not run"])
+    assert "✔ 1 reproduced" in html and "– 1 not run" in html and 'href="ledger.html"' in html
+    assert head_badges([]) == ""
+
+
+@pytest.mark.parametrize("claim", [c for c in load_claims().values() if c.figure], ids=lambda c: c.id)
+def test_the_figure_of_a_claim_is_on_its_page(claim):
+    cells = nbformat.read(NOTEBOOKS / f"{claim.notebook}.ipynb", as_version=4).cells
+    assert sum(f'name="{claim.figure}"' in cell.source for cell in cells if cell.cell_type == "code") == 1
 
 
 def test_every_published_scale_and_the_papers_own_table_have_a_column(only_tiny):
@@ -33,7 +65,7 @@ def test_every_published_scale_and_the_papers_own_table_have_a_column(only_tiny)
     peak = entries["extreme-ratio-hurts-probe"]
     assert peak.elsewhere["tiny"].basis == "seeds" and peak.elsewhere[PAPER].verdict == "reproduced"
     html = ledger_html(list(entries.values()))
-    assert '<th scope="col">tiny</th><th scope="col">the paper</th>' in html
+    assert '<th scope="col">tiny</th><th scope="col">the paper</th><th scope="col">see</th>' in html
 
 
 def test_the_papers_own_table_can_contradict_its_sentence():

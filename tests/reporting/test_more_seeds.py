@@ -1,6 +1,8 @@
 """Published curves side by side: what is drawn, what is said of schedules, and nothing typed."""
 
+import re
 import shutil
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -8,10 +10,13 @@ import pytest
 import yaml
 
 from mae_lib.reporting import more_seeds as module
-from mae_lib.reporting.ledger import ICONS, load_claims
+from mae_lib.reporting.ledger import ICONS, load_claims, paper_table
 from mae_lib.reporting.more_seeds import (
+    HERE,
+    PAPER,
     best_ratio,
     curves,
+    lines_of,
     more_seeds,
     of_scales,
     schedule_findings,
@@ -20,6 +25,7 @@ from mae_lib.reporting.more_seeds import (
     show_schedules,
     verdicts_html,
 )
+from mae_lib.reporting.plots import figure_html
 from mae_lib.reporting.published import Published, published
 
 
@@ -52,12 +58,29 @@ def test_scales_stand_side_by_side_the_smaller_first(longer):
     assert [one.name for one in longer] == ["tiny", "long"]
     table = of_scales(longer, "separability", "IN1K", "ratio")
     assert table.groupby("scale", sort=False).size().to_dict() == {"tiny, 0.032k images": 6, "long, 0.064k images": 4}
-    drawing = curves(longer, "separability", {"IN1K": "clean", "IN-S": "sketch"})
+    metrics = {"IN1K": "clean", "IN-S": "sketch"}
+    here = pd.DataFrame(
+        [{"ratio": r, "seed": 0, "metric": "IN1K", "image": i, "value": r} for r in (0.1, 0.9) for i in "ab"]
+    )
+    tables = {
+        x: lines_of(longer, "separability", metrics, x, here if x == "ratio" else None) for x in ("ratio", "unit")
+    }
+    assert set(tables["ratio"]["key"]) == {"tiny", "long", PAPER, HERE} and HERE not in set(tables["unit"]["key"])
+    printed = tables["ratio"].query("key == @PAPER and metric == 'IN1K'").set_index("ratio")["value"]
+    assert (
+        printed[0.75]
+        == paper_table("table_1", "ratio").query("metric == 'IN1K' and ratio == 0.75")["value"].item() / 100
+    )
+    drawing = curves(tables, metrics)
     assert len(drawing.axes) == 4
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == [
+    assert {text.get_text() for text in drawing.legends[0].get_texts()} == {
         "tiny, 0.032k images",
         "long, 0.064k images",
-    ]
+        PAPER,
+        HERE,
+    }
+    html = figure_html(drawing, "Curves.", "Lines.")
+    assert set(re.findall(r'data-mae-scale="([^"]+)"', html)) == {"tiny", "long", PAPER, HERE}
 
 
 def test_a_page_shows_its_figures_and_its_claims_verdicts(longer, shown):
@@ -70,10 +93,15 @@ def test_a_page_shows_its_figures_and_its_claims_verdicts(longer, shown):
 
 
 def test_verdicts_are_words_with_their_reason(only_tiny):
-    html = verdicts_html("3_3_separability", [Published.open(only_tiny)])
-    marks = {word: f'{icon}<span class="mae-word"> {word}</span>' for word, icon in ICONS.items()}
-    assert marks["not run"] in html and marks["not reproduced"] in html
-    assert 'title="' in html
+    one = Published.open(only_tiny)
+    claims = [claim for claim in load_claims().values() if claim.notebook == "3_3_separability"]
+    # Which they are depends on two tiny runs; no test may.
+    verdicts = [one.verdicts()[claim.id] for claim in claims]
+    html = verdicts_html("3_3_separability", [one])
+    for verdict in verdicts:
+        assert f'{ICONS[verdict.verdict]}<span class="mae-word"> {verdict.verdict}</span>' in html
+        assert f'title="{escape(verdict.why)}"' in html
+    assert html.count("mae-word") == len(claims) and "not run" in {verdict.verdict for verdict in verdicts}
 
 
 def test_what_a_seed_decides_is_held_against_the_ratios(only_tiny):

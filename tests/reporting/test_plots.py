@@ -69,6 +69,12 @@ def test_caption_and_alt_are_required(caption, alt, name):
         show(curve(), caption, alt)
 
 
+def test_a_named_figure_can_be_linked_to():
+    fig, _ = figure()
+    assert figure_html(fig, "A caption.", "A plot.", "figure-5").startswith('<figure class="mae-figure" id="figure-5">')
+    assert figure_html(fig, "A caption.", "A plot.").startswith('<figure class="mae-figure"><svg')
+
+
 def test_summarise_takes_seeds_then_images_then_nothing():
     seeds = summarise(pd.DataFrame({"ratio": 0.5, "seed": [0, 1, 2], "value": [1.0, 2.0, 3.0]}), "ratio")
     assert seeds.loc[0, ["mean", "count"]].tolist() == [2, 3] and seeds.loc[0, "low"] == pytest.approx(

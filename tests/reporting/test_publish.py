@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mae_lib.__main__ import main
 from mae_lib.evaluation.sections import SECTIONS
@@ -20,10 +24,9 @@ from mae_lib.training.mae import MAE
 
 ROOT = Path(__file__).resolve().parents[2]
 
+NEEDED = ("torch", "timm", "torchvision", "scikit-learn", "piq")
 BARE = """
 import sys
-
-MISSING = {"pandas", "seaborn", "matplotlib", "papermill", "IPython", "jupytext", "skimage"}
 
 class WithoutThem:
     def __init__(self, finder):
@@ -47,11 +50,27 @@ def rows(folder: Path, name: str = "scores.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def required(names: Iterable[str], found: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The packages `names` with all that they require here, by their normalised names."""
+    for name in {canonicalize_name(name) for name in names} - found:
+        asked = map(Requirement, metadata.requires(name) or [])
+        here = [one.name for one in asked if one.marker is None or one.marker.evaluate({"extra": ""})]
+        found = required(here, found | {name})
+    return found
+
+
+def unneeded() -> set[str]:
+    """The modules of every installed package that is neither named in `NEEDED` nor required by one that is."""
+    kept = required(NEEDED) | {"mae-lib"}
+    owners = metadata.packages_distributions().items()
+    return {module for module, packages in owners if not kept & {canonicalize_name(name) for name in packages}}
+
+
 def start(preset: Path, out: Path, runs: Path, *more: str) -> subprocess.Popen:
     """The command in a process of its own, without the libraries that a bare machine lacks."""
     environment = os.environ | {"MAE_LIB_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
     program = preset.with_name("bare.py")
-    program.write_text(BARE)
+    program.write_text(f"MISSING = {unneeded()!r}\n{BARE}")
     command = [sys.executable, str(program), str(preset), str(out), *more]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
@@ -109,6 +128,11 @@ def test_a_second_call_trains_and_measures_nothing(published_tiny, tiny_preset, 
     assert before == {path: path.read_bytes() for path in published_tiny.rglob("*") if path.is_file()}
 
 
+def test_a_bare_machine_has_nothing_that_draws_or_reads_tables():
+    assert {"pandas", "matplotlib", "seaborn", "skimage", "IPython", "papermill", "transformers"} <= unneeded()
+    assert not {"torch", "timm", "torchvision", "sklearn", "piq", "numpy", "yaml"} & unneeded()
+
+
 def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_tiny, tiny_preset, tmp_path):
     short = yaml.safe_load(tiny_preset.read_text()) | {"mask_ratios": [0.75, 0.9], "seeds": [0]}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
@@ -159,6 +183,20 @@ def test_more_seeds_may_be_added():
     assert different(held | {"seeds": [0, 1, 2]}, held, more_seeds=True) == []
     assert different(held | {"seeds": [1, 2]}, held, more_seeds=True) == ["seeds is [0, 1] there, not [1, 2]"]
     assert different(held, held) == []
+
+
+def test_what_is_newer_than_a_published_preset_cannot_have_mattered_to_it():
+    held = {"preset": "tiny", "seeds": [0], "scale": {"width": 16, "test_images": 24, "flip": True}}
+
+    def against(**scale) -> list[str]:
+        return different(held | {"scale": held["scale"] | scale}, held)
+
+    assert against(detection_images=500) == []  # the size of an evaluation that there was not
+    assert against(clip=None, pixel_mean=[0.5, 0.5, 0.5]) == []  # settings at the defaults that they had
+    assert against(clip=1.0) == ["clip is None there, not 1.0"]
+    assert against(detection_images=500, width=32) == ["width is 16 there, not 32"]
+    gone = {"preset": "tiny", "seeds": [0], "scale": {"width": 16}}
+    assert different(gone, held) == ["flip is True there, not False", "test_images is 24 there, not None"]
 
 
 @pytest.mark.parametrize(

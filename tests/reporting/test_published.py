@@ -30,6 +30,17 @@ def test_tables_hold_the_means_of_what_was_measured(only_tiny, monkeypatch):
                 assert read[reader][metric] == pytest.approx(values.mean(), rel=1e-9, abs=1e-9)
 
 
+def test_what_only_several_readers_tell_is_worked_out_for_older_tables(only_tiny, tmp_path):
+    shutil.copytree(only_tiny, tmp_path / "old")
+    table = pd.read_csv(tmp_path / "old" / "scores.csv")
+    table[table["metric"] != "class gained"].to_csv(tmp_path / "old" / "scores.csv", index=False)
+    old, new = (Published.open(folder).scores("separability") for folder in (tmp_path / "old", only_tiny))
+    gained = new[0.9, 8, 1]["class gained"]
+    assert old[0.9, 8, 1]["class gained"] == pytest.approx(gained)
+    assert gained == pytest.approx(new[0.9, 8, 1]["class probe"] - new["untrained", 1]["class probe"])
+    assert "class gained" not in new["untrained", 1]
+
+
 def test_a_verdict_is_the_one_that_all_images_would_give(only_tiny, monkeypatch):
     one = Published.open(only_tiny)
     monkeypatch.setenv("MAE_LIB_RUNS", str(only_tiny.parent.parent / "tiny_runs"))
@@ -47,6 +58,7 @@ def test_every_claim_of_section_3_gets_a_verdict(only_tiny):
     assert set(verdicts) == claims
     assert verdicts["high-level-from-pixels"].verdict != "not run"
     assert verdicts["medium-unit-beats-small"].verdict == "not run"  # one unit only
+    assert verdicts["high-levels-need-moderate-masks"].verdict == "not run"  # no ratio 0.1
     assert verdicts["tsne-alike-at-high-ratios"].findings[0].what == "purity lost: ratio 0.9 below 0.05"
 
 

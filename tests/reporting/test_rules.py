@@ -37,6 +37,8 @@ HILL = {0.1: 0.1, 0.5: 0.9, 0.9: 0.3}
         ({"kind": "decreasing", "points": [0.5, 0.9]}, HILL, ["holds"]),
         ({"kind": "greater", "pairs": [[0.9, 0.1], [0.1, 0.5]]}, RISING, ["holds", "fails"]),
         ({"kind": "greater", "pairs": [["largest", "smallest"], ["middle", "largest"]]}, HILL, ["holds", "holds"]),
+        ({"kind": "nearer", "point": 0.9, "near": 0.1, "far": 0.5}, HILL, ["holds"]),
+        ({"kind": "nearer", "point": 0.9, "near": 0.1, "far": 0.5}, RISING, ["fails"]),
         ({"kind": "peak_at", "point": 0.5}, HILL, ["holds", "holds"]),
         ({"kind": "peak_at", "point": 0.5}, RISING, ["holds", "fails"]),
         ({"kind": "peak_inside", "points": "all"}, HILL, ["holds"]),
@@ -56,6 +58,18 @@ def test_a_tie_fails_and_an_interval_across_zero_leans():
     assert outcomes(greater, measured({0.1: 0.5, 0.9: 0.5}, (0.0, 0.0, 0.0))) == ["fails"]
     assert outcomes(greater, measured({0.1: 0.5, 0.9: 0.505})) == ["leans"]
     assert outcomes(greater, measured({0.1: 0.505, 0.9: 0.5})) == ["fails"]
+
+
+def test_nearer_compares_distances_whatever_their_direction():
+    rule = {"kind": "nearer", "point": 0.9, "near": 0.1, "far": 0.5}
+    for values in ({0.1: 0.2, 0.5: 0.9, 0.9: 0.1}, {0.1: 0.2, 0.5: -0.9, 0.9: 0.3}):
+        (found,) = apply_rule(rule, measured(values, None))
+        far, near = abs(values[0.9] - values[0.5]), abs(values[0.9] - values[0.1])
+        assert found.outcome == "holds" and found.numbers["difference"] == pytest.approx(far - near)
+    assert outcomes(rule, measured({0.1: 0.25, 0.5: 0.5, 0.9: 0.375}, None)) == ["fails"]  # a tie
+    assert outcomes(rule, measured({0.1: 0.2, 0.5: 0.4, 0.9: 0.299})) == ["leans"]
+    with pytest.raises(MissingData, match=r"not measured at ratio 0\.5"):
+        apply_rule(rule, measured({0.1: 0.2, 0.9: 0.3}))
 
 
 def test_seeds_are_paired():
@@ -163,5 +177,6 @@ def test_rules_that_are_not_known_are_refused(rule):
 
 
 def test_every_rule_is_checked_by_its_own_signature():
-    assert set(RULES) == {"increasing", "decreasing", "greater", "peak_at", "peak_inside", "below", "spread", "always"}
+    orderings = {"increasing", "decreasing", "greater", "nearer", "peak_at", "peak_inside"}
+    assert set(RULES) == orderings | {"below", "spread", "always"}
     check_rule({"kind": "peak_at", "point": 0.75})

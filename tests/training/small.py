@@ -1,15 +1,19 @@
 """A world of noise that needs no drawing, and a run of seconds, shared by the tests of training.
 
-`python small.py RUNS [SAVE_SECONDS [MICRO_BATCHES]]` trains it, which is what the tests kill, double and spread.
+`python small.py RUNS [SAVE_SECONDS [MICRO_BATCHES...]]` trains it, which is what the tests kill, double and spread: a
+batch in several parts goes to a folder of its own, RUNS/PARTS.
 """
 
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from mae_lib import randomness
 from mae_lib.training import PretrainConfig, Run
+from mae_lib.training.engine import workers
 from mae_lib.training.pretrain import train_mae
 
 # 96 images in batches of 20: every pass over them starts within a batch.
@@ -42,7 +46,38 @@ def train_small(runs, config=CONFIG, draw=None, **options) -> Run:
     return train_mae(config, draw or (lambda: images(config)), Path(runs), **options)
 
 
+# As long as a test of equal weights needs, and its batch splits 4 x 4 ways.
+SPREAD = replace(CONFIG, batch=16, images=320)
+
+
+def same_weights(a, b, atol):
+    """Equal but for float error, a bias of attention's keys apart.
+
+    Softmax does not see that bias: its gradient is nothing but rounding, which AdamW scales to full steps.
+    """
+    for (name, x), y in zip(a.load().state_dict().items(), b.load().state_dict().values(), strict=True):
+        if name.endswith("qkv.bias"):
+            x, y = (torch.cat([part[0], part[2]]) for part in (x.chunk(3), y.chunk(3)))
+        torch.testing.assert_close(x, y, atol=atol, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def train_spread(runs: Path, reference: Run, workers: int) -> None:
+    """Train SPREAD by torchrun with gloo, its batches in 1, 2 and 4 parts; asserts that it is `reference` each time."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
+    command = [*torchrun, __file__, str(runs), "60", "1", "2", "4"]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    assert reference.done["steps"] == 20
+    for parts in (1, 2, 4):
+        run = Run(runs / str(parts) / reference.directory.name)
+        assert (run.done["workers"], run.done["micro_batches"]) == (workers, parts)
+        same_weights(run, reference, atol=2e-5)
+        assert len(run.history()) == len(reference.history())
+
+
 if __name__ == "__main__":
-    runs, save_seconds, micro_batches = (sys.argv[1:] + ["60", "1"][len(sys.argv) - 2 :])[:3]
-    run = train_small(runs, save_seconds=float(save_seconds), micro_batches=int(micro_batches))
-    print(run.directory)
+    runs, save_seconds, *parts = [*sys.argv[1:], "60"][: max(2, len(sys.argv) - 1)]
+    with workers(torch.device("cpu")):  # joined once for all of them
+        for count in map(int, parts):
+            train_small(f"{runs}/{count}", SPREAD, micro_batches=count)
+    if not parts:
+        print(train_small(runs, save_seconds=float(save_seconds)).directory)

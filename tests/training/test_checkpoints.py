@@ -59,11 +59,35 @@ def test_a_foreign_json_is_refused(saved, claim):
         checkpoints.load(saved)
 
 
+def test_any_flipped_bit_of_the_json_is_refused_or_changes_nothing(saved):
+    """Blanks between its parts are the only bytes that may be others."""
+    file = saved.with_suffix(".json")
+    good = file.read_bytes()
+    for place in range(len(good)):
+        for bit in (place % 8, 5):  # the fifth turns capitals into small letters
+            file.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1 :])
+            try:
+                assert checkpoints.about(saved) == ABOUT
+            except CheckpointError as error:
+                assert "one.json: " in str(error)
+            else:
+                assert chr(good[place]).isspace()
+
+
+def test_an_older_checkpoint_without_a_seal_is_read(saved):
+    unsealed(saved)
+    assert checkpoints.load(saved)[1] == ABOUT
+
+
+def unsealed(path, **changes):
+    claim = json.loads(path.with_suffix(".json").read_text())
+    del claim["seal"]
+    path.with_suffix(".json").write_text(json.dumps(claim | {"format": "mae_lib checkpoint 1"} | changes))
+
+
 def test_a_foreign_tensor_file_is_refused_even_with_its_hash(saved):
     saved.with_suffix(".safetensors").write_bytes(b"PK\x03\x04 a pickle in a zip")
-    claim = json.loads(saved.with_suffix(".json").read_text())
-    claim["sha256"] = hashlib.sha256(saved.with_suffix(".safetensors").read_bytes()).hexdigest()
-    saved.with_suffix(".json").write_text(json.dumps(claim))
+    unsealed(saved, sha256=hashlib.sha256(saved.with_suffix(".safetensors").read_bytes()).hexdigest())
     with pytest.raises(CheckpointError, match=r"one\.safetensors: not a safetensors file"):
         checkpoints.load(saved)
 
@@ -98,7 +122,8 @@ def stepped(folder, step):
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     model(torch.randn(4, 3)).sum().backward()
     optimiser.step()
-    checkpoints.save_state(folder, step, model, optimiser, seconds=1.5)
+    checkpoints.save_state(folder, step, checkpoints.state_of(model, optimiser), seconds=1.5)
+    checkpoints.prune(folder, step)
     return model, optimiser
 
 
@@ -126,3 +151,27 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     for other in (torch.nn.Linear(4, 2), torch.nn.Sequential(torch.nn.Linear(3, 2))):
         with pytest.raises(CheckpointError, match="belongs to another model"):
             checkpoints.resume(tmp_path, other, torch.optim.AdamW(other.parameters()))
+
+
+def test_a_state_whose_parts_do_not_fit_is_refused(tmp_path):
+    model, optimiser = stepped(tmp_path, 1)
+    good = checkpoints.state_of(model, optimiser)
+    wrong = {"optimiser.weight.exp_avg": torch.zeros(3), "optimiser.bias.step": torch.zeros(2)}
+    for name, value in wrong.items():
+        checkpoints.save_state(tmp_path, 1, good | {name: value}, 1.0)
+        with pytest.raises(CheckpointError, match=r"belongs to another model.*another shape"):
+            checkpoints.resume(tmp_path, model, optimiser)
+
+
+@pytest.mark.parametrize("about", [{}, {"step": "1", "seconds": 0.5}, {"step": 1}, [1], None])
+def test_a_checkpoint_that_does_not_say_where_it_stands_is_refused(tmp_path, about):
+    model, optimiser = stepped(tmp_path, 1)
+    checkpoints.save(tmp_path / "checkpoint-000000001", checkpoints.state_of(model, optimiser), about)
+    with pytest.raises(CheckpointError, match="no checkpoint of a run in progress"):
+        checkpoints.resume(tmp_path, model, optimiser)
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(saved, tmp_path):
+    (tmp_path / "one.json.4711.tmp").write_text("half")
+    checkpoints.sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.json", "one.safetensors"]

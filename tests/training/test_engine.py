@@ -2,56 +2,65 @@
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
+from functools import partialmethod
 
 import pytest
 import torch
-from small import CONFIG, images, train_small
+from small import CONFIG, SPREAD, images, same_weights, train_small, train_spread
 from torch import nn
 
-from mae_lib.training import DivergedError
-from mae_lib.training.engine import Schedule, adamw, best_device, train
+from mae_lib.training import CheckpointError, DivergedError
+from mae_lib.training.engine import Schedule, WorkerLostError, adamw, best_device, ease, train, workers
 from mae_lib.training.pretrain import mae_batches
 
 CPU = torch.device("cpu")
 
 
-def same_weights(a, b, atol):
-    """Equal but for float error, a bias of attention's keys apart.
-
-    Softmax does not see that bias: its gradient is nothing but rounding, which AdamW scales to full steps.
-    """
-    for (name, x), y in zip(a.load().state_dict().items(), b.load().state_dict().values(), strict=True):
-        if name.endswith("qkv.bias"):
-            x, y = (torch.cat([part[0], part[2]]) for part in (x.chunk(3), y.chunk(3)))
-        torch.testing.assert_close(x, y, atol=atol, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
-
-
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    return train_small(tmp_path_factory.mktemp("reference"))
+    return train_small(tmp_path_factory.mktemp("reference"), SPREAD)
 
 
 @pytest.mark.parametrize("micro_batches", [2, 4])
 def test_micro_batches_give_the_same_weights(tmp_path, reference, micro_batches):
-    run = train_small(tmp_path, micro_batches=micro_batches)
+    run = train_small(tmp_path, SPREAD, micro_batches=micro_batches)
     same_weights(run, reference, atol=2e-5)
     for ours, theirs in zip(run.history(), reference.history(), strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-5)
 
 
-def test_two_workers_with_two_micro_batches_give_the_same_weights(tmp_path, reference):
-    """torchrun with gloo, against one process."""
-    script = str(Path(__file__).with_name("small.py"))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*torchrun, script, str(tmp_path), "60", "2"], check=True, timeout=120, capture_output=True)
-    run = type(reference)(tmp_path / reference.directory.name)
-    assert run.done["workers"] == 2
-    same_weights(run, reference, atol=2e-5)
-    assert len(run.history()) == len(reference.history())
+def test_two_workers_with_any_micro_batch_give_the_same_weights(tmp_path, reference):
+    train_spread(tmp_path, reference, workers=2)
+
+
+@pytest.mark.parametrize("option", ["checkpoint_blocks", "compiled"])
+def test_cheaper_blocks_change_neither_result_nor_names(option, monkeypatch):
+    """Recomputed, to the bit; compiled, here by a backend that only traces, to float error."""
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="eager", fullgraph=True))
+    plain, eased = CONFIG.model(), CONFIG.model()
+    eased.load_state_dict(plain.state_dict())
+    ease(eased, option == "compiled", option == "checkpoint_blocks")
+    batch, mask = torch.rand(3, 3, 16, 16), CONFIG.masks().sample(0, 0, torch.arange(3))
+    for model in (plain, eased):
+        model(batch, mask).loss.backward()
+    assert list(eased.state_dict()) == list(plain.state_dict())
+    atol = 0 if option == "checkpoint_blocks" else 1e-6
+    for (name, a), b in zip(plain.named_parameters(), eased.parameters(), strict=True):
+        if a.requires_grad:
+            torch.testing.assert_close(b.grad, a.grad, atol=atol, rtol=0, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_recomputed_blocks_keep_fewer_activations():
+    kept = {}
+    for option in (False, True):
+        model = CONFIG.model()
+        ease(model, False, option)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):  # noqa: B023
+            model(torch.rand(3, 3, 16, 16), CONFIG.masks().sample(0, 0, torch.arange(3)))
+        kept[option] = sum(sizes)
+    assert kept[True] < 0.6 * kept[False]
 
 
 def test_a_batch_that_does_not_split_is_refused(tmp_path):
@@ -136,3 +145,19 @@ def test_half_of_the_visits_are_mirrored_and_none_unless_asked():
 def test_a_device_that_is_not_there_is_refused(name):
     with pytest.raises(ValueError, match=name):
         best_device(name)
+
+
+def test_a_worker_that_is_lost_is_one_line_and_other_errors_pass(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    for says, kind in (("[tcp] Connection closed by peer", WorkerLostError), ("out of memory", RuntimeError)):
+        with pytest.raises(kind), workers(CPU):
+            raise RuntimeError(says)
+
+
+def test_a_damaged_log_is_named(tmp_path):
+    for text in ('{"step": 1}\n{"st}\n{"step": 3}\n', '{"no": 1}\n', "[1}\n"):
+        (tmp_path / "log.jsonl").write_text(text)
+        with pytest.raises(CheckpointError, match=r"log\.jsonl: a line is damaged"):
+            train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), Schedule(2, 4, 1e-3), tmp_path, CPU, 1, False)

@@ -1,5 +1,7 @@
 """Section 3, measured in one place: the pages, `python -m mae_lib series` and published results share these scores."""
 
+from importlib import import_module
+
 from mae_lib.evaluation.sections.attention import Attention
 from mae_lib.evaluation.sections.detection import Detection
 from mae_lib.evaluation.sections.pretraining import Pretraining
@@ -7,10 +9,20 @@ from mae_lib.evaluation.sections.reconstruction import Reconstruction
 from mae_lib.evaluation.sections.section import Reader, Scores, Section
 from mae_lib.evaluation.sections.separability import Separability
 from mae_lib.evaluation.sections.shape_bias import ShapeOrTexture
+from mae_lib.worlds import World
 
 SECTIONS: dict[str, type[Section]] = {
     section.name: section
     for section in (Pretraining, Reconstruction, Attention, Separability, ShapeOrTexture, Detection)
 }
 
-__all__ = ["SECTIONS", "Reader", "Scores", "Section"]
+
+def section_class(name: str, world: World) -> type[Section]:
+    """What measures a section on this kind of world; of files, it is what needs neither latents nor interventions."""
+    if getattr(world, "from_files", False):
+        module = import_module("mae_lib.evaluation.sections.imagenet")  # other worlds do not depend on its code
+        return module.IMAGENET_SECTIONS[name]
+    return SECTIONS[name]
+
+
+__all__ = ["SECTIONS", "Reader", "Scores", "Section", "section_class"]

@@ -63,8 +63,8 @@ class Attention(Section):
         # Another image's map for the token that was asked here: the control for maps that look nowhere in particular.
         another = attention(model, self.sample.images.roll(1, 0), self.queries)
         rows = attention(model, self.sample.images, self.queries)  # (images, heads, 1 + parts, 1 + patches)
-        control = {CONTROL + name: score for name, score in self.of_maps(_averaged(another)).items()}
-        return self.of_maps(_averaged(rows)) | control | self._by_head(rows[:, :, 0, 1:])
+        control = {CONTROL + name: score for name, score in self.of_maps(averaged(another)).items()}
+        return self.of_maps(averaged(rows)) | control | self._by_head(rows[:, :, 0, 1:])
 
     def _by_head(self, maps: Tensor) -> Scores:
         """The class token's area under the curve for the object, from its maps (images, heads, patches)."""
@@ -73,7 +73,7 @@ class Attention(Section):
         return {f"{METRICS['cls_object']} (head {head})": area.numpy() for head, area in enumerate(areas.T, 1)}
 
 
-def _averaged(rows: Tensor) -> Tensor:
+def averaged(rows: Tensor) -> Tensor:
     """Attention averaged over heads, over patches alone, scaled to sum to 1."""
     patches = rows.mean(1)[..., 1:]
     return patches / patches.sum(-1, keepdim=True)

@@ -25,7 +25,7 @@ from mae_lib.worlds import make_world
 from mae_lib.worlds.figurine_rendering import pattern_of
 
 REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
-_OF_A_CLASS = 40  # images of each class in a t-SNE
+OF_A_CLASS = 40  # images of each class in a t-SNE
 
 
 def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
@@ -82,7 +82,7 @@ class Separability(Section):
         """The clean test images that a t-SNE lays out: up to 40 of each of up to ten classes."""
         labels = self.sets["IN1K"].labels
         ten = range(min(10, self.world.classes))
-        return np.concatenate([np.flatnonzero(labels == k)[:_OF_A_CLASS] for k in ten])
+        return np.concatenate([np.flatnonzero(labels == k)[:OF_A_CLASS] for k in ten])
 
     @cached_property
     def palettes(self) -> np.ndarray:
@@ -127,11 +127,16 @@ class Separability(Section):
         return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """With `purity lost` and `purity won`: what the t-SNE at ratio 0.9 loses to, and wins over, that at 0.75."""
-        purity, more = "purity of the class", dict(scores)
-        for reader, one in scores.items():
-            moderate = (0.75, *reader[1:])
+        """With `class gained`, over the untrained encoder of the same seed.
+
+        And with `purity lost` and `purity won`: what the t-SNE at ratio 0.9 loses to, and wins over, that at 0.75.
+        """
+        purity, more = "purity of the class", {reader: dict(one) for reader, one in scores.items()}
+        for reader, one in more.items():
+            fresh, moderate = ("untrained", reader[-1]), (0.75, *reader[1:])
+            if len(reader) == 3 and fresh in scores:
+                one["class gained"] = one["class probe"] - scores[fresh]["class probe"]
             if reader[0] == 0.9 and moderate in scores:
-                lead = scores[moderate][purity] - one[purity]
-                more[reader] = one | {"purity lost": lead, "purity won": -lead}
+                one["purity lost"] = scores[moderate][purity] - one[purity]
+                one["purity won"] = -one["purity lost"]
         return more

@@ -20,6 +20,8 @@ CUES = {"class": "class read", "texture": "texture read"}  # each where the othe
 
 def dressed(world: World, **options: object) -> World:
     """The same world with other options, such as its cue strength."""
+    if hasattr(world, "dressed"):
+        return world.dressed(**options)
     return make_world(world.name, **{**asdict(world), **options})
 
 

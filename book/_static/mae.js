@@ -1,0 +1,116 @@
+/* What the book's pages do: cards on links, a switch between results, tables that a phone can read.
+   Nothing is fetched, and a page without scripts shows all that it has. */
+(() => {
+  "use strict";
+
+  // Cards. A link whose target the page holds in its template shows it on hover and on focus; Escape closes it.
+  const cards = () => {
+    const held = document.getElementById("mae-cards");
+    if (!held) return;
+    const contents = new Map([...held.content.children].map((part) => [part.dataset.for, part]));
+    const card = document.createElement("div");
+    card.id = "mae-card-shown";
+    card.className = "mae-hover";
+    card.setAttribute("role", "tooltip");
+    card.hidden = true;
+    document.body.append(card);
+    let owner = null, timer = 0;
+
+    const close = () => {
+      clearTimeout(timer);
+      if (owner) owner.removeAttribute("aria-describedby");
+      owner = null;
+      card.hidden = true;
+    };
+    const place = (link) => {
+      const box = link.getClientRects()[0] || link.getBoundingClientRect();
+      const room = document.documentElement.clientWidth, gap = 8;
+      card.style.left = `${Math.max(gap, Math.min(box.left, room - card.offsetWidth - gap))}px`;
+      const below = box.bottom + gap, fits = below + card.offsetHeight < innerHeight;
+      card.style.top = `${fits ? below : Math.max(gap, box.top - card.offsetHeight - gap)}px`;
+    };
+    const open = async (link) => {
+      close();
+      owner = link;
+      card.replaceChildren(...[...contents.get(link.getAttribute("href")).cloneNode(true).childNodes]);
+      card.hidden = false;
+      link.setAttribute("aria-describedby", card.id);
+      place(link);
+      if (card.querySelector(".math") && window.MathJax && MathJax.typesetPromise) {
+        await MathJax.typesetPromise([card]);
+        if (owner === link) place(link);
+      }
+    };
+    const later = (act, wait) => { clearTimeout(timer); timer = setTimeout(act, wait); };
+
+    for (const link of document.querySelectorAll("article a[href], .bd-article a[href]")) {
+      if (!contents.has(link.getAttribute("href")) || link.matches(".headerlink, .prev-next-area a")) continue;
+      link.removeAttribute("title");
+      link.classList.add("mae-has-card");
+      // A finger follows the link; a mouse or the keyboard sees the card.
+      link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && later(() => open(link), 180));
+      link.addEventListener("pointerleave", () => later(close, 220));
+      link.addEventListener("focus", () => link.matches(":focus-visible") && open(link));
+      link.addEventListener("blur", close);
+    }
+    card.addEventListener("pointerenter", () => clearTimeout(timer));
+    card.addEventListener("pointerleave", () => later(close, 220));
+    addEventListener("keydown", (event) => event.key === "Escape" && close());
+    addEventListener("scroll", () => card.hidden || later(close, 80), {passive: true});
+  };
+
+  // Results. One choice for the whole page, kept from page to page while the browser is open.
+  const HERE = "this build", KEY = "mae-scale";
+  const remembered = () => { try { return sessionStorage.getItem(KEY); } catch { return null; } };
+  const remember = (scale) => { try { sessionStorage.setItem(KEY, scale); } catch { /* a page from disk may not */ } };
+
+  const switches = () => {
+    const controls = [...document.querySelectorAll(".mae-switch")];
+    if (!controls.length) return;
+    const boxes = [...document.querySelectorAll(".mae-verdict")].filter((box) => box.querySelector(".mae-elsewhere"));
+    const own = new Map(boxes.map((box) => [box, box.className]));
+    const figures = [...document.querySelectorAll(".mae-figure")].filter((one) => one.querySelector("[data-mae-scale]"));
+
+    const show = (scale) => {
+      for (const control of controls)
+        for (const input of control.querySelectorAll("input")) input.checked = input.value === scale;
+      for (const box of boxes) {
+        const other = [...box.querySelectorAll("[data-mae-scale]")].find((part) => part.dataset.maeScale === scale);
+        const away = scale !== HERE && scale !== "all";
+        box.className = away ? `mae-verdict ${other ? other.className : "mae-not-run"}` : own.get(box);
+        box.dataset.shown = away ? (other ? "other" : "none") : scale === "all" ? "all" : "own";
+        for (const part of box.querySelectorAll("[data-mae-scale]"))
+          part.hidden = scale !== "all" && part !== other;
+      }
+      for (const figure of figures) {
+        const parts = [...figure.querySelectorAll("svg [data-mae-scale]")];
+        const there = parts.some((part) => part.dataset.maeScale === scale);
+        for (const part of parts) part.classList.toggle("mae-behind", there && part.dataset.maeScale !== scale);
+      }
+    };
+    const offered = new Set([...controls[0].querySelectorAll("input")].map((input) => input.value));
+    for (const control of controls) {
+      control.hidden = false;
+      control.addEventListener("change", (event) => {
+        const before = event.target.getBoundingClientRect().top;
+        remember(event.target.value);
+        show(event.target.value);
+        scrollBy(0, event.target.getBoundingClientRect().top - before);  // what was clicked stays where it is
+      });
+    }
+    show(offered.has(remembered()) ? remembered() : HERE);
+  };
+
+  // Tables of rows: on a phone each cell names its column.
+  const rows = () => {
+    for (const table of document.querySelectorAll("table.mae-rows")) {
+      const names = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent.trim());
+      for (const row of table.querySelectorAll("tbody tr"))
+        [...row.children].forEach((cell, i) => { cell.dataset.column = names[i]; });
+    }
+  };
+
+  const start = () => { cards(); switches(); rows(); };
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,167 @@
+"""Batches that are ready when the GPU asks for them, and the same ones whatever prepares them.
+
+A *visit* is the n-th time that training looks at an image. Which image that is, and which crop of it, is a function of
+(seed, visit) alone, so a resumed run sees the same pixels, and any number of workers, processes or machines does too.
+Worker processes (torch's DataLoader) stay a few batches ahead of the step that is running.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mae_lib import randomness
+from mae_lib.data.files import Broken, Images, Unreadable, readable
+from mae_lib.data.views import SHARE, VIEW_NUMBERS, as_tensor, evaluation_view, training_view
+
+Batch = tuple[Tensor, Tensor, list[tuple[int, str]]]  # images uint8 (b, 3, s, s), labels (b,), unreadable ones with why
+_AHEAD = 2  # batches that each worker prepares before they are asked for
+
+
+def default_workers() -> int:
+    """Processes that prepare batches: `$MAE_LIB_WORKERS`, else the cores of this machine shared among its GPUs' runs.
+
+    None on a machine with two cores or fewer, where they would only take turns with the training.
+    """
+    if named := os.environ.get("MAE_LIB_WORKERS"):
+        if not named.isdecimal():
+            raise ValueError(f"MAE_LIB_WORKERS is {named!r}: it must be a whole number, 0 or more")
+        return int(named)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))) if cores > 2 else 0
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Random crops of `size` pixels of the first `count` images in a fixed random order; each pass has its own order.
+
+    A crop covers a share of the area in `scale` and is mirrored half of the time. An image that cannot be read gives
+    its place to the next one.
+    """
+
+    images: Images
+    size: int
+    count: int
+    scale: tuple[float, float]
+    seed: int
+
+    def __call__(self, visits: Tensor) -> Batch:
+        """The views of these visits, int64 (b,)."""
+        numbers = randomness.uniform(self.seed, visits, "crop", (VIEW_NUMBERS,)).tolist()
+        views, labels, broken = [], [], []
+        for chosen, u in zip(self.chosen(visits).tolist(), numbers):
+            image, number, passed = readable(self.images, chosen)
+            views.append(as_tensor(training_view(image, self.size, u, self.scale)))
+            labels.append(int(self.images.labels[number]))
+            broken += passed
+        return torch.stack(views), torch.tensor(labels), broken
+
+    def chosen(self, visits: Tensor) -> Tensor:
+        """The numbers of the images that are visited."""
+        among, turns = fixed_order(len(self.images))[: self.count], visits // self.count
+        found = torch.empty_like(visits)
+        for turn in turns.unique().tolist():
+            found[turns == turn] = among[_order(self.seed, turn, self.count)[visits[turns == turn] % self.count]]
+        return found
+
+
+@lru_cache(maxsize=4)
+def fixed_order(count: int) -> Tensor:
+    """The order in which a set's images are counted: files come sorted by class; here the first few are a sample."""
+    return randomness.ranks(0, torch.zeros(1, dtype=torch.int64), "fixed order", count)[0]
+
+
+@lru_cache(maxsize=4)  # a batch may hold the end of one pass and the start of the next
+def _order(seed: int, turn: int, count: int) -> Tensor:
+    return randomness.ranks(seed, torch.tensor([turn]), "order", count)[0]
+
+
+@dataclass
+class Ahead:
+    """Batches of visits for a training loop, prepared by `workers` processes (0: by this one, when they are asked for).
+
+    The loop asks for (step, rows) step after step, and within a step for one of `pieces` after the other, the rows
+    (b,) each that are this process's of `batch`; it may begin anywhere.
+    """
+
+    visits: Visits
+    batch: int
+    steps: int
+    pieces: Sequence[Tensor]
+    broken: Broken
+    workers: int = 0
+    pin: bool = False  # in memory that a GPU can fetch from by itself
+    _batches: Iterator | None = field(default=None, repr=False)
+    _next: int = -1
+
+    def __call__(self, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 images (b, 3, s, s) and labels (b,) of these rows, on the CPU."""
+        place = step * len(self.pieces) + [int(piece[0]) for piece in self.pieces].index(int(rows[0]))
+        if place != self._next:
+            self._batches = iter(self._from(place))
+        images, labels, broken = next(self._batches)
+        self._next = place + 1
+        self.broken.add(broken)
+        return images, labels
+
+    def _from(self, place: int) -> DataLoader:
+        prepared = _Prepared(self.visits, self.batch, self.pieces)
+        places = range(place, self.steps * len(self.pieces))
+        return _loader(prepared, places, self.workers, self.pin)
+
+
+class _Prepared(Dataset):
+    def __init__(self, visits: Visits, batch: int, pieces: Sequence[Tensor]) -> None:
+        self.visits, self.batch, self.pieces = visits, batch, pieces
+
+    def __getitem__(self, place: int) -> Batch:
+        step, piece = divmod(place, len(self.pieces))
+        return self.visits(step * self.batch + self.pieces[piece])
+
+
+def _loader(prepared: Dataset, places: range, workers: int, pin: bool = False) -> DataLoader:
+    ahead = {"prefetch_factor": _AHEAD} if workers else {}
+    return DataLoader(prepared, sampler=places, batch_size=None, num_workers=workers, pin_memory=pin, **ahead)
+
+
+class _Centres(Dataset):
+    """The evaluation's views of images, `batch` at a time; those that cannot be read are left out."""
+
+    def __init__(self, images: Images, numbers: Tensor, size: int, share: float, batch: int) -> None:
+        self.images, self.parts, self.size, self.share = images, numbers.split(batch), size, share
+
+    def __getitem__(self, place: int) -> tuple[Tensor, Tensor, list[tuple[int, str]]]:
+        views, numbers, broken = [], [], []
+        for number in self.parts[place].tolist():
+            try:
+                views.append(as_tensor(evaluation_view(self.images.read(number), self.size, self.share)))
+                numbers.append(number)
+            except Unreadable as error:
+                broken.append((number, str(error)))
+        shape = (0, 3, self.size, self.size)
+        stacked = torch.stack(views) if views else torch.zeros(shape, dtype=torch.uint8)
+        return stacked, torch.tensor(numbers, dtype=torch.int64), broken
+
+
+def centres(
+    images: Images,
+    numbers: Tensor,
+    size: int,
+    limit: float,
+    share: float = SHARE,
+    batch: int = 256,
+    workers: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Evaluation views, uint8 (b, 3, size, size), and numbers (b,) of the images of these numbers that can be read.
+
+    `share` as in `evaluation_view`. Raises DataError if more than a share `limit` of the set cannot be read.
+    """
+    prepared, broken = _Centres(images, numbers, size, share, batch), Broken(images, limit)
+    for views, read, unread in _loader(prepared, range(len(prepared.parts)), workers):
+        broken.add(unread)
+        if len(read):
+            yield views, read

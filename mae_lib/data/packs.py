@@ -1,0 +1,299 @@
+"""A set packed for speed: its files in a few shards, or its pixels decoded once; both are read like the files.
+
+    python -m mae_lib pack /data/imagenet /fast/imagenet --form pixels --shorter 256
+    export MAE_LIB_IMAGENET=/fast/imagenet
+
+Two forms. *Shards* are webdataset's tar files with the images' own bytes, for file systems that many small files
+choke: an index of offsets lets any image be read at any time, so that a run on shards is a run on the files, to the
+bit. *Pixels* are uint8 in one memory-mapped file, the shorter side resized if asked for: nothing is left to decode.
+`resident` puts the same pixels into this process's memory instead, for sets that fit.
+
+Notable: pixels resized at packing are other pixels, so they have another fingerprint, and runs on them another address.
+"""
+
+import fcntl
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.transforms import functional as F
+from tqdm import tqdm
+
+from mae_lib.data.files import ENDINGS, Broken, DataError, Folder, Images, Named, Unreadable, decoded, safe_name
+from mae_lib.data.views import BICUBIC
+
+FORMS = ("shards", "pixels")
+_INDEX = "index.npz"
+
+
+@dataclass(frozen=True)
+class Pixels(Named):
+    """Decoded images one after another in `flat`, uint8; image i is (heights[i], widths[i], 3) from `starts[i]` on."""
+
+    flat: np.ndarray
+    starts: np.ndarray
+    shapes: np.ndarray  # (n, 2): height and width
+    paths: np.ndarray
+    labels: np.ndarray
+    pixels: str = "original"
+
+    def read(self, index: int) -> Image.Image:
+        (height, width), start = self.shapes[index].tolist(), int(self.starts[index])
+        return Image.fromarray(self.flat[start : start + height * width * 3].reshape(height, width, 3))
+
+
+@dataclass(frozen=True)
+class Shards(Named):
+    """Images in tar files: image i is `spans[i]` = (shard, offset, bytes)."""
+
+    root: Path
+    files: tuple[str, ...]
+    spans: np.ndarray
+    paths: np.ndarray
+    labels: np.ndarray
+    pixels: str = "original"
+    _open: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
+
+    def read(self, index: int) -> Image.Image:
+        shard, offset, size = self.spans[index].tolist()
+        try:
+            payload = os.pread(self._handle(shard), size, offset)
+        except OSError as error:
+            if not self.root.is_dir():
+                raise DataError(f"{self.root} has vanished: mount it again, and the same command goes on") from None
+            raise Unreadable(error.strerror or str(error)) from None
+        if len(payload) < size:
+            raise Unreadable(f"{self.files[shard]} is truncated")
+        return decoded(io.BytesIO(payload))
+
+    def _handle(self, shard: int) -> int:
+        key = (os.getpid(), shard)  # a forked worker opens its own
+        if key not in self._open:
+            self._open[key] = os.open(self.root / self.files[shard], os.O_RDONLY)
+        return self._open[key]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_open": {}}
+
+
+def opened(folder: Path) -> Images | None:
+    """What was packed into `folder`, or None if it holds no pack. Raises DataError for one that is damaged."""
+    if (folder / "pixels.bin").is_file():
+        return _opened_pixels(folder)
+    shards = sorted(path.name for path in folder.glob("*.tar"))
+    return _opened_shards(folder, tuple(shards)) if shards else None
+
+
+def pack(images: Images, folder: Path, form: str, shorter: int | None = None, workers: int = 0) -> Images:
+    """Write `images` into `folder` in one of FORMS, or find them there; unreadable ones are logged and left out.
+
+    `shorter`: side in pixels that the shorter side of larger images is resized to; none keeps them as they are. Of two
+    processes that ask at once one packs and the other waits. Raises DataError for a form that there is not or a folder
+    that holds something else.
+    """
+    if form not in FORMS:
+        raise DataError(f"form {form!r} is unknown: choose one of {', '.join(FORMS)}")
+    if shorter is not None and shorter < 1:
+        raise DataError(f"shorter is {shorter}: it must be 1 pixel or more")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (there := opened(folder)) is None:
+            (_write_pixels if form == "pixels" else _write_shards)(images, folder, shorter, workers)
+            there = opened(folder)
+    if not {*there.paths.tolist()} <= {*images.paths.tolist()}:
+        raise DataError(f"{folder} holds a pack of another set: give another folder")
+    return there
+
+
+def resident(images: Images, workers: int = 0) -> Pixels:
+    """The images decoded into memory at their full size, for sets that fit. Unreadable ones are logged and left out."""
+    kept, arrays = _decoded(images, None, workers)
+    flat = np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0, np.uint8)
+    return Pixels(flat, *_layout([a.shape[:2] for a in arrays]), images.paths[kept], images.labels[kept], images.pixels)
+
+
+# Pixels
+
+
+class _Decoding(torch.utils.data.Dataset):
+    """What a worker process does: decode, and resize where that makes an image smaller."""
+
+    def __init__(self, images: Images, shorter: int | None) -> None:
+        self.images, self.shorter = images, shorter
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[int, np.ndarray | str]:
+        try:
+            return index, np.array(_shrunk(self.images.read(index), self.shorter))
+        except Unreadable as error:
+            return index, str(error)
+
+
+def _shrunk(image: Image.Image, shorter: int | None) -> Image.Image:
+    return F.resize(image, shorter, BICUBIC) if shorter and min(image.size) > shorter else image
+
+
+def _each(images: Images, shorter: int | None, workers: int, limit: float = 0.01) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and pixels of every image that can be read, in order. Raises DataError if too many cannot."""
+    broken = Broken(images, limit)
+    loader = DataLoader(_Decoding(images, shorter), batch_size=None, num_workers=workers)
+    for index, array in tqdm(loader, desc="decoding", unit=" images", delay=2, leave=False):
+        if isinstance(array, str):
+            broken.add([(index, array)])
+        else:
+            yield index, np.asarray(array)
+
+
+def _decoded(images: Images, shorter: int | None, workers: int) -> tuple[list[int], list[np.ndarray]]:
+    found = list(_each(images, shorter, workers))
+    return [index for index, _ in found], [array for _, array in found]
+
+
+def _layout(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each image starts, and the shapes."""
+    table = np.array(shapes, dtype=np.int32).reshape(-1, 2)
+    sizes = table.astype(np.int64).prod(1) * 3
+    return np.cumsum(sizes) - sizes, table
+
+
+def _write_pixels(images: Images, folder: Path, shorter: int | None, workers: int) -> None:
+    kept, shapes = [], []
+    with open(folder / "pixels.part", "wb") as file:
+        for index, array in _each(images, shorter, workers):
+            file.write(array.tobytes())
+            kept.append(index)
+            shapes.append(array.shape[:2])
+        file.flush()
+        os.fsync(file.fileno())
+    _write_index(folder, images, kept, _how(images, shorter), shapes=_layout(shapes)[1])
+    os.replace(folder / "pixels.part", folder / "pixels.bin")  # last: it says that the pack is whole
+
+
+def _opened_pixels(folder: Path) -> Pixels:
+    index = _read_index(folder)
+    starts, shapes = _layout(index["shapes"].tolist())
+    flat = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
+    wanted = int(starts[-1] + shapes[-1].astype(np.int64).prod() * 3)
+    if len(flat) != wanted:
+        raise DataError(f"{folder / 'pixels.bin'} holds {len(flat)} bytes, not {wanted}: remove it and pack again")
+    return Pixels(flat, starts, shapes, index["paths"], index["labels"], str(index["how"]))
+
+
+# Shards
+
+
+def _write_shards(images: Images, folder: Path, shorter: int | None, workers: int, per_shard: int = 5000) -> None:
+    """webdataset's form: for each image a member of its name and one with its label, ending in .cls."""
+    kept, spans, broken = [], [], Broken(images, 0.01)
+    for shard, start in enumerate(range(0, len(images), per_shard)):
+        with tarfile.open(folder / f"{shard:06d}.part", "w", format=tarfile.USTAR_FORMAT) as tar:
+            for index in range(start, min(start + per_shard, len(images))):
+                try:
+                    payload = _payload(images, index, shorter)
+                except Unreadable as error:
+                    broken.add([(index, str(error))])
+                    continue
+                name = os.fsdecode(images.paths[index])
+                offset = _add(tar, name, payload)
+                _add(tar, f"{_stem(name)}.cls", str(images.labels[index]).encode())
+                kept.append(index)
+                spans.append((shard, offset, len(payload)))
+    _write_index(folder, images, kept, _how(images, shorter), spans=np.array(spans, dtype=np.int64))
+    for part in sorted(folder.glob("*.part")):
+        os.replace(part, part.with_suffix(".tar"))
+
+
+def _stem(name: str) -> str:
+    """webdataset's key: the path up to the first dot of the file's name."""
+    head, _, tail = name.rpartition("/")
+    return f"{head}/{tail.split('.')[0]}" if head else tail.split(".")[0]
+
+
+def _payload(images: Images, index: int, shorter: int | None) -> bytes:
+    """The bytes of an image: its file's own, unless it is to be smaller. Raises Unreadable if they are no image."""
+    image = images.read(index)
+    small = _shrunk(image, shorter)
+    if small is image and isinstance(images, Folder) and not images.border:
+        return (images.root / os.fsdecode(images.paths[index])).read_bytes()
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, payload: bytes) -> int:
+    """Append a member; where its bytes start."""
+    member = tarfile.TarInfo(name)
+    member.size = len(payload)
+    start = tar.offset + 512
+    tar.addfile(member, io.BytesIO(payload))
+    return start
+
+
+def _opened_shards(folder: Path, files: tuple[str, ...]) -> Shards:
+    if not (folder / _INDEX).is_file():
+        return _indexed(folder, files)
+    index = _read_index(folder)
+    sizes = [(folder / name).stat().st_size for name in files]
+    for shard, offset, size in index["spans"][np.unique(index["spans"][:, 0], return_index=True)[1]].tolist():
+        if shard >= len(files) or offset + size > sizes[shard]:
+            raise DataError(f"{folder}: its tar files are not those of {_INDEX}: remove that to index them anew")
+    return Shards(folder, files, index["spans"], index["paths"], index["labels"], str(index["how"]))
+
+
+def _indexed(folder: Path, files: tuple[str, ...]) -> Shards:
+    """Shards that somebody else wrote: images, and labels in members that end in .cls."""
+    spans, paths, labels = [], [], {}
+    for shard, name in enumerate(tqdm(files, desc="indexing shards", delay=2, leave=False)):
+        try:
+            with tarfile.open(folder / name) as tar:
+                for member in tar:
+                    if member.isfile() and member.name.endswith(".cls"):
+                        labels[_stem(member.name)] = int(tar.extractfile(member).read())
+                    elif member.isfile() and member.name.lower().endswith(ENDINGS):
+                        paths.append(safe_name(member.name.removeprefix("./"), folder / name))
+                        spans.append((shard, member.offset_data, member.size))
+        except (tarfile.TarError, ValueError) as error:
+            raise DataError(f"{folder / name} is damaged or is no shard of labelled images ({error})") from None
+    missing = [path for path in paths if not 0 <= labels.get(_stem(path), -1) < 1000]
+    if missing or not paths:
+        what = f"{missing[0]} has no label of ImageNet-1K's, 0 to 999, beside it" if missing else "no image"
+        raise DataError(f"{folder}: {what}; a shard holds pairs such as 000001.jpg and 000001.cls")
+    names = np.array([os.fsencode(path) for path in paths])
+    return Shards(folder, files, np.array(spans), names, np.array([labels[_stem(path)] for path in paths]))
+
+
+# The index of a pack
+
+
+def _how(images: Images, shorter: int | None) -> str:
+    return images.pixels if shorter is None else f"{images.pixels}, shorter side {shorter}"
+
+
+def _write_index(folder: Path, images: Images, kept: list[int], how: str, **arrays: np.ndarray) -> None:
+    if not kept:
+        raise DataError(f"none of {len(images)} images can be read: there is nothing to pack")
+    with open(folder / f"{_INDEX}.part", "wb") as file:
+        np.savez(file, paths=images.paths[kept], labels=images.labels[kept], how=np.array(how), **arrays)
+    os.replace(folder / f"{_INDEX}.part", folder / _INDEX)
+
+
+def _read_index(folder: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(folder / _INDEX, allow_pickle=False) as index:
+            read = {name: index[name] for name in index.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{folder / _INDEX} is missing or damaged ({error}): remove the pack and pack again") from None
+    if not {"paths", "labels", "how"} <= read.keys() or not len(read["paths"]) == len(read["labels"]) > 0:
+        raise DataError(f"{folder / _INDEX} is not the index of a pack: remove the pack and pack again")
+    return read

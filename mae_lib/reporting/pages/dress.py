@@ -1,0 +1,75 @@
+"""What a notebook's page wears: how long it takes at its head, and under every figure where it comes from.
+
+All of it is read from the page's own run card.
+"""
+
+import re
+from collections.abc import Mapping
+from html import escape
+from itertools import count
+from typing import Any
+
+from mae_lib.reporting.ledger_page import head_badges
+from mae_lib.reporting.pages.executed import Page
+from mae_lib.reporting.pages.repository import launch_links
+from mae_lib.reporting.run_card import duration, reproduce_command
+
+_FIGURE = re.compile(
+    r'<figure class="mae-figure"(?: id="([^"]+)")?>(.*?)(<a class="mae-data".*?</a>)?</figure>', re.DOTALL
+)
+
+
+def takes(page: Page) -> str:
+    """How long the notebook took, and on what: "Runs on a CPU in 41 s, once the models are trained"."""
+    record = page.record
+    kind = record["device"].split(":")[0]
+    where = "a CPU" if kind == "cpu" else "one GPU"
+    after = ", once the models are trained" if page.trained else ""
+    return f"Runs on {where} in {duration(record['wall_seconds'])}{after}"
+
+
+def head(page: Page) -> str:
+    """The line below a notebook's title: its time, its preset, ways to run it, and how its claims came out."""
+    if page.record is None:
+        return ""
+    preset = f"{escape(str(page.record['parameters']['preset']))} preset"
+    facts = f'<span class="mae-chip">{escape(takes(page))}</span><span class="mae-chip">{preset}</span>'
+    ways = f'{launch_links(page.name)}<a class="mae-chip" href="#run-card">Run card</a>'
+    return f'<p class="mae-facts">{facts}{ways}{head_badges(page.verdicts.values())}</p>'
+
+
+def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
+    """Where a figure comes from, folded: data, parameters, seeds, device, time, code and the exact command."""
+    seeds = ", ".join(map(str, record["seeds"] or ["none"]))
+    commit = record["git_commit"]
+    facts = {
+        "Parameters": f'{record["parameters"]["preset"]} preset, <a href="#run-card">all in the run card</a>',
+        "Seeds": escape(seeds),
+        "Device": escape(f"{record['device']}, {record['threads']} thread{'s' * (record['threads'] > 1)}"),
+        "Time": f"{duration(record['wall_seconds'])} for the whole page",
+        "Code": escape(f"{record['code_hash']}" + (f", commit {commit[:12]}{commit[40:]}" if commit else "")),
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
+    command = escape(reproduce_command(record["parameters"], notebook))
+    return (
+        f'<details class="mae-origin"><summary>Where this comes from</summary>{data}'
+        f"<dl>{rows}</dl><pre><code>{command}</code></pre></details>"
+    )
+
+
+def dressed(body: str, page: Page) -> str:
+    """A notebook's page with the line below its title, figures that can be linked to, and their origins."""
+    if page.record is None:
+        return body
+    numbers = count(1)
+
+    def with_origin(found: re.Match) -> str:
+        number = next(numbers)
+        name, drawing, link = found.groups()
+        data = (link or "").replace('"data.csv"', f'"{page.name}-figure-{number}.csv"')
+        below = origin(page.record, page.name, data)
+        return f'<figure class="mae-figure" id="{name or f"figure-{number}"}">{drawing}{below}</figure>'
+
+    body = _FIGURE.sub(with_origin, body)
+    body = body.replace('<div class="mae-card" role="note"', '<div class="mae-card" id="run-card" role="note"', 1)
+    return body.replace("</h1>", "</h1>" + head(page), 1)

@@ -1,0 +1,32 @@
+"""What a line `<!-- made: NAME ARGUMENTS -->` in the book's prose stands for."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mae_lib.reporting.pages import front, tables
+from mae_lib.reporting.pages.beside import beside
+from mae_lib.reporting.pages.executed import Page
+
+_LINE = re.compile(r"^<!-- made: ([a-z-]+)((?: \S+)*) -->$", re.MULTILINE)
+
+_MAKERS: dict[str, Callable[..., str]] = {
+    "picture": lambda folder, pages: front.picture(),
+    "counts": lambda folder, pages: front.counts(pages),
+    "paper-map": tables.paper_map,
+    "notation": tables.notation,
+    "assumptions": tables.assumptions,
+    "status": tables.build_status,
+    "beside": lambda folder, pages, *names: beside(*names),
+}
+
+
+def filled(text: str, folder: Path, pages: Mapping[str, Page]) -> str:
+    """A page's text with its lines filled in. Raises ValueError for a name that nothing makes."""
+
+    def fill(found: re.Match) -> str:
+        if found[1] not in _MAKERS:
+            raise ValueError(f"nothing makes {found[1]!r}: choose one of {', '.join(_MAKERS)}")
+        return _MAKERS[found[1]](folder, pages, *found[2].split())
+
+    return _LINE.sub(fill, text)

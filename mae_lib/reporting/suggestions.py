@@ -1,0 +1,143 @@
+"""Section 3.6 with several seeds by one command, published in a folder and read back.
+
+    python -m mae_lib suggestions --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
+
+Suggestion after suggestion and seed after seed; what is trained and measured lies in the runs folder and is never done
+twice. The folder holds what is finished at any time: scores.csv (a row for each suggestion, arm, seed and metric) and
+provenance.json, whose `wall_seconds` is null until the last seed is in.
+"""
+
+import csv
+import io
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from mae_lib.evaluation.scores import measure, section_of
+from mae_lib.evaluation.sections import Reader, Scores
+from mae_lib.evaluation.suggestions import (
+    TreeLevels,
+    boundary_series,
+    discovered_tree,
+    mask_series,
+    tree_series,
+)
+from mae_lib.presets import load_preset
+from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.published import published_folder
+from mae_lib.sources import source_hash
+from mae_lib.training import Run
+from mae_lib.training.checkpoints import read_json, write_files, write_json
+from mae_lib.training.series import Series
+
+MODULES = ("mae_lib.evaluation.suggestions", "mae_lib.evaluation.sections", "mae_lib.training.pretrain")
+FOLDER = "suggestions"
+COLUMNS = ("suggestion", "arm", "seed", "metric", "value", "count")
+UNTRAINED = "untrained"
+_SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
+
+Row = tuple[str, Any, int, str, str, int]
+
+
+def publish_suggestions(
+    preset: str | Path, out: str | Path, seeds: list[int] | str | None = None, device: str | None = None
+) -> Path:
+    """Train and measure what is missing, and write it into `out`.
+
+    Raises ValueError for a folder that holds results of another preset, of other seeds or code, or something else.
+    """
+    parameters, out = load_preset(preset), Path(out)
+    if seeds is not None:
+        parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
+    boundary_series(preset, parameters["seeds"])  # all is checked before any work starts
+    code = source_hash(*MODULES, without="theory")
+    if _is_whole(out, parameters, code):
+        print(f"{out}: complete already")
+        return out
+    started, rows = time.time(), []
+    record = provenance(parameters, MODULES, device=device) | {"code_hash": code, "wall_seconds": None}
+    for part in (_mask_rows, _boundary_rows):
+        for seed in parameters["seeds"]:
+            rows += part(preset, seed, device)
+            write_files({out / "scores.csv": _csv(rows)})
+            write_json(out / "provenance.json", record)
+    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_json(out / "provenance.json", record | {"wall_seconds": round(time.time() - started, 1)})
+    return out
+
+
+def _is_whole(out: Path, parameters: dict[str, Any], code: str) -> bool:
+    """Whether the folder holds all of this. Raises ValueError if it holds anything else."""
+    if not out.exists() or not any(out.iterdir()):
+        return False
+    if not (out / "provenance.json").is_file():
+        raise ValueError(f"{out} is not empty and holds no published suggestions: give another folder")
+    held = read_json(out / "provenance.json")
+    before, now = ({k: v for k, v in one.items() if k != "seeds"} for one in (held["parameters"], parameters))
+    if before != now or held.get("code_hash") != code or not set(held["seeds"]) <= set(parameters["seeds"]):
+        raise ValueError(f"{out} holds results of another preset, of other seeds or of other code: remove it first")
+    return held["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
+
+
+def _boundary_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+    for width, series in boundary_series(preset, [seed]).items():
+        runs = _trained(series, f"boundary {width}, seed {seed}", device)
+        for mask, run in runs.items():
+            for name in _SECTIONS:
+                yield from _rows("boundary", width, seed, measure(section_of(name, series), series, mask, device))
+            yield from _rows("boundary", width, seed, _took(run))
+
+
+def _mask_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+    plain = tree_series(preset, [seed])
+    section, untrained = TreeLevels(plain.world, plain.scale, plain.cache), (UNTRAINED, seed)
+    yield from _rows("masks", UNTRAINED, seed, measure(section, plain, untrained, device))
+    for name, series in mask_series(plain, discovered_tree(plain.world)).items():
+        for mask, run in _trained(series, f"masks by {name}, seed {seed}", device).items():
+            yield from _rows("masks", name, seed, measure(section, series, mask, device) | _took(run))
+
+
+def _trained(series: Series, what: str, device: str | None) -> dict[Reader, Run]:
+    print(what, flush=True)
+    return series.train(device)
+
+
+def _took(run: Run) -> Scores:
+    return {"training seconds": np.array([run.done["seconds"]])}
+
+
+def _rows(suggestion: str, arm: Any, seed: int, scores: Scores) -> list[Row]:
+    return [(suggestion, arm, seed, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+
+
+def _csv(rows: list[Row]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    return text.getvalue().encode()
+
+
+# Reading it back
+
+
+def published_suggestion(name: str) -> pd.DataFrame:
+    """What is published of "boundary" or "masks", tidy: the arms in a column of that name, seed, metric and value.
+
+    An empty table where nothing is.
+    """
+    file = published_folder() / FOLDER / "scores.csv"
+    table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    rows = table[table["suggestion"] == name]
+    arms = rows["arm"].astype(int) if name == "boundary" and len(rows) else rows["arm"]
+    return rows.assign(**{name: arms})[[name, "seed", "metric", "value"]].reset_index(drop=True)
+
+
+def published_provenance() -> dict[str, Any] | None:
+    """Where these numbers come from; None where nothing is published."""
+    file = published_folder() / FOLDER / "provenance.json"
+    return read_json(file) if file.is_file() else None

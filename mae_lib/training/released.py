@@ -1,0 +1,124 @@
+"""Checkpoints that others released, as runs: facebookresearch/mae's (.pth), and timm's state of an MAE (.safetensors).
+
+    python -m mae_lib import mae_pretrain_vit_base.pth
+    python -m mae_lib evaluate --model mae_pretrain_vit_base.pth
+
+Notable: a released model gets an address of its own, whose seed is read off the file's SHA-256, so nobody's training is
+taken for it; beside it lies a preset that names it alone, which every command and notebook takes. Sizes are read off
+the tensors. A file is data only: torch's weights-only reader takes tensors and a Namespace of settings, nothing else.
+"""
+
+import argparse
+import hashlib
+import math
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import yaml
+from safetensors import SafetensorError
+from torch import Tensor
+
+from mae_lib.presets import SERIES_RATIO
+from mae_lib.training import checkpoints
+from mae_lib.training.checkpoints import CheckpointError
+from mae_lib.training.config import PretrainConfig
+from mae_lib.training.pretrain import Run, _alone
+
+_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # of ViT-T, S, B, L and H; else one for 64 of the width
+_DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
+
+
+def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **overrides: Any) -> Run:
+    """The run of a released checkpoint, written into `runs` at its first import, with a `preset.yaml` beside it.
+
+    `scale`: a preset's, for the data and the sizes of evaluations. `overrides` set what a file does not tell, such as
+    heads=3 or norm_pixels=False. Raises CheckpointError for a file that holds no masked autoencoder's encoder.
+    """
+    path = Path(path)
+    state, settings = read_state(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    told = sizes(path, state) | _told(settings) | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
+    whole = {**scale, **told, "unit": told["patch"], **overrides}
+    known = {**whole, "seed": told["seed"], "mask_ratio": told["mask_ratio"]}
+    config = PretrainConfig.from_scale(known)
+    run, decoder = Run(runs / config.name), "decoder_pred.weight" in state
+    with _alone(run.directory):
+        if not (run.directory / "done.json").is_file():
+            model = config.model()
+            try:
+                model.load_state_dict(state) if decoder else model.load_encoder(state)
+            except RuntimeError as error:
+                raise CheckpointError(f"{path}: does not fit a masked autoencoder ({error})") from None
+            about = {"config": asdict(config), "run": run.directory.name, "decoder": decoder}
+            checkpoints.save(run.directory / "model", model.state_dict(), about)
+            checkpoints.write_json(run.directory / "config.json", asdict(config))
+            _write_preset(run.directory / "preset.yaml", config, {name: whole[name] for name in scale})
+            checkpoints.write_files({run.directory / "log.jsonl": b""})
+            done = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "loss": math.nan, "device": "elsewhere"}
+            done |= {"imported": path.name, "sha256": digest, "decoder": decoder}
+            checkpoints.write_json(run.directory / "done.json", done)
+    return run
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], argparse.Namespace | None]:
+    """The tensors of a checkpoint by name, and the settings that facebookresearch/mae keeps beside them, if any.
+
+    Raises CheckpointError for a file that is missing, damaged, or holds anything else.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path), None
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            whole = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{path}: is no checkpoint of tensors alone, or is damaged ({reason})") from None
+    state = whole.get("model", whole.get("state_dict", whole)) if isinstance(whole, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: holds no state of a model: a mapping of names to tensors is needed")
+    settings = whole.get("args")
+    state = {name.removeprefix("module."): value for name, value in state.items()}
+    return state, settings if isinstance(settings, argparse.Namespace) else None
+
+
+def sizes(path: Path, state: dict[str, Tensor]) -> dict[str, int]:
+    """What the shapes tell: image size, patch, and width, depth and heads of the encoder, and of a decoder if any."""
+    try:
+        width, _, patch, _ = state["patch_embed.proj.weight"].shape
+        tokens = state["pos_embed"].shape[1] - 1
+        grid = math.isqrt(tokens)
+        found = {"image_size": grid * patch, "patch": patch, "width": width, "heads": _HEADS.get(width, width // 64)}
+        found |= {"depth": _blocks(state, "blocks.")}
+        if "decoder_pred.weight" in state:
+            wide = state["decoder_embed.weight"].shape[0]
+            found |= {"decoder_width": wide, "decoder_heads": wide // _DECODER_HEAD}
+            found |= {"decoder_depth": _blocks(state, "decoder_blocks.")}
+    except (KeyError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{path}: is no encoder of a masked autoencoder ({error} is missing)") from None
+    if grid**2 != tokens:
+        raise CheckpointError(f"{path}: its {tokens} positions are no square of patches")
+    return {name: max(1, int(value)) for name, value in found.items()}
+
+
+def _blocks(state: dict[str, Tensor], prefix: str) -> int:
+    numbers = {name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)}
+    return len(numbers)
+
+
+def _told(settings: argparse.Namespace | None) -> dict[str, bool]:
+    """What the settings of a training with facebookresearch/mae say that no shape does."""
+    normalised = getattr(settings, "norm_pix_loss", None)
+    return {"norm_pixels": normalised} if isinstance(normalised, bool) else {}
+
+
+def _write_preset(file: Path, config: PretrainConfig, scale: dict[str, Any]) -> None:
+    preset = {"preset": str(file.resolve()), "seeds": [config.seed]}
+    preset |= {"mask_ratios": [config.mask_ratio], "units": [config.unit], "scale": scale}
+    text = f"# A released model as a preset of one run, for every command and notebook.\n{yaml.safe_dump(preset)}"
+    checkpoints.write_files({file: text.encode()})

@@ -1,0 +1,228 @@
+"""The rendered book in the hands of a reader: cards, switches, origins, access for all. Skipped without a book."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+
+from mae_lib.reporting.ledger import load_claims
+from mae_lib.reporting.pages.links import broken_links
+from mae_lib.reporting.pages.mends import LEFT
+
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "book" / "_build" / "html"
+if not (HTML / "index.html").exists():
+    pytest.skip("no book is built: run make book", allow_module_level=True)
+
+CONTENT = [page for page in sorted(HTML.glob("*.html")) if page.stem not in {"genindex", "search", "prf-prf"}]
+CONTENT += sorted((HTML / "experiments").glob("*.html"))
+SWITCHED = "3_4_shape_bias"
+
+
+def name(page: Path) -> str:
+    return page.relative_to(HTML).as_posix()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    if binary is None:
+        pytest.skip("no browser is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        opened = playwright.chromium.launch(executable_path=binary, args=options)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def tab(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def test_every_link_and_anchor_resolves():
+    assert not broken_links(HTML)
+
+
+# Access
+
+
+def complaints(tab, page: Path) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab.goto(page.as_uri())
+    tab.wait_for_load_state("load")
+    found = Axe().run(tab).response["violations"]
+    return [f"{rule['id']}: {rule['nodes'][0]['target']}" for rule in found if rule["id"] not in LEFT]
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=name)
+def test_axe_finds_nothing(page, tab):
+    assert not complaints(tab, page)
+
+
+@pytest.mark.parametrize("page", ["index", "paper_map", "source_masks", f"experiments/{SWITCHED}"])
+def test_axe_finds_nothing_in_the_dark(page, browser):
+    context = browser.new_context(color_scheme="dark")
+    found = complaints(context.new_page(), HTML / f"{page}.html")
+    context.close()
+    assert not found
+
+
+@pytest.mark.parametrize("page", ["paper_map", "notation", "assumptions", "status", "source_mae", "index"])
+def test_made_pages_fit_a_phone(page, browser):
+    context = browser.new_context(viewport={"width": 375, "height": 800})
+    narrow = context.new_page()
+    narrow.goto((HTML / f"{page}.html").as_uri())
+    cut = narrow.evaluate(
+        """() => [...document.querySelectorAll("article :is(td, p, a, svg, .mae-prose)")]
+        .filter(part => part.getBoundingClientRect().right > innerWidth + 1).map(part => part.textContent)"""
+    )
+    context.close()
+    assert not cut
+
+
+def test_nothing_moves_for_those_who_asked_for_it(browser):
+    context = browser.new_context(reduced_motion="reduce")
+    still = context.new_page()
+    still.goto((HTML / "experiments" / f"{SWITCHED}.html").as_uri())
+    times = still.eval_on_selector_all(
+        "svg [data-mae-scale]", "all => all.map(e => getComputedStyle(e).transitionDuration)"
+    )
+    context.close()
+    assert times and set(times) == {"0s"}
+
+
+# Cards
+
+
+def test_a_card_opens_on_focus_and_on_hover_and_escape_closes_it(tab):
+    tab.goto((HTML / "experiments" / "2_3_theorem_1.html").as_uri())
+    card = tab.locator("#mae-card-shown")
+    link = tab.locator("article a.mae-term.mae-has-card").first
+    tab.keyboard.press("Tab")  # from now on the keyboard is in use
+    link.focus()
+    card.wait_for(state="visible")
+    assert link.get_attribute("aria-describedby") == "mae-card-shown" and card.get_attribute("role") == "tooltip"
+    assert link.inner_text().rstrip("s").lower() in card.inner_text().lower()
+    tab.keyboard.press("Escape")
+    card.wait_for(state="hidden")
+    assert link.get_attribute("aria-describedby") is None
+    citation = tab.locator("article a[href*='bibliography.html#'].mae-has-card").first
+    citation.hover()
+    card.wait_for(state="visible")
+    assert re.search(r"\d{4}", card.inner_text())
+    tab.mouse.move(5, 5)
+    card.wait_for(state="hidden")
+
+
+def test_a_card_of_a_theorem_shows_its_mathematics(tab):
+    tab.goto((HTML / "appendix_a.html").as_uri())
+    tab.wait_for_selector("article mjx-container", state="attached")
+    link = tab.locator("article a[href$='#theorem-1'].mae-has-card").first
+    link.hover()
+    tab.locator("#mae-card-shown mjx-container").first.wait_for(state="visible")
+
+
+@pytest.mark.parametrize("page", CONTENT, ids=name)
+def test_a_word_of_the_glossary_is_linked_once_a_page_and_has_its_card(page):
+    text = page.read_text()
+    terms = re.findall(r'<a class="[^"]*mae-term[^"]*" href="([^"]+)"', text)
+    assert len(terms) == len(set(terms)) and all(f'data-for="{term}"' in text for term in terms)
+
+
+@pytest.mark.parametrize("page", [page for page in CONTENT if page.parent.name == "experiments"], ids=name)
+def test_every_figure_says_where_it_comes_from(page):
+    figures = re.findall(r'<figure class="mae-figure".*?</figure>', page.read_text(), re.DOTALL)
+    for figure in figures:
+        assert 'class="mae-origin"' in figure and "papermill notebooks/" in figure
+    charts = [figure for figure in figures if 'class="mae-data"' in figure]
+    assert all('href="data:text/csv' in figure for figure in charts)
+
+
+# Results
+
+
+def test_the_switch_is_worked_by_keys_and_kept_from_page_to_page(tab):
+    tab.goto((HTML / "experiments" / f"{SWITCHED}.html").as_uri())
+    first = tab.locator(".mae-switch").first
+    values = first.locator("input").evaluate_all("all => all.map(e => e.value)")
+    assert {"this build", "the paper", "all"} < set(values) and first.is_visible()
+    first.locator("input:checked").focus()
+    tab.keyboard.press("ArrowRight")
+    chosen = values[1]
+    assert [box.input_value() for box in tab.locator(".mae-switch input:checked").all()] == [chosen] * tab.locator(
+        ".mae-switch"
+    ).count()
+    shown = tab.locator(".mae-elsewhere > div:visible")
+    assert shown.count() and set(shown.evaluate_all("all => all.map(e => e.dataset.maeScale)")) == {chosen}
+    faint = tab.locator("svg .mae-behind")
+    assert faint.count() and chosen not in faint.evaluate_all("all => all.map(e => e.dataset.maeScale)")
+    tab.goto((HTML / "experiments" / "3_1_reconstruction.html").as_uri())
+    assert tab.locator(".mae-switch input:checked").first.input_value() in {chosen, "this build"}
+
+
+def test_without_scripts_all_results_are_there_and_no_switch(browser):
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto((HTML / "experiments" / f"{SWITCHED}.html").as_uri())
+    assert not plain.locator(".mae-switch:visible").count()
+    assert plain.locator(".mae-elsewhere > div").count() == plain.locator(".mae-elsewhere > div:visible").count() > 0
+    context.close()
+
+
+# A new user
+
+
+def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, tmp_path):
+    """From the front page to a number that the reader's own machine computes again."""
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    tab.goto((HTML / "index.html").as_uri())
+    tab.get_by_role("link", name="The ledger").first.click()
+
+    claim = load_claims()["moderate-ratios-prefer-shape"]
+    row = tab.locator("tr", has=tab.get_by_text(claim.claim)).first
+    row.locator(f"a[href$='#claim-{claim.id}']").click()
+    box = tab.locator(f"#claim-{claim.id}")
+    assert box.is_visible() and tab.url.endswith(f"{SWITCHED}.html#claim-{claim.id}")
+
+    tab.locator(".mae-switch input[value=cpu]").first.check(force=True)
+    published = box.locator("[data-mae-scale=cpu]")
+    assert published.is_visible()
+    numbers = published.locator("td").all_text_contents()
+
+    figure = tab.locator("figure.mae-figure:has([data-mae-scale])").first
+    figure.locator("summary").click()
+    link = figure.locator("a.mae-data")
+    assert unquote(link.get_attribute("href")).startswith("data:text/csv") and link.get_attribute("download")
+    cell = figure.locator("xpath=ancestor::div[contains(@class, 'cell ') or contains(@class, 'cell_')][last()]")
+    cell.locator("summary").first.click()
+    assert "more_seeds(" in cell.inner_text()
+
+    figure.locator("pre").hover()
+    figure.locator("button.copybtn").click()
+    command = shlex.split(tab.evaluate("navigator.clipboard.readText()"))
+    context.close()
+    assert command[0] == "papermill"
+
+    out = tmp_path / "out.ipynb"
+    command[2] = str(out)
+    if "use_published" not in " ".join(command):
+        command += ["-p", "use_published", "true"]
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = [o for c in nbformat.read(out, 4).cells if c.cell_type == "code" for o in c.outputs if "data" in o]
+    html = "".join(o["data"].get("text/html", "") for o in outputs)
+    own = re.search(rf'id="claim-{claim.id}">.*?<!-- elsewhere -->', html, re.DOTALL)[0]
+    assert re.findall(r"<td>([^<]*)</td>", own) == numbers

@@ -1,0 +1,73 @@
+"""Batches are a function of (seed, visit): the same for any number of workers, from any step, in any pieces."""
+
+import os
+
+import pytest
+import torch
+
+from mae_lib.data import sets
+from mae_lib.data.files import Broken
+from mae_lib.data.loading import Ahead, Visits, centres, default_workers, fixed_order
+
+BATCH, STEPS = 24, 6  # 144 visits of 60 images: a pass ends within a batch
+
+
+@pytest.fixture
+def visits(real_data):
+    return Visits(sets.imagenet("train"), 16, 60, (0.2, 1.0), seed=5)
+
+
+def ahead(visits, pieces, workers=0):
+    return Ahead(visits, BATCH, STEPS, pieces, Broken(visits.images, 0.0), workers)
+
+
+def test_a_pass_visits_every_image_once_in_an_order_of_its_own(visits):
+    first, second = (visits.chosen(torch.arange(60 * turn, 60 * (turn + 1))) for turn in range(2))
+    assert set(first.tolist()) == set(second.tolist()) == set(fixed_order(64)[:60].tolist())
+    assert not torch.equal(first, second)
+    assert torch.equal(visits.chosen(torch.arange(50, 70)), torch.cat([first[50:], second[:10]]))
+
+
+def test_a_view_belongs_to_its_visit_and_not_to_its_image(visits):
+    images, labels, _ = visits(torch.arange(120))
+    one = int(visits.chosen(torch.arange(60))[0])
+    again = 60 + visits.chosen(torch.arange(60, 120)).tolist().index(one)
+    assert labels[0] == labels[again] == visits.images.labels[one]
+    assert not torch.equal(images[0], images[again])
+    assert torch.equal(visits(torch.tensor([again]))[0][0], images[again])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("world, micro", [(1, 1), (1, 3), (2, 2)])
+def test_workers_and_pieces_and_the_step_where_it_starts_change_nothing(visits, workers, world, micro):
+    whole = [visits(torch.arange(BATCH * step, BATCH * (step + 1)))[0] for step in range(STEPS)]
+    for rank in range(world):
+        pieces = torch.arange(BATCH).view(world, micro, -1)[rank]
+        for start in (0, 4):
+            batch_of = ahead(visits, pieces, workers)
+            for step in range(start, STEPS):
+                for rows in pieces:
+                    assert torch.equal(batch_of(step, rows)[0], whole[step][rows])
+
+
+def test_evaluations_see_every_image_asked_for_in_order(real_data):
+    images = sets.imagenet("val")
+    numbers = fixed_order(64)[:50]
+    parts = list(centres(images, numbers, 16, limit=0.0, batch=7, workers=1))
+    assert torch.equal(torch.cat([read for _, read in parts]), numbers)
+    assert torch.cat([views for views, _ in parts]).shape == (50, 3, 16, 16)
+
+
+def test_cores_are_shared_among_the_runs_of_a_machine(monkeypatch):
+    monkeypatch.delenv("MAE_LIB_WORKERS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
+    assert default_workers() == 32
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert default_workers() == 4
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert default_workers() == 0
+    monkeypatch.setenv("MAE_LIB_WORKERS", "3")
+    assert default_workers() == 3
+    monkeypatch.setenv("MAE_LIB_WORKERS", "many")
+    with pytest.raises(ValueError, match="MAE_LIB_WORKERS is 'many'"):
+        default_workers()

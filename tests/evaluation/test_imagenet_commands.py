@@ -1,0 +1,103 @@
+"""The paper's own scale on miniatures, through the commands of the real one: pretrain, evaluate, series."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mae_lib.__main__ import main
+from mae_lib.evaluation.robustness import SETS
+from mae_lib.evaluation.scores import measure_all, section_of
+from mae_lib.evaluation.sections import SECTIONS
+from mae_lib.presets import load_preset
+from mae_lib.training import find
+from mae_lib.training.series import Series
+
+
+@pytest.fixture(scope="module")
+def trained(miniatures, miniature_preset, tmp_path_factory):
+    """A pretrained run and its evaluation by the commands; the module's runs folder and what was printed."""
+    runs = tmp_path_factory.mktemp("runs")
+    environment = miniatures | {"MAE_LIB_WORKERS": "0", "MAE_LIB_RUNS": str(runs)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        common = ["--preset", str(miniature_preset), "--runs", str(runs), "--device", "cpu", "--quiet"]
+        assert main(["pretrain", *common]) == 0
+        assert main(["evaluate", *common]) == 0
+        yield runs, common
+
+
+def table(runs: Path) -> dict:
+    return json.loads(next(runs.glob("imagenet-*/table_1.json")).read_text())
+
+
+def test_one_command_scores_every_set_and_the_shape_bias(trained):
+    scores = table(trained[0])
+    assert set(scores) == {*SETS, "shape bias", "missing"} and not scores["missing"]
+    counts = {column: scores[column]["images"] for column in SETS}
+    assert counts == {"IN1K": 64, "IN-v2": 16, "OJN": 3, "IN-R": 7, "IN-A": 3, "IN-S": 16}
+    # Colour tells the class of a miniature, and a probe that works reads it: one in sixteen is a guess.
+    assert scores["IN1K"]["low"] > 2 / 16 and scores["IN-v2"]["value"] > 2 / 16
+    hits = scores["shape bias"]["counts"]
+    assert sum(hits.values()) == 48 and hits["same"] == 16
+    decided = hits["shape"] + hits["texture"]
+    assert scores["shape bias"]["value"] == pytest.approx(hits["shape"] / decided)
+
+
+def test_asking_again_reads_the_probe(trained):
+    runs, common = trained
+    head = next(runs.glob("imagenet-*/probe-*/head.safetensors"))
+    before, written = head.stat().st_mtime_ns, table(runs)
+    assert main(["evaluate", *common]) == 0
+    assert head.stat().st_mtime_ns == before and table(runs) == written
+
+
+def test_a_set_that_is_not_here_is_left_out_and_named(trained, monkeypatch, capsys):
+    runs, common = trained
+    monkeypatch.delenv("MAE_LIB_OBJECTNET")
+    monkeypatch.setenv("MAE_LIB_CUE_CONFLICT", "/nowhere")
+    assert main(["evaluate", *common]) == 0
+    said = capsys.readouterr().out
+    assert "OJN  left out: MAE_LIB_OBJECTNET is not set" in said
+    assert "shape bias  left out: /nowhere (MAE_LIB_CUE_CONFLICT) is not there" in said
+    assert set(table(runs)["missing"]) == {"OJN", "shape bias"}
+
+
+def test_a_run_that_nobody_trained_is_named(trained, capsys):
+    assert main(["evaluate", *trained[1], "--seed", "3"]) == 2
+    said = capsys.readouterr().err
+    assert "imagenet-r0.75-u8-s3-" in said and "python -m mae_lib pretrain does" in said
+    assert main(["evaluate", *trained[1], "--preset", "smoke"]) == 2
+
+
+def test_sections_share_names_with_the_other_worlds_and_leave_out_what_needs_latents(trained, miniature_preset):
+    preset = load_preset(miniature_preset)
+    series = Series.from_parameters(preset)
+    found = {name: measure_all(section_of(name, series), series, device="cpu") for name in SECTIONS}
+    mask = (0.75, 8, 0)
+    assert set(found["separability"]) == {("pixels",), ("nothing",), ("untrained", 0), mask}
+    scores = found["separability"][mask]
+    assert scores["IN1K"].mean() == table(trained[0])["IN1K"]["value"]
+    assert np.array_equal(scores["class probe"], scores["IN1K"])
+    assert not any(name.startswith(("parts", "corners")) for name in scores)
+    nothing = found["separability"][("nothing",)]
+    assert nothing["IN1K"].mean() == pytest.approx(1 / 16)
+    attention = found["attention"][mask]
+    assert np.isnan(attention["class token on the object"]).all()
+    assert (attention["reach of a part token"] > 0).all() and (attention["share on itself"] <= 1).all()
+    uniform = found["attention"][("uniform",)]
+    assert uniform["share on itself"] == pytest.approx(1 / 16)
+    assert np.isfinite(found["reconstruction"][mask]["SSIM"]).all()
+    assert found["shape_bias"][mask]["shape bias"].shape == (32,)
+    assert find(series.configs[mask]) is not None
+
+
+def test_the_whole_of_section_3_is_published_by_one_command(trained, miniature_preset, tmp_path):
+    assert main(["series", "--preset", str(miniature_preset), "--out", str(tmp_path / "mini"), "--device", "cpu"]) == 0
+    rows = list(csv.DictReader((tmp_path / "mini" / "scores.csv").open()))
+    assert {row["section"] for row in rows} == set(SECTIONS)
+    assert all(np.isfinite(float(row["value"])) for row in rows if row["metric"] != "shape bias")
+    assert not any(row["metric"] == "class token on the object" for row in rows)

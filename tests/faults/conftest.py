@@ -1,0 +1,68 @@
+"""The fault suite: `make faults`, minutes. What was tried, how often, and what happened goes into a table.
+
+Files are named `fault_*.py`, so that the quick tests do not collect them. `--table PATH` writes the table as JSON; the
+book shows it. Everything is real: processes are killed by SIGKILL, disks are full (a small tmpfs where one may be
+mounted, else a limit on the size of a file), workers die under torchrun.
+"""
+
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "training")]
+
+_ROWS: dict[tuple[str, str], Counter] = {}
+_SECONDS: Counter = Counter()
+_FAILED: list[str] = []
+_STARTED = time.time()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--table", type=Path, help="write what was tried and what happened to this JSON file")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def saw(request):
+    """saw(fault, tried, outcome, times=1): count an outcome of a row of the table, once its asserts have passed."""
+    begun, rows = time.time(), set()
+
+    def count(fault: str, tried: str, outcome: str, times: int = 1) -> None:
+        rows.add((fault, tried))
+        _ROWS.setdefault((fault, tried), Counter())[outcome] += times
+
+    yield count
+    for row in rows:
+        _SECONDS[row] += (time.time() - begun) / len(rows)
+
+
+def pytest_runtest_logreport(report):
+    if report.failed:
+        _FAILED.append(report.nodeid)
+
+
+def pytest_sessionfinish(session):
+    path = session.config.getoption("--table")
+    if not path or not _ROWS:
+        return
+    from mae_lib.reporting.provenance import provenance
+    from mae_lib.training.checkpoints import write_json
+
+    modules = ["mae_lib.training.together", "mae_lib.worlds", "mae_lib.reporting.notebooks"]
+    record = provenance({"tests": "tests/faults"}, modules, _STARTED, "cpu")
+    rows = [
+        {"fault": fault, "tried": tried, "times": sum(seen.values()), "outcomes": dict(seen)}
+        | {"seconds": round(_SECONDS[fault, tried], 1)}
+        for (fault, tried), seen in _ROWS.items()
+    ]
+    write_json(path, {"rows": rows, "failed": _FAILED, "provenance": json.loads(json.dumps(record))})

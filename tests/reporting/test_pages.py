@@ -1,0 +1,261 @@
+"""What the book adds to its pages: made from data, and refused where the data name what is not there."""
+
+import ast
+import inspect
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from mae_lib.reporting.archive import archive
+from mae_lib.reporting.ledger import ELSEWHERE, load_claims
+from mae_lib.reporting.more_seeds import HERE, PAPER
+from mae_lib.reporting.pages import front, repository, scales, tables
+from mae_lib.reporting.pages.beside import beside
+from mae_lib.reporting.pages.cards import embed_cards
+from mae_lib.reporting.pages.dress import dressed
+from mae_lib.reporting.pages.executed import Page
+from mae_lib.reporting.pages.links import broken_links
+from mae_lib.reporting.pages.made import filled
+from mae_lib.reporting.pages.names import resolve
+from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.run_card import reproduce_command, run_card_html
+from mae_lib.theory import LatentHierarchy, locate_shared_information
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+PARAMETERS = {"preset": "smoke", "seeds": [3], "note": 'a "quoted" <b> & more'}
+
+
+@pytest.fixture
+def page() -> Page:
+    record = provenance(PARAMETERS, ["mae_lib.theory"], started=None, device="cpu") | {"wall_seconds": 41.0}
+    box = '<div class="mae-verdict mae-partly" role="note" id="claim-figure-4">'
+    return Page("2_3_theorem_1", run_card_html(record, "2_3_theorem_1") + box, "")
+
+
+# Names, tables
+
+
+@pytest.mark.parametrize(
+    "name", ["mae_lib.training.masks.MaskSampler.ratio", "mae_lib.theory.locate_shared_information(masked)"]
+)
+def test_names_that_exist_resolve(name):
+    assert resolve(name) is not None
+
+
+@pytest.mark.parametrize(
+    "name, what",
+    [
+        ("mae_lib.training.masks.MaskSampler.ration", "MaskSampler has no 'ration'"),
+        ("mae_lib.trainig.masks", "mae_lib has no 'trainig'"),
+        ("mae_lib.theory.locate_shared_information(mask)", "no parameter 'mask'"),
+        ("os.path", "no name of the library"),
+    ],
+)
+def test_names_that_do_not_are_refused_with_what_is_wrong(name, what):
+    with pytest.raises(ValueError, match=re.escape(what)):
+        resolve(name)
+
+
+def test_the_paper_map_is_whole():
+    tables.check_map(tables.load(BOOK, "paper_map"), BOOK)
+
+
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        ({"pages": {"A page": "experiments/3_9_nothing"}}, "'experiments/3_9_nothing', which does not exist"),
+        ({"claims": ["no-such-claim"]}, "no-such-claim"),
+        ({"code": ["mae_lib.theory.hierarchy.Nothing"]}, "has no 'Nothing'"),
+        ({"pages": {}}, "has no page"),
+    ],
+)
+def test_a_map_that_names_what_is_not_there_is_refused(change, what):
+    entries = tables.load(BOOK, "paper_map")
+    entries[0] = entries[0] | change
+    with pytest.raises(ValueError, match=what):
+        tables.check_map(entries, BOOK)
+
+
+def test_a_map_that_lacks_a_figure_or_has_one_twice_is_refused():
+    entries = tables.load(BOOK, "paper_map")
+    with pytest.raises(ValueError, match=r"lacks \[\('figure', '8'\)\]"):
+        tables.check_map([entry for entry in entries if entry["title"] != "t-SNE embeddings"], BOOK)
+    with pytest.raises(ValueError, match="twice"):
+        tables.check_map([*entries, entries[0]], BOOK)
+
+
+def test_status_links_to_the_verdict_that_was_drawn(page):
+    found = tables.status(["figure-4", "shared-information-is-unique"], {page.name: page})
+    assert "{page}`◐ <experiments/2_3_theorem_1#claim-figure-4>`" in found and "1 partly, 1 not run" in found
+    assert found.count("{page}") == 1
+
+
+@pytest.mark.parametrize("source", sorted(BOOK.glob("*.md")), ids=lambda path: path.stem)
+def test_what_a_page_asks_for_can_be_made(source, page):
+    assert "<!-- made:" not in filled(source.read_text(), BOOK, {page.name: page})
+
+
+def test_what_nothing_makes_is_refused():
+    with pytest.raises(ValueError, match="nothing makes 'poem'"):
+        filled("text\n<!-- made: poem -->\n", BOOK, {})
+
+
+# Executed notebooks
+
+
+def test_a_run_card_and_its_verdicts_are_read_back(page):
+    assert page.record["parameters"] == PARAMETERS and page.verdicts == {"figure-4": "partly"}
+
+
+def test_a_figure_says_where_it_comes_from(page):
+    figure = '<figure class="mae-figure"><svg></svg><figcaption>It.</figcaption>'
+    body = (
+        f'<h1>T</h1>{figure}<a class="mae-data" download="data.csv" href="data:,x">Data</a></figure>{figure}</figure>'
+    )
+    soup = BeautifulSoup(dressed(body + page.html, page), "html.parser")
+    assert [part["id"] for part in soup.select("figure")] == ["figure-1", "figure-2"]
+    first, second = soup.select(".mae-origin")
+    assert first.find("a", class_="mae-data")["download"] == "2_3_theorem_1-figure-1.csv" and not second.select(
+        ".mae-data"
+    )
+    for origin in (first, second):
+        assert origin.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
+        facts = dict(zip((dt.text for dt in origin.select("dt")), (dd.text for dd in origin.select("dd"))))
+        assert facts["Seeds"] == "3" and page.record["code_hash"] in facts["Code"] and "41.0 s" in facts["Time"]
+    assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-facts").text
+
+
+def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny):
+    scales.results.cache_clear()
+    claim = next(c.id for c in load_claims().values() if c.paper_table == "table_2")
+    box = f'<div class="mae-verdict mae-partly" role="note" id="claim-{claim}"><p>ours</p>{ELSEWHERE}</div>'
+    line = '<figure class="mae-figure"><svg><g data-mae-scale="tiny"></g></svg></figure>'
+    soup = BeautifulSoup(scales.with_scales(f"<p>before</p>{box}{box}{line}"), "html.parser")
+    scales.results.cache_clear()
+    shown = {part["data-mae-scale"] for part in soup.select(".mae-elsewhere > div")}
+    assert PAPER in shown and shown <= {PAPER, "tiny"}
+    assert len(soup.select("fieldset.mae-switch[hidden]")) == 2
+    values = [part["value"] for part in soup.select_one(".mae-switch").select("input")]
+    assert values[0] == HERE and values[-1] == "all" and set(values[1:-1]) == shown
+    assert "<!--" not in str(soup)
+
+
+def test_a_page_without_other_results_has_no_switch(only_tiny):
+    scales.results.cache_clear()
+    box = f'<div class="mae-verdict mae-partly" role="note" id="claim-figure-4"><p>ours</p>{ELSEWHERE}</div>'
+    assert scales.with_scales(box) == box.replace(ELSEWHERE, "")
+    scales.results.cache_clear()
+
+
+# The front page
+
+
+def test_the_picture_shows_what_algorithm_1_finds():
+    soup = BeautifulSoup(front.picture(), "html.parser")
+    hierarchy = LatentHierarchy.figure_4()
+    for drawing, count in zip(soup.select("svg"), (1, 3, 6)):
+        c = locate_shared_information(hierarchy, hierarchy.observables[:count]).c
+        assert {part.text for part in drawing.select(".latent.c text")} == set(c)
+        assert len(drawing.select(".pixel.hidden")) == count and drawing["aria-label"]
+
+
+def test_the_counts_add_up_to_the_ledger(page):
+    soup = BeautifulSoup(front.counts({page.name: page}), "html.parser")
+    numbers = [int(number.text) for number in soup.select("b")]
+    assert sum(numbers) == len(load_claims()) and numbers[1] == 1  # partly
+
+
+# Source beside prose
+
+
+@pytest.mark.parametrize(
+    "module", ["mae_lib.training.masks", "mae_lib.training.engine", "mae_lib.theory.shared_information"]
+)
+def test_beside_prose_stands_all_of_the_code_and_nothing_else(module):
+    source = inspect.getsource(resolve(module))
+    shown = "\n".join(re.findall(r"```python\n(.*?)\n```", beside(module), re.DOTALL))
+    documented = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    wanted = []
+    for node in documented:
+        doc = {line for part in ast.walk(node) if _docstring(part) for line in _lines(_docstring(part))}
+        start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        lines = source.splitlines()
+        wanted += [lines[n - 1].strip() for n in range(start, node.end_lineno + 1) if n not in doc]
+    code = [line for line in wanted if line and not line.startswith("# ")]
+    assert [line.strip() for line in shown.splitlines() if line.strip()] == code
+
+
+def _docstring(node: ast.AST) -> ast.Expr | None:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+        return node.body[0]
+    return None
+
+
+def _lines(node: ast.Expr) -> range:
+    return range(node.lineno, node.end_lineno + 1)
+
+
+def test_beside_refuses_what_is_not_defined():
+    with pytest.raises(ValueError, match="defines no \\['algorithm_3'\\]"):
+        beside("mae_lib.theory.shared_information", "algorithm_3")
+
+
+# Links, cards, archive, repository
+
+
+def test_links_that_lead_nowhere_are_named(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.html").write_text(
+        '<p id="here"><a href="#here"></a><a href="deep/b.html#no"></a><a href="c.html"></a>'
+    )
+    (tmp_path / "deep" / "b.html").write_text('<a href="../a.html#here"></a><a href="https://example.org/x"></a>')
+    assert broken_links(tmp_path) == ["a.html: deep/b.html#no", "a.html: c.html"]
+
+
+def test_a_page_carries_the_cards_of_its_links_and_no_second_id(tmp_path):
+    claim = '<p>Title</p><div><p id="x">A <a href="#">claim</a>.</p></div>'
+    statement = f'<div class="proof theorem" id="theorem-1">{claim}</div>'
+    meaning = "<dd><p>Lowest &amp; last.</p></dd>"
+    term = f'<dl class="glossary"><dt id="term-sink">sink<a class="headerlink">#</a></dt>{meaning}</dl>'
+    (tmp_path / "b.html").write_text(f"<body>{statement}<p>after</p>{term}</body>")
+    links = '<a href="b.html#theorem-1">1</a><a href="b.html#term-sink">s</a><a href="b.html">b</a>'
+    (tmp_path / "a.html").write_text(f"<body>{links}</body>")
+    embed_cards(tmp_path)
+    held = re.search(r'<template id="mae-cards">(.*)</template>', (tmp_path / "a.html").read_text())[1]
+    soup = BeautifulSoup(held, "html.parser")
+    cards = {part["data-for"]: part for part in soup.select("[data-for]")}
+    assert set(cards) == {"b.html#theorem-1", "b.html#term-sink"}
+    assert cards["b.html#theorem-1"].text == "TitleA claim." and "Lowest & last." in cards["b.html#term-sink"].text
+    assert not soup.select("[id], a")
+
+
+def test_the_same_book_is_the_same_archive(tmp_path):
+    pages = tmp_path / "html"
+    (pages / "deep").mkdir(parents=True)
+    for name in ("index.html", "deep/b.html"):
+        (pages / name).write_text(name)
+    first = archive(pages, tmp_path / "book.zip").read_bytes()
+    (pages / "index.html").touch()
+    assert archive(pages, tmp_path / "book.zip").read_bytes() == first
+    assert zipfile.ZipFile(tmp_path / "book.zip").namelist() == ["book/deep/b.html", "book/index.html"]
+    with pytest.raises(ValueError, match="holds no book"):
+        archive(tmp_path / "none", tmp_path / "none.zip")
+
+
+def test_notebooks_open_where_the_repository_says(monkeypatch):
+    monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/some-book.git")
+    found = repository.launch_addresses("3_4_shape_bias")
+    assert found["Colab"].endswith("/github/someone/some-book/blob/main/notebooks/3_4_shape_bias.ipynb")
+    assert found["Binder"].startswith("https://mybinder.org/v2/gh/someone/some-book/main?labpath=notebooks/3_4")
+    monkeypatch.setenv("MAE_LIB_REPOSITORY", "git@elsewhere:x")
+    with pytest.raises(ValueError, match="not of the form"):
+        repository.repository()
+
+
+def test_without_a_repository_there_are_no_buttons_and_the_status_says_so(monkeypatch):
+    monkeypatch.delenv("MAE_LIB_REPOSITORY", raising=False)
+    if repository.repository() is None:
+        assert repository.launch_links("x") == "" and "no launch buttons" in tables.hosted()
