@@ -243,10 +243,11 @@ def _imported(path: Path, arguments: argparse.Namespace) -> Any:
 
 
 def run_import(arguments: argparse.Namespace) -> None:
+    from mae_lib.training.released import preset_of
+
     run = _imported(arguments.path, arguments)
-    preset = run.directory / "preset.yaml"
     print(f"{run.directory}: {'encoder and decoder' if run.done['decoder'] else 'encoder only'}")
-    print(f"its preset: python -m mae_lib execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset}")
+    print(f"its preset: python -m mae_lib execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset_of(run)}")
 
 
 def add_evaluate(commands: Any) -> None:

@@ -258,8 +258,11 @@ def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
 
 
 def verdicts_file(preset: str, notebook: str) -> Path:
-    """Where the verdicts of one notebook at one preset are kept: `runs/verdicts/<preset>/<notebook>.json`."""
-    return runs_folder() / "verdicts" / preset / f"{Path(notebook).stem}.json"
+    """Where the verdicts of one notebook at one preset are kept: `runs/verdicts/<preset>/<notebook>.json`.
+
+    A preset of one's own, given by its file, is called by the file's name.
+    """
+    return runs_folder() / "verdicts" / Path(preset).stem / f"{Path(notebook).stem}.json"
 
 
 def record(verdicts: Sequence[Verdict], path: Path | str, provenance: Mapping[str, Any]) -> None:

@@ -176,6 +176,8 @@ def _work_through(parameters: dict[str, Any], series: Series, jobs: int, device:
     """Do the parts that are not done, and say how far it has come."""
     key = json.dumps(parameters)
     sections = _sections(key)
+    for section in sections.values():  # data that are missing are missed before anything is trained
+        section.key  # noqa: B018
     parts = {r: names for r, names in _parts(series, sections).items() if not _is_done(series, sections, r, names)}
     if not parts:
         return
