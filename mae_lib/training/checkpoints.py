@@ -75,7 +75,7 @@ def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Te
 
 
 def save_state(folder: Path, step: int, tensors: dict[str, Tensor], seconds: float) -> None:
-    """Write the state after `step` steps; older ones stay until `prune`. Raises CheckpointError if the folder is gone."""
+    """Write the state after `step` steps, beside older ones. Raises CheckpointError if the folder is gone."""
     if not folder.is_dir():  # made anew it would lack the log of what came before
         raise CheckpointError(f"{folder}: is gone")
     save(folder / f"checkpoint-{step:09d}", tensors, {"step": step, "seconds": seconds})
