@@ -309,7 +309,7 @@ def run_detect(arguments: argparse.Namespace) -> None:
     from mae_lib.training.engine import best_device
 
     preset = load_preset(arguments.preset)
-    seeds = preset["seeds"] if arguments.seeds is None else yaml.safe_load(arguments.seeds)
+    seeds = preset["seeds"] if arguments.seeds is None else parse_yaml(arguments.seeds, "--seeds")
     only = [("untrained", seed) for seed in seeds] if arguments.scratch else []
     if arguments.mask_ratio is not None:
         unit = preset["scale"]["unit"] if arguments.unit is None else arguments.unit
