@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def facebook_mae(config: PretrainConfig, checkout: Path) -> nn.Module:
         decoder_embed_dim=config.decoder_width,
         decoder_depth=config.decoder_depth,
         decoder_num_heads=config.decoder_heads,
-        norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6),
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
         norm_pix_loss=config.norm_pixels,
     ).train()
 
