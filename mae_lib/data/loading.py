@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mae_lib import randomness
-from mae_lib.data.files import Broken, Images, Unreadable, readable
+from mae_lib.data.files import Broken, DataError, Images, Unreadable, readable
 from mae_lib.data.views import SHARE, VIEW_NUMBERS, as_tensor, evaluation_view, training_view
 
 Batch = tuple[Tensor, Tensor, list[tuple[int, str]]]  # images uint8 (b, 3, s, s), labels (b,), unreadable ones with why
@@ -102,39 +102,55 @@ class Ahead:
         """uint8 images (b, 3, s, s) and labels (b,) of these rows, on the CPU."""
         place = step * len(self.pieces) + [int(piece[0]) for piece in self.pieces].index(int(rows[0]))
         if place != self._next:
-            self._batches = iter(self._from(place))
+            self._batches = self._from(place)
         images, labels, broken = next(self._batches)
         self._next = place + 1
         self.broken.add(broken)
         return images, labels
 
-    def _from(self, place: int) -> DataLoader:
+    def _from(self, place: int) -> Iterator[Batch]:
         prepared = _Prepared(self.visits, self.batch, self.pieces)
         places = range(place, self.steps * len(self.pieces))
-        return _loader(prepared, places, self.workers, self.pin)
+        return _ready(prepared, places, self.workers, self.pin)
 
 
-class _Prepared(Dataset):
+class _Work(Dataset):
+    """What a worker process does for each place; an error that ends the run comes back as its message."""
+
+    def prepare(self, place: int) -> Batch:
+        raise NotImplementedError
+
+    def __getitem__(self, place: int) -> Batch | str:
+        try:
+            return self.prepare(place)
+        except DataError as error:
+            return str(error)
+
+
+class _Prepared(_Work):
     def __init__(self, visits: Visits, batch: int, pieces: Sequence[Tensor]) -> None:
         self.visits, self.batch, self.pieces = visits, batch, pieces
 
-    def __getitem__(self, place: int) -> Batch:
+    def prepare(self, place: int) -> Batch:
         step, piece = divmod(place, len(self.pieces))
         return self.visits(step * self.batch + self.pieces[piece])
 
 
-def _loader(prepared: Dataset, places: range, workers: int, pin: bool = False) -> DataLoader:
+def _ready(work: _Work, places: range, workers: int, pin: bool = False) -> Iterator[Batch]:
     ahead = {"prefetch_factor": _AHEAD} if workers else {}
-    return DataLoader(prepared, sampler=places, batch_size=None, num_workers=workers, pin_memory=pin, **ahead)
+    for made in DataLoader(work, sampler=places, batch_size=None, num_workers=workers, pin_memory=pin, **ahead):
+        if isinstance(made, str):
+            raise DataError(made)
+        yield made
 
 
-class _Centres(Dataset):
+class _Centres(_Work):
     """The evaluation's views of images, `batch` at a time; those that cannot be read are left out."""
 
     def __init__(self, images: Images, numbers: Tensor, size: int, share: float, batch: int) -> None:
         self.images, self.parts, self.size, self.share = images, numbers.split(batch), size, share
 
-    def __getitem__(self, place: int) -> tuple[Tensor, Tensor, list[tuple[int, str]]]:
+    def prepare(self, place: int) -> Batch:
         views, numbers, broken = [], [], []
         for number in self.parts[place].tolist():
             try:
@@ -161,7 +177,7 @@ def centres(
     `share` as in `evaluation_view`. Raises DataError if more than a share `limit` of the set cannot be read.
     """
     prepared, broken = _Centres(images, numbers, size, share, batch), Broken(images, limit)
-    for views, read, unread in _loader(prepared, range(len(prepared.parts)), workers):
+    for views, read, unread in _ready(prepared, range(len(prepared.parts)), workers):
         broken.add(unread)
         if len(read):
             yield views, read

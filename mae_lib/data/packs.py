@@ -85,7 +85,9 @@ class Shards(Named):
 
 
 def opened(folder: Path) -> Images | None:
-    """What was packed into `folder`, or None if it holds no pack. Raises DataError for one that is damaged."""
+    """What was packed into `folder`, or None if it holds no whole pack. Raises DataError for one that is damaged."""
+    if any(folder.glob("*.part")):
+        return None
     if (folder / "pixels.bin").is_file():
         return _opened_pixels(folder)
     shards = sorted(path.name for path in folder.glob("*.tar"))
@@ -107,11 +109,19 @@ def pack(images: Images, folder: Path, form: str, shorter: int | None = None, wo
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (there := opened(folder)) is None:
+            _clear(folder)
             (_write_pixels if form == "pixels" else _write_shards)(images, folder, shorter, workers)
             there = opened(folder)
     if not {*there.paths.tolist()} <= {*images.paths.tolist()}:
         raise DataError(f"{folder} holds a pack of another set: give another folder")
     return there
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a pack that was cut off left."""
+    if any(folder.glob("*.part")):
+        for file in (*folder.glob("*.part"), *folder.glob("[0-9]" * 6 + ".tar"), folder / _INDEX):
+            file.unlink(missing_ok=True)
 
 
 def resident(images: Images, workers: int = 0) -> Pixels:

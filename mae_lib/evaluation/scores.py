@@ -16,6 +16,7 @@ from mae_lib.evaluation.sections.section import untrained
 from mae_lib.folders import runs_folder
 from mae_lib.training import MAE, find
 from mae_lib.training.checkpoints import write_files
+from mae_lib.training.engine import best_device
 from mae_lib.training.series import Series
 
 
@@ -69,11 +70,13 @@ def measure_all(
 
 
 def _model(series: Series, reader: Reader, device: str | None) -> MAE | None:
+    if device is None:  # small models on small images wait longer for a GPU than it would save
+        device = best_device() if getattr(series.world, "from_files", False) else "cpu"
     if reader[0] == "untrained":
-        return untrained(series.scale, reader[1]).to(device or "cpu")
+        return untrained(series.scale, reader[1]).to(device)
     if reader not in series.configs:
         return None
     run = find(series.configs[reader])
     if run is None:
         raise ValueError("the model of ratio {:g}, unit {} px and seed {} has not been trained".format(*reader))
-    return run.load(device or "cpu")
+    return run.load(device)

@@ -125,10 +125,13 @@ def summarise(table: pd.DataFrame, x: str, y: str = "value", confidence: float =
     """Mean of `y` at each `x` with its interval: columns `x`, `mean`, `low`, `high`, `count`.
 
     The interval is over seeds, or over images where there is one seed, as in `mae_lib.reporting.rules`; else NaN.
+    Where every value is NaN, so is all of the row.
     """
     basis = basis_of(table)
 
     def at(rows: pd.DataFrame) -> Interval:
+        if rows[y].isna().all():  # what a world does not let one measure leaves a gap
+            return Interval(np.nan, np.nan, np.nan, 0)
         if basis == "images":
             return bootstrap_interval(rows[y], confidence)
         return mean_interval(rows.groupby("seed")[y].mean() if basis == "seeds" else [rows[y].mean()], confidence)

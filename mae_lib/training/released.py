@@ -33,7 +33,7 @@ _DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
 
 
 def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **overrides: Any) -> Run:
-    """The run of a released checkpoint, written into `runs` at its first import, with a `preset.yaml` beside it.
+    """The run of a released checkpoint, written into `runs` at its first import, with a preset of its name beside it.
 
     `scale`: a preset's, for the data and the sizes of evaluations. `overrides` set what a file does not tell, such as
     heads=3 or norm_pixels=False. Raises CheckpointError for a file that holds no masked autoencoder's encoder.
@@ -56,12 +56,17 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
             about = {"config": asdict(config), "run": run.directory.name, "decoder": decoder}
             checkpoints.save(run.directory / "model", model.state_dict(), about)
             checkpoints.write_json(run.directory / "config.json", asdict(config))
-            _write_preset(run.directory / "preset.yaml", config, {name: whole[name] for name in scale})
+            _write_preset(preset_of(run), config, {name: whole[name] for name in scale})
             checkpoints.write_files({run.directory / "log.jsonl": b""})
             done = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "loss": math.nan, "device": "elsewhere"}
             done |= {"imported": path.name, "sha256": digest, "decoder": decoder}
             checkpoints.write_json(run.directory / "done.json", done)
     return run
+
+
+def preset_of(run: Run) -> Path:
+    """The preset that names a released model's run alone."""
+    return run.directory / f"{run.directory.name}.yaml"
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], argparse.Namespace | None]:

@@ -59,12 +59,13 @@ def of_synsets(root: Path, labels: tuple[int, ...], file: str) -> Path:
 
 
 def imagenet_r(root: Path) -> Path:
-    of_synsets(root / "imagenet-r", tuple(label for label in LABELS if label in subset("r")), "art_0.jpg")
+    for n in range(2):
+        of_synsets(root / "imagenet-r", tuple(label for label in LABELS if label in subset("r")), f"art_{n}.jpg")
     return root
 
 
 def imagenet_a(root: Path) -> Path:
-    of_synsets(root / "imagenet-a", subset("a")[:3], "0.000116_digital clock _ digital clock_0.865662.jpg")
+    of_synsets(root / "imagenet-a", subset("a")[:10], "0.000116_digital clock _ digital clock_0.865662.jpg")
     return root
 
 
@@ -88,9 +89,10 @@ def objectnet(root: Path) -> Path:
     (mappings / "folder_to_objectnet_label.json").write_text(json.dumps({k: v[0] for k, v in OBJECTS.items()}))
     (mappings / "objectnet_to_imagenet_1k.json").write_text(json.dumps(known))
     for folder, (_, members) in OBJECTS.items():
-        framed = Image.new("RGB", (60, 48), (255, 0, 0))
-        framed.paste(picture(members[0] if members else 0, 400), (2, 2))
-        save(root / "objectnet-1.0" / "images" / folder / "aaaa.png", framed)
+        for n in range(3):
+            framed = Image.new("RGB", (60, 48), (255, 0, 0))
+            framed.paste(picture(members[0] if members else 0, 400 + n), (2, 2))
+            save(root / "objectnet-1.0" / "images" / folder / f"aaa{n}.png", framed)
     return root
 
 

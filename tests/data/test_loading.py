@@ -1,12 +1,13 @@
 """Batches are a function of (seed, visit): the same for any number of workers, from any step, in any pieces."""
 
 import os
+import shutil
 
 import pytest
 import torch
 
 from mae_lib.data import sets
-from mae_lib.data.files import Broken
+from mae_lib.data.files import Broken, DataError
 from mae_lib.data.loading import Ahead, Visits, centres, default_workers, fixed_order
 
 BATCH, STEPS = 24, 6  # 144 visits of 60 images: a pass ends within a batch
@@ -48,6 +49,16 @@ def test_workers_and_pieces_and_the_step_where_it_starts_change_nothing(visits, 
             for step in range(start, STEPS):
                 for rows in pieces:
                     assert torch.equal(batch_of(step, rows)[0], whole[step][rows])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_that_vanishes_ends_the_run_with_one_line(real_data, tmp_path, workers):
+    shutil.copytree(real_data["MAE_LIB_IMAGENET"], tmp_path / "imagenet")
+    images = sets.imagenet("train", tmp_path / "imagenet")
+    batch_of = ahead(Visits(images, 16, 60, (0.2, 1.0), 5), [torch.arange(BATCH)], workers)
+    shutil.rmtree(tmp_path / "imagenet")
+    with pytest.raises(DataError, match=r"^\S+/train has vanished: mount it again, and the same command goes on$"):
+        batch_of(0, torch.arange(BATCH))
 
 
 def test_evaluations_see_every_image_asked_for_in_order(real_data):

@@ -104,6 +104,24 @@ def test_a_pack_that_is_not_whole_is_refused_or_made_again(images, form, tmp_pat
     assert torch.equal(views(pack(images, folder, form)), views(images))
 
 
+def test_a_pack_that_was_cut_off_is_begun_anew(images, tmp_path, monkeypatch):
+    for form in ("shards", "pixels"):
+        folder, replace, moved = tmp_path / form, os.replace, []
+
+        def stop(source, target, moved=moved, replace=replace):
+            if moved:
+                raise KeyboardInterrupt
+            moved.append(target)
+            replace(source, target)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(os, "replace", stop)
+            pack(images, folder, form)
+        assert moved and opened(folder) is None
+        assert torch.equal(views(pack(images, folder, form)), views(images))
+        assert not list(folder.glob("*.part"))
+
+
 def test_foreign_files_are_refused(images, tmp_path):
     (tmp_path / "a").mkdir()
     with tarfile.open(tmp_path / "a" / "0.tar", "w") as tar:

@@ -69,7 +69,7 @@ def test_subsets_are_the_ones_whose_synsets_timm_lists():
 def test_an_object_counts_as_each_of_its_imagenet_classes(real_data):
     one = sets.objectnet()
     assert [one.accepted[number] for number in range(3)] == [(409, 530), (440,), (559, 765)]  # by folder
-    assert len(one.images) == 3  # the air freshener has no counterpart
+    assert len(one.images) == 9  # the air freshener has no counterpart
     labels = np.array([0, 0, 0, 1])
     assert one.hits(one_hot(409, 530, 440, 440), labels).tolist() == [True, True, False, True]
 
@@ -100,7 +100,7 @@ def test_mapping_files_that_are_missing_damaged_or_lead_outside_are_refused(real
     refused("folder_to_objectnet_label.json", '{"../../chair": "Chair"}', "'../../chair', which may lead out")
     refused("pytorch_to_imagenet_2012_id.json", '{"0": 4000}', "maps '0' to 4000: no such class")
     refused("imagenet_to_label_2012_v2", None, "it should hold imagenet_to_label_2012_v2")
-    assert len(sets.objectnet(root).images) == sum(1 for _, known in OBJECTS.values() if known)
+    assert len(sets.objectnet(root).images) == 3 * sum(1 for _, known in OBJECTS.values() if known)
 
 
 def test_cue_conflict_images_know_both_of_their_classes(real_data):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,7 @@ def test_one_command_scores_every_set_and_the_shape_bias(trained):
     scores = table(trained[0])
     assert set(scores) == {*SETS, "shape bias", "missing"} and not scores["missing"]
     counts = {column: scores[column]["images"] for column in SETS}
-    assert counts == {"IN1K": 64, "IN-v2": 16, "OJN": 3, "IN-R": 7, "IN-A": 3, "IN-S": 16}
+    assert counts == {"IN1K": 64, "IN-v2": 16, "OJN": 9, "IN-R": 14, "IN-A": 10, "IN-S": 16}
     # Colour tells the class of a miniature, and a probe that works reads it: one in sixteen is a guess.
     assert scores["IN1K"]["low"] > 2 / 16 and scores["IN-v2"]["value"] > 2 / 16
     hits = scores["shape bias"]["counts"]
@@ -93,6 +95,24 @@ def test_sections_share_names_with_the_other_worlds_and_leave_out_what_needs_lat
     assert np.isfinite(found["reconstruction"][mask]["SSIM"]).all()
     assert found["shape_bias"][mask]["shape bias"].shape == (32,)
     assert find(series.configs[mask]) is not None
+
+
+def test_data_that_are_missing_are_missed_before_anything_is_trained(trained, tmp_path, monkeypatch, capsys):
+    preset = Path(trained[1][1])
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("MAE_LIB_IMAGENET_A")
+    assert main(["series", "--preset", str(preset), "--out", str(tmp_path / "mini"), "--device", "cpu"]) == 2
+    assert "Table 1 needs all six sets: MAE_LIB_IMAGENET_A is not set" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").glob("imagenet-*"))
+
+
+def test_other_files_are_other_scores(trained, miniature_preset, tmp_path, monkeypatch):
+    series = Series.from_parameters(load_preset(miniature_preset))
+    before = {name: section_of(name, series).key for name in SECTIONS}
+    shutil.copytree(os.environ["MAE_LIB_IMAGENET_R"], tmp_path / "r")
+    next((tmp_path / "r").glob("imagenet-r/*/*")).unlink()
+    monkeypatch.setenv("MAE_LIB_IMAGENET_R", str(tmp_path / "r"))
+    assert {n for n in SECTIONS if section_of(n, series).key != before[n]} == {"separability"}
 
 
 def test_the_whole_of_section_3_is_published_by_one_command(trained, miniature_preset, tmp_path):

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from mae_lib.__main__ import main
 from mae_lib.presets import load_preset
 from mae_lib.training import CheckpointError, PretrainConfig, find, load_model
-from mae_lib.training.released import import_model, read_state
+from mae_lib.training.released import import_model, preset_of, read_state
 from mae_lib.training.series import Series
 
 SCALE = load_preset("paper")["scale"] | {"decoder_width": 32, "decoder_depth": 1, "decoder_heads": 1}
@@ -72,7 +72,7 @@ def test_a_full_checkpoint_is_a_run_that_find_and_load_know(full, tmp_path, real
 
 def test_its_preset_names_it_alone(full, tmp_path, real_data):
     run = import_model(full, SCALE, tmp_path / "runs")
-    series = Series.from_parameters(load_preset(run.directory / "preset.yaml"))
+    series = Series.from_parameters(load_preset(preset_of(run)))
     assert [config.name for config in series.configs.values()] == [run.directory.name]
     assert series.scale["test_images"] == SCALE["test_images"]
 

@@ -8,6 +8,7 @@ decided from it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from mae_lib.data.files import DataError, Images
 from mae_lib.data.loading import centres, fixed_order
-from mae_lib.data.sets import LabelledSet
+from mae_lib.data.sets import LabelledSet, cue_conflict
 from mae_lib.evaluation.attention import attention
 from mae_lib.evaluation.imagenet_scores import Probe, class_token, fit_probe, found_sets, patch_colours
 from mae_lib.evaluation.linear_probe import Read
@@ -44,9 +45,21 @@ def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:
         folder = runs_folder() / who
     elif reader[0] == "untrained":
         who += f"-{PretrainConfig.from_scale(section.scale).key}"  # the sizes of the encoder
-    device = best_device("cpu") if model is None else next(model.parameters()).device
+    device = best_device() if model is None else next(model.parameters()).device
     read: Read = patch_colours(section.scale["patch"]) if model is None else class_token(model)
     return fit_probe(section.world, read, who, folder, section.scale["probe_images"], device, progress=False)
+
+
+class OnFiles:
+    """Scores hang on the files that they are of, too."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return super().options | {"files": {"world": self.world.spec(), **self.files()}}
+
+    def files(self) -> dict[str, str]:
+        """Fingerprints of what else than ImageNet is looked at."""
+        return {}
 
 
 def _nothing(names: list[str], count: int) -> Scores:
@@ -55,7 +68,7 @@ def _nothing(names: list[str], count: int) -> Scores:
 
 
 @dataclass(frozen=True)
-class ImageNetPretraining(Pretraining):
+class ImageNetPretraining(OnFiles, Pretraining):
     """The paper's probe at ratio 0.75, beside the colours of patches and fresh weights."""
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
@@ -65,7 +78,7 @@ class ImageNetPretraining(Pretraining):
 
 
 @dataclass(frozen=True)
-class ImageNetReconstruction(Reconstruction):
+class ImageNetReconstruction(OnFiles, Reconstruction):
     """Figure 5 on up to 1,000 validation images, which are photographs themselves."""
 
     photographs: bool = False
@@ -86,7 +99,7 @@ class ImageNetReconstruction(Reconstruction):
 
 
 @dataclass(frozen=True)
-class ImageNetAttention(Attention):
+class ImageNetAttention(OnFiles, Attention):
     """How far the token at the centre reaches, and what it keeps to itself; nothing that needs an outline."""
 
     @cached_property
@@ -119,11 +132,14 @@ class ImageNetAttention(Attention):
 
 
 @dataclass(frozen=True)
-class ImageNetSeparability(Separability):
+class ImageNetSeparability(OnFiles, Separability):
     """Table 1 on its own sets; digits and t-SNE as on other worlds. Of the levels, the class alone.
 
     Raises DataError, which names it, for a set of Table 1 that is not here.
     """
+
+    def files(self) -> dict[str, str]:
+        return {column: one.images.fingerprint for column, one in self.table_1.items()}
 
     @cached_property
     def table_1(self) -> Mapping[str, LabelledSet]:
@@ -187,8 +203,11 @@ class ImageNetSeparability(Separability):
 
 
 @dataclass(frozen=True)
-class ImageNetShapeOrTexture(ShapeOrTexture):
+class ImageNetShapeOrTexture(OnFiles, ShapeOrTexture):
     """Table 2 on the cue-conflict images. How much texture tells of the class cannot be set here: one strength."""
+
+    def files(self) -> dict[str, str]:
+        return {"cue conflict": cue_conflict().images.fingerprint}
 
     @property
     def strengths(self) -> list[float]:
