@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mae_lib.folders import checkout, runs_folder
-from mae_lib.presets import PRESETS, load_preset
+from mae_lib.presets import PRESETS, load_preset, parse_yaml
 
 
 def setting(text: str) -> tuple[str, Any]:
@@ -20,9 +18,9 @@ def setting(text: str) -> tuple[str, Any]:
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
     try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise argparse.ArgumentTypeError(f"the value of {text!r} is not YAML") from None
+        return name, parse_yaml(value, f"the value of {text!r}")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_pretrain(commands: Any) -> None:
@@ -130,7 +128,7 @@ def add_execute(commands: Any) -> None:
 def run_execute(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.notebooks import execute
 
-    given = {name: yaml.safe_load(value) for name, value in arguments.parameters}
+    given = {name: parse_yaml(value, f"parameter {name}") for name, value in arguments.parameters}
     print(execute(arguments.notebook, arguments.output, arguments.preset, given))
 
 
@@ -311,7 +309,7 @@ def run_detect(arguments: argparse.Namespace) -> None:
     from mae_lib.training.engine import best_device
 
     preset = load_preset(arguments.preset)
-    seeds = preset["seeds"] if arguments.seeds is None else yaml.safe_load(arguments.seeds)
+    seeds = preset["seeds"] if arguments.seeds is None else parse_yaml(arguments.seeds, "--seeds")
     only = [("untrained", seed) for seed in seeds] if arguments.scratch else []
     if arguments.mask_ratio is not None:
         unit = preset["scale"]["unit"] if arguments.unit is None else arguments.unit

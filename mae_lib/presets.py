@@ -3,6 +3,7 @@
 A preset is a papermill parameter file in `notebooks/presets/`; an installed package carries copies beside this module.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,36 @@ def preset_file(name: str | Path) -> Path:
     raise ValueError(f"preset {str(name)!r} is unknown: choose one of {', '.join(PRESETS)}, or give a .yaml file")
 
 
+def preset_word(preset: str | Path) -> str:
+    """What folders are named by: a preset's name, or the name of its file without .yaml."""
+    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else str(preset)
+
+
+def parse_yaml(text: str | bytes, what: str) -> Any:
+    """The value of some YAML, as data only: no tag makes an object. Raises ValueError, which begins with `what`."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{what} is not YAML: {said[:100]}") from None
+
+
 def load_preset(name: str | Path) -> dict[str, Any]:
     """The parameters of a preset: `preset`, `seeds`, `mask_ratios`, `units` (pixels) and `scale`.
 
     `scale` is a flat dict: fields of `mae_lib.training.PretrainConfig`, and the sizes of the evaluations.
     """
     path = preset_file(name)
-    values = yaml.safe_load(path.read_text())
+    values = parse_yaml(path.read_bytes(), str(path))
     wanted = {"preset", "seeds", "mask_ratios", "units", "scale"}
     if not isinstance(values, dict) or set(values) != wanted or not isinstance(values["scale"], dict):
         raise ValueError(
             f"{path} is not a preset: it needs exactly the keys {', '.join(sorted(wanted))}, scale a mapping"
         )
+    if not isinstance(values["preset"], str) or not re.fullmatch(r"\w[\w.-]*", values["preset"]):
+        raise ValueError(f"{path} calls its preset {values['preset']!r}: it must be a word, for it names folders")
+    if not isinstance(values["scale"].get("unit"), int):
+        raise ValueError(f"{path} is not a preset: its scale needs a unit, in whole pixels")
     return values
 
 

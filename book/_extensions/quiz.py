@@ -46,7 +46,7 @@ class Quiz(SphinxDirective):
         parts = _VERBATIM.split(" ".join(text.split()))
         parts[::2] = [re.sub(r"[<&]", r"\\\g<0>", part) for part in parts[::2]]
         found, problems = self.state.inline_text("".join(parts), self.lineno)
-        return [*found, *problems]
+        return [nodes.inline("", "", *found), *problems]  # a link has to stand in text
 
     def _question(self, question: Question, name: str, place: str) -> list[nodes.Node]:
         attributes = f'id="{name}" data-kind="{question.kind}" data-tolerance="{question.tolerance:g}"'

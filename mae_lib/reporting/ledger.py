@@ -21,6 +21,7 @@ import yaml
 from IPython.display import HTML, display
 
 from mae_lib.folders import checkout, runs_folder
+from mae_lib.presets import preset_word
 from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
 
 SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "none")
@@ -260,9 +261,9 @@ def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
 def verdicts_file(preset: str, notebook: str) -> Path:
     """Where the verdicts of one notebook at one preset are kept: `runs/verdicts/<preset>/<notebook>.json`.
 
-    A preset of one's own, given by its file, is called by the file's name.
+    A preset given by the path of its file goes by the name of that file.
     """
-    return runs_folder() / "verdicts" / Path(preset).stem / f"{Path(notebook).stem}.json"
+    return runs_folder() / "verdicts" / preset_word(preset) / f"{Path(notebook).stem}.json"
 
 
 def record(verdicts: Sequence[Verdict], path: Path | str, provenance: Mapping[str, Any]) -> None:

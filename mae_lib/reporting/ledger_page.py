@@ -14,6 +14,7 @@ from typing import Any
 from IPython.display import HTML, display
 
 from mae_lib.folders import runs_folder
+from mae_lib.presets import preset_word
 from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table, place
 from mae_lib.reporting.more_seeds import verdict_cell
 from mae_lib.reporting.published import published
@@ -39,7 +40,7 @@ def gather(preset: str) -> list[Entry]:
     A verdict on a claim that is no longer in the file, or by a page that no longer decides it, is left out.
     """
     found: dict[str, dict[str, Any]] = {}
-    for file in sorted((runs_folder() / "verdicts" / preset).glob("*.json")):
+    for file in sorted((runs_folder() / "verdicts" / preset_word(preset)).glob("*.json")):
         for verdict in json.loads(file.read_text(encoding="utf-8"))["verdicts"]:
             found[f"{file.stem}/{verdict['claim']}"] = verdict
     scales = {one.name: one.verdicts() for one in published()}

@@ -102,8 +102,18 @@ def _sweep(output: Path) -> None:
     """Remove the unfinished copies of processes that were killed; those of living ones stay."""
     for unfinished in output.parent.glob(f".{glob.escape(output.stem)}.*.ipynb"):
         number = unfinished.name.split(".")[-2]
-        if number.isdecimal() and not Path("/proc", number).exists():
+        if number.isdecimal() and not _is_alive(int(number)):
             unfinished.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _place(error: Exception) -> str:

@@ -34,7 +34,7 @@ import yaml
 
 from mae_lib.evaluation.scores import measure, measure_all, readers, scores_file, section_of
 from mae_lib.evaluation.sections import SECTIONS, Reader, Section
-from mae_lib.presets import load_preset
+from mae_lib.presets import load_preset, parse_yaml
 from mae_lib.reporting.provenance import provenance
 from mae_lib.sources import source_hash
 from mae_lib.training import PretrainConfig, Run, find, pretrain
@@ -68,7 +68,7 @@ def publish(
         raise ValueError(f"jobs is {jobs} and ship {ship}: at least 1 process, and encoders of 0 seeds or more")
     parameters, out = load_preset(preset), Path(out)
     if seeds is not None:
-        parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
+        parameters["seeds"] = parse_yaml(seeds, "seeds") if isinstance(seeds, str) else seeds
     series = _series(json.dumps(parameters))
     if _complete(out, parameters, ship):
         print(f"{out}: complete already")

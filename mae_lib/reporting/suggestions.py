@@ -12,6 +12,7 @@ import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from mae_lib.presets import load_preset
 from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.published import published_folder
 from mae_lib.sources import source_hash
+from mae_lib.theory import LatentHierarchy
 from mae_lib.training import Run
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.series import Series
@@ -62,7 +64,8 @@ def publish_suggestions(
         return out
     started, rows = time.time(), []
     record = provenance(parameters, MODULES, device=device) | {"code_hash": code, "wall_seconds": None}
-    for part in (_mask_rows, _boundary_rows):
+    tree = discovered_tree(tree_series(preset, parameters["seeds"][:1]).world)
+    for part in (partial(_mask_rows, tree), _boundary_rows):
         for seed in parameters["seeds"]:
             rows += part(preset, seed, device)
             write_files({out / "scores.csv": _csv(rows)})
@@ -94,11 +97,11 @@ def _boundary_rows(preset: str | Path, seed: int, device: str | None) -> Iterato
             yield from _rows("boundary", width, seed, _took(run))
 
 
-def _mask_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+def _mask_rows(tree: LatentHierarchy, preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
     plain = tree_series(preset, [seed])
     section, untrained = TreeLevels(plain.world, plain.scale, plain.cache), (UNTRAINED, seed)
     yield from _rows("masks", UNTRAINED, seed, measure(section, plain, untrained, device))
-    for name, series in mask_series(plain, discovered_tree(plain.world)).items():
+    for name, series in mask_series(plain, tree).items():
         for mask, run in _trained(series, f"masks by {name}, seed {seed}", device).items():
             yield from _rows("masks", name, seed, measure(section, series, mask, device) | _took(run))
 

@@ -125,6 +125,22 @@ def sinks_per_level(hierarchy: LatentHierarchy, masks: np.ndarray) -> np.ndarray
     return np.stack([c[:, levels == level].sum(1) for level in range(1, levels.max(initial=0) + 1)], axis=1)
 
 
+def sinks_of_targets(hierarchy: LatentHierarchy, targets: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """`sinks_per_level` when only some masked observables are predicted: int64 (masks, levels), lowest level first.
+
+    targets, visible: bool (masks, observables) each; what is neither is hidden and not asked for. c are the lowest
+    latents with a target and a visible observable below them.
+    """
+    levels = hierarchy.node_levels[: hierarchy.latent_count]
+    counts = np.zeros((len(targets), levels.max(initial=0)), dtype=np.int64)
+    for row, sides in zip(counts, zip(targets, visible, strict=True)):
+        above = [hierarchy.or_descendants(np.concatenate([np.zeros(len(levels), bool), side])) for side in sides]
+        split = above[0] & above[1]
+        sinks = (split & ~hierarchy.or_children(split))[: len(levels)]
+        np.add.at(row, levels[sinks] - 1, 1)
+    return counts
+
+
 def square_units(side: int, unit: int) -> np.ndarray:
     """The mask unit of each pixel of a side x side image in row-major order, units of unit x unit: int64 (side²,)."""
     if unit < 1 or side % unit:

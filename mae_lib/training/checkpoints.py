@@ -75,7 +75,9 @@ def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Te
 
 
 def save_state(folder: Path, step: int, tensors: dict[str, Tensor], seconds: float) -> None:
-    """Write the state after `step` steps; older ones stay until `prune`."""
+    """Write the state after `step` steps, beside older ones. Raises CheckpointError if the folder is gone."""
+    if not folder.is_dir():  # made anew it would lack the log of what came before
+        raise CheckpointError(f"{folder}: is gone")
     save(folder / f"checkpoint-{step:09d}", tensors, {"step": step, "seconds": seconds})
 
 
@@ -170,18 +172,24 @@ def write_files(payloads: dict[Path, bytes]) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file. Raises CheckpointError if the disk refuses; a part of the line may then stand there."""
+    """Add a line to a file that is there. Raises CheckpointError if it is gone, or if the disk refuses."""
     try:
-        with open(path, "a") as file:
+        with open(path, "r+") as file:  # unlike "a", this makes no file that would lack what came before
+            file.seek(0, os.SEEK_END)
             file.write(line + "\n")
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that was killed while it wrote has left; nobody else may be writing there."""
+    """Remove what a killed process has left: half-written files, and checkpoints of a run that is finished.
+
+    Nobody else may be writing there.
+    """
     for unfinished in folder.glob("*.tmp"):
         unfinished.unlink(missing_ok=True)
+    if (folder / "done.json").exists():
+        prune(folder)
 
 
 def _json(value: Any) -> bytes:

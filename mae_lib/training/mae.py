@@ -102,6 +102,8 @@ class MAE(nn.Module):
         patches = self._patches(images)
         split = mask if isinstance(mask, tuple) else split_mask(mask, self.grid**2)
         visible, masked = (index.to(images.device) for index in split)
+        if not masked.shape[1]:
+            raise ValueError("the mask hides no patch, so there is nothing to learn from")
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked)
         target = _pick(patches, masked)
         target = normalise(target)[0] if self.norm_pixels else target
@@ -116,8 +118,8 @@ class MAE(nn.Module):
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Images (B, 3, H, W), not clamped to [0, 1], with what the decoder predicts.
 
-        With a mask, masked patches are predicted and visible ones copied from the input. Without, everything is visible
-        and every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
+        With a mask, masked patches are predicted and visible ones copied from the input. Without, or if it hides
+        nothing, every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
         With `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
         """
         if not self.has_decoder:
@@ -125,7 +127,7 @@ class MAE(nn.Module):
         patches = self._patches(images)
         visible, masked = self._split(images, mask)
         prediction = self._decode(self._encode(_pick(patches, visible), visible), visible, masked).to(patches.dtype)
-        wanted = visible if mask is None else masked
+        wanted = masked if masked.shape[1] else visible
         if self.norm_pixels:
             _, mean, deviation = normalise(_pick(patches, wanted))
             prediction = prediction * deviation + mean

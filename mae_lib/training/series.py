@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from mae_lib.folders import runs_folder
-from mae_lib.presets import SERIES_RATIO, load_scale, series
+from mae_lib.presets import SERIES_RATIO, load_scale, parse_yaml, series
 from mae_lib.training.engine import best_device
 from mae_lib.training.pretrain import PretrainConfig, Run, find, pretrain
 from mae_lib.training.together import pretrain_together
@@ -42,7 +41,10 @@ class Series:
         `scale` overrides entries of the preset's. Lists may come as text, "[0.1, 0.9]", as papermill's -p gives them.
         Raises ValueError for a list that is none or is empty, an entry that scale does not know, a mask that cannot be.
         """
-        whole = load_scale(preset, yaml.safe_load(scale) if isinstance(scale, str) else scale)
+        changes = parse_yaml(scale, "scale") if isinstance(scale, str) else scale
+        if changes is not None and not isinstance(changes, dict):
+            raise ValueError(f"scale is {changes!r}: it must be a mapping, such as {{width: 96}}")
+        whole = load_scale(preset, changes)
         return cls.from_parameters({"mask_ratios": mask_ratios, "units": units, "seeds": seeds, "scale": whole})
 
     @classmethod
@@ -71,8 +73,6 @@ class Series:
         most of a card idle.
         """
         missing = [mask for mask, config in self.configs.items() if find(config) is None]
-        if getattr(self.world, "from_files", False):  # each loads images of its own, and fills a card alone
-            together = False
         if together is None:
             together = best_device(device).type == "cuda"
         if together:
@@ -123,7 +123,11 @@ class Series:
 
 
 def _listed(name: str, value: Any) -> list:
-    value = yaml.safe_load(value) if isinstance(value, str) else value
+    value = parse_yaml(value, name) if isinstance(value, str) else value
     if not isinstance(value, list) or not value:
         raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry, such as [0.1, 0.9]")
+    kind, called = (int | float, "a number") if name == "mask_ratios" else (int, "a whole number")
+    for entry in value:
+        if not isinstance(entry, kind) or isinstance(entry, bool) or entry != entry:
+            raise ValueError(f"{name} holds {entry!r}: each must be {called}")
     return value

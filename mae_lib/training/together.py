@@ -28,7 +28,7 @@ from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import DivergedError, _cut_log, _divergence, adamw, adamw_of, best_device, threads
 from mae_lib.training.mae import MAE, split_mask
-from mae_lib.training.pretrain import Run, _alone, _circumstances, _finish, _folder, mae_batches
+from mae_lib.training.pretrain import Run, _alone, _circumstances, _finish, _folder, mae_batches, pretrain
 from mae_lib.worlds import rendered
 
 
@@ -49,8 +49,8 @@ def pretrain_together(
     if not configs:
         return []
     world = configs[0].make_world()
-    if hasattr(world, "batches"):
-        raise ValueError(f"runs on {configs[0].world} load images of their own: train them one after another")
+    if hasattr(world, "batches"):  # images that are loaded while it trains: such models are not small
+        return [pretrain(config, folder, device, progress, compiled=compiled) for config in configs]
     draw = partial(rendered, world, "train", configs[0].unique_images, folder / "images")
     return train_together(configs, draw, folder, device, progress, compiled=compiled)
 
@@ -114,12 +114,13 @@ class Stack:
 
         self._losses = torch.compile(vmap(loss)) if compiled else vmap(loss)
 
-    def losses(self, batches: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """The loss of each model on its own batch, (models,)."""
-        images, masks = zip(*batches)
+    def losses(self, batches: Sequence[tuple[Tensor, ...]]) -> Tensor:
+        """The loss of each model on its own batch, (models,); a batch is images, masks and what else a model takes."""
+        images, masks, *others = zip(*batches)
         splits = [split_mask(mask, mask.shape[1]) for mask in masks]  # outside: vmap cannot pick by a boolean
         indices = tuple(torch.stack(side).to(images[0].device) for side in zip(*splits))
-        return self._losses(self.parameters, self.buffers, torch.stack(images), indices)
+        others = (torch.stack(other).to(images[0].device) for other in others)
+        return self._losses(self.parameters, self.buffers, torch.stack(images), indices, *others)
 
     def clip(self, largest: float) -> None:
         """Scale the gradient of each model whose norm is above `largest`, as clip_grad_norm_ does."""

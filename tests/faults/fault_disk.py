@@ -6,15 +6,16 @@ import nbformat
 import numpy as np
 import pytest
 from ground import (
+    RUN,
     assert_one_line,
     assert_same_bits,
     leave_free,
     limited,
     small_disk,
     start,
+    train_run,
     trains,
 )
-from small import CONFIG, train_small
 
 from mae_lib.reporting.notebooks import NotebookError, execute
 from mae_lib.training import Run
@@ -27,7 +28,7 @@ WORLD = partial(make_world, "figurines", size=32)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return train_small(tmp_path_factory.mktemp("whole"))
+    return train_run(tmp_path_factory.mktemp("whole"))
 
 
 def kind(text: str) -> str:
@@ -51,7 +52,7 @@ def one_run(tmp_path, free: int, whole, saw) -> str | None:
                 filler.unlink()
         else:
             assert process.exitcode == 0
-        assert_same_bits(train_small(disk), whole)
+        assert_same_bits(train_run(disk), whole)
         if process.exitcode == 0:
             return None
         file = kind(said.read_text())
@@ -79,19 +80,14 @@ def test_images_that_do_not_fit_are_not_half_written(tmp_path, saw):
             if not mounted:
                 pytest.skip("no disk may be mounted here")
             filler = leave_free(disk, free)
-            with pytest.raises(
-                OSError, match=r"cannot be written: No space left on device: '.*figurines-train"
-            ) as error:
+            with pytest.raises(OSError) as error:
                 rendered(WORLD(), "train", count, disk)
-            assert_one_line(str(error.value))
+            assert_one_line(str(error.value), "cannot be written: No space left", f"{disk}/figurines-train")
             assert not [path for path in disk.iterdir() if path.suffix in (".npy", ".part")]
             filler.unlink()
             assert np.array_equal(rendered(WORLD(), "train", count, disk).numpy(), known)
-            saw(
-                FAULT,
-                "while the images of a world are drawn",
-                "one line that names the file; with room, the same images",
-            )
+            outcome = "one line that names the file; with room, the same images"
+            saw(FAULT, "while the images of a world are drawn", outcome)
 
 
 def notebook(path, code: str):
@@ -125,7 +121,7 @@ def test_a_finished_run_is_read_on_a_full_disk(tmp_path, saw):
     with small_disk(disk, SIZE) as mounted:
         if not mounted:
             pytest.skip("no disk may be mounted here")
-        run = train_small(disk)
+        run = train_run(disk)
         leave_free(disk, 0)
-        assert train_small(disk, draw=None) == run == Run(disk / CONFIG.name) and run.load()
+        assert train_run(disk, draw=None) == run == Run(disk / RUN.name) and run.load()
         saw(FAULT, "when a finished run is asked for", "it is read")

@@ -24,7 +24,8 @@ from small import CONFIG, images, train_small
 from mae_lib.training import Run
 from mae_lib.training.together import train_together
 
-SHORT = replace(CONFIG, images=60)  # three steps
+RUN = replace(CONFIG, images=300)  # fifteen steps
+SHORT = replace(CONFIG, images=60)  # three
 LEFT = {"config.json", "done.json", "log.jsonl", "model.json", "model.safetensors", "lock"}
 
 _processes = multiprocessing.get_context("forkserver")
@@ -44,7 +45,11 @@ def kill(process: multiprocessing.Process) -> int:
     return process.exitcode
 
 
-def trains(runs: Path, said: Path | None = None, config=CONFIG, draw=None, **options: Any) -> None:
+def train_run(runs: Path, config=RUN, draw=None, **options: Any) -> Run:
+    return train_small(runs, config, draw, **options)
+
+
+def trains(runs: Path, said: Path | None = None, config=RUN, draw=None, **options: Any) -> None:
     """What a killed process does: train, and end with status 2 after an error that a user would see in one line."""
     torch.set_num_threads(1)
     try:
@@ -81,7 +86,7 @@ def lines_of(log: Path) -> int:
     return log.read_text().count("\n") if log.exists() else 0
 
 
-def wait_until(true: Callable[[], bool], process: multiprocessing.Process | subprocess.Popen, seconds=120) -> None:
+def wait_until(true: Callable[[], bool], process: multiprocessing.Process | subprocess.Popen, seconds=600) -> None:
     """Until something is so; an error if the process ends before, or it takes too long."""
     ended = (lambda: process.poll() is not None) if isinstance(process, subprocess.Popen) else lambda: process.exitcode
     end = time.time() + seconds

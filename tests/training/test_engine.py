@@ -89,6 +89,20 @@ def test_only_matrices_are_decayed():
     assert not {"pos_embed", "decoder_pos_embed"} & (others | {names[p] for p in decayed["params"]})
 
 
+def test_groups_of_ones_own_learn_at_their_own_rate(tmp_path):
+    slow, fast = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    model = nn.ModuleList([slow, fast])
+    before = [one.weight.item() for one in model]
+    groups = [
+        {"params": [one.weight], "weight_decay": 0.0, "lr_scale": scale} for one, scale in ((slow, 0.1), (fast, 1.0))
+    ]
+    schedule = Schedule(steps=1, batch=4, lr=0.01, warmup=0.0, weight_decay=0.0)
+    loss = lambda net, batch: sum(one.weight.sum() for one in net)  # noqa: E731
+    train(model, lambda *where: where, loss, schedule, tmp_path, CPU, progress=False, groups=groups)
+    moved = [was - one.weight.item() for was, one in zip(before, model)]
+    assert moved == pytest.approx([0.001, 0.01], rel=1e-3)
+
+
 def spoilt(at):
     """A loss that is NaN at one step of a tiny model."""
     return lambda net, batch: net(torch.ones(len(batch[1]), 2)).square().mean() * (math.nan if batch[0] == at else 1)

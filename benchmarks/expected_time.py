@@ -1,0 +1,60 @@
+"""How long the paper's pretraining takes, computed from its FLOPs: nothing here is measured.
+
+    python benchmarks/expected_time.py [--preset paper] [--set patch=8 ...] [--peak 989] [--share 0.35] [--scaling 0.9]
+
+FLOPs are counted on torch's meta device, attention's products among them, forward once and backward twice. A card does
+`share` of its `peak` (dense bf16, TFLOP/s, from its data sheet: H100 SXM 989, A100 312); several do `scaling` of what
+as many single ones would. The default share is that of the fastest published MAE pretraining that we know: 1,980
+images/s of ViT-B/16 on an A100 (DailyMAE, arXiv 2404.00509).
+"""
+
+import argparse
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mae_lib.__main__ import setting
+from mae_lib.presets import load_preset
+from mae_lib.training import PretrainConfig
+from mae_lib.training.mae import split_mask
+
+CARDS = (1, 8, 32)
+
+
+def forward_flops(config: PretrainConfig) -> int:
+    """FLOPs of the forward pass for one image, two for each multiplication and addition."""
+    split = tuple(
+        index.to("meta") for index in split_mask(config.masks().sample(0, 0, torch.arange(1)), config.masks().patches)
+    )
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        config.model()(torch.empty(1, 3, config.image_size, config.image_size), split)
+    return counter.get_total_flops()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="paper")
+    parser.add_argument("--peak", type=float, default=989, help="TFLOP/s of a card by its data sheet (default: H100)")
+    parser.add_argument("--share", type=float, default=0.37, help="of the peak that training reaches (default: 0.37)")
+    parser.add_argument(
+        "--scaling", type=float, default=0.9, help="of several cards against single ones (default: 0.9)"
+    )
+    parser.add_argument("--set", type=setting, action="append", default=[], dest="settings", metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    # Sizes alone count here, so the world may be one that needs no files.
+    scale, settings = load_preset(arguments.preset)["scale"], dict(arguments.settings)
+    rate = arguments.peak * 1e12 * arguments.share
+    print(
+        f"{arguments.preset}, {arguments.peak:g} TFLOP/s x {arguments.share:g}; scaling {arguments.scaling:g}; computed"
+    )
+    print(f"{'ratio':>5} {'GFLOP forward':>14} {'images/s a card':>16}" + "".join(f"{n:>6} x" for n in CARDS))
+    for ratio in load_preset(arguments.preset)["mask_ratios"]:
+        config = PretrainConfig.from_scale(scale | {"world": "figurines"}, **{"mask_ratio": ratio} | settings)
+        flops = forward_flops(config)
+        one = config.images * 3 * flops / rate / 3600
+        hours = [one / n / (arguments.scaling if n > 1 else 1) for n in CARDS]
+        print(f"{ratio:5} {flops / 1e9:14.1f} {rate / 3 / flops:16.0f}" + "".join(f"{h:6.1f} h" for h in hours))
+
+
+if __name__ == "__main__":
+    main()

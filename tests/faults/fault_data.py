@@ -1,0 +1,97 @@
+"""A data folder that vanishes, a run folder that vanishes, images that are cut short."""
+
+import os
+import shutil
+from functools import partial
+
+import numpy as np
+import pytest
+from ground import RUN, assert_one_line, assert_same_bits, lines_of, start, train_run, trains, wait_until
+from small import CONFIG
+
+from mae_lib.worlds import make_world, rendered
+
+FAULT = "data that vanish"
+COUNT = CONFIG.unique_images
+
+
+def drawn(folder):
+    return rendered(make_world("figurines", size=CONFIG.image_size), "train", COUNT, folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("whole")
+    return train_run(runs, draw=partial(drawn, runs / "images"))
+
+
+def begun(runs, said=None):
+    """A process that trains on drawn images, after some steps."""
+    process = start(trains, runs, said, draw=partial(drawn, runs / "images"))
+    wait_until(lambda: lines_of(runs / RUN.name / "log.jsonl") >= 5, process)
+    return process
+
+
+def test_images_that_vanish_while_a_run_trains(tmp_path, whole, saw):
+    for number in range(5):
+        runs = tmp_path / str(number)
+        process = begun(runs)
+        shutil.rmtree(runs / "images")
+        process.join()
+        assert process.exitcode == 0  # the file stays until its last reader lets go
+        assert_same_bits(train_run(runs, draw=None), whole)
+        saw(FAULT, "the folder of drawn images is removed while a run trains", "trained to its end, the same bits")
+
+
+def test_images_that_vanish_between_two_parts_of_a_run(tmp_path, whole, saw):
+    for number in range(3):
+        runs = tmp_path / str(number)
+        process = begun(runs)
+        process.kill()
+        process.join()
+        shutil.rmtree(runs / "images")
+        assert_same_bits(train_run(runs, draw=partial(drawn, runs / "images")), whole)
+        saw(FAULT, "the same, and the run is killed and resumed", "drawn again, the same bits")
+
+
+def test_a_run_folder_that_vanishes_is_one_line_and_the_run_can_be_had_again(tmp_path, whole, saw):
+    for number in range(3):
+        runs, said = tmp_path / str(number), tmp_path / f"said{number}"
+        process = begun(runs, said)
+        os.rename(runs / RUN.name, tmp_path / f"gone{number}")
+        process.join()
+        if process.exitcode:  # a checkpoint may make the folder anew before the log misses it
+            assert_one_line(said.read_text(), f"{runs / RUN.name}")
+        assert_same_bits(train_run(runs, draw=partial(drawn, runs / "images")), whole)
+        first = "one line that names the file; asked for again, " if process.exitcode else ""
+        saw(FAULT, "the folder of a run is moved away while it trains", f"{first}the same bits")
+
+
+def test_images_that_are_cut_short_or_foreign_are_drawn_again(tmp_path, saw):
+    known = drawn(tmp_path).numpy().copy()
+    file = next(tmp_path.glob("*.npy"))
+    size = file.stat().st_size
+    other = tmp_path / "other.npy"
+    np.save(other, np.zeros((COUNT, 3, 8, 8), np.uint8))
+    objects = tmp_path / "objects.npy"
+    np.save(objects, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    cut = [file.read_bytes()[: int(share * size)] for share in (0, 0.001, 0.3, 0.7, 0.999)]
+    for content in [*cut, other.read_bytes(), objects.read_bytes()]:
+        file.write_bytes(content)
+        assert np.array_equal(drawn(tmp_path).numpy(), known)
+        saw(FAULT, "a file of drawn images is cut short, or is another array", "drawn again, the same images")
+
+
+def test_a_process_that_is_killed_while_it_draws_leaves_no_half_file(tmp_path, saw):
+    world = partial(make_world, "figurines", size=32)
+    known = rendered(world(), "train", 2000, tmp_path / "plain").numpy()
+    for number in range(3):
+        folder = tmp_path / str(number)
+        process = start(rendered, world(), "train", 2000, folder)
+        wait_until(lambda folder=folder: any(path.stat().st_size > 9000 for path in folder.glob("*.part")), process)
+        process.kill()
+        process.join()
+        assert not list(folder.glob("*.npy"))
+        assert np.array_equal(rendered(world(), "train", 2000, folder).numpy(), known)
+        assert not list(folder.glob("*.part"))
+        saw(FAULT, "a process is killed while it draws images", "drawn again, the same images")
