@@ -15,7 +15,6 @@ import torch
 
 from mae_lib import randomness
 from mae_lib.training import MaskSampler, PretrainConfig, Run
-from mae_lib.training.engine import workers
 from mae_lib.training.pretrain import train_mae
 
 # 96 images in batches of 20: every pass over them starts within a batch.
@@ -92,8 +91,7 @@ if __name__ == "__main__":
     if "DIE_AT" in os.environ:
         die_at(int(os.environ["DIE_AT"]))
     runs, save_seconds, *parts = [*sys.argv[1:], "60"][: max(2, len(sys.argv) - 1)]
-    with workers(torch.device("cpu")):  # joined once for all of them
-        for count in map(int, parts):
-            train_small(f"{runs}/{count}", SPREAD, micro_batches=count)
-        if not parts:
-            print(train_small(runs, save_seconds=float(save_seconds)).directory)
+    for count in map(int, parts):
+        train_small(f"{runs}/{count}", SPREAD, micro_batches=count)
+    if not parts:
+        print(train_small(runs, save_seconds=float(save_seconds)).directory)

@@ -117,6 +117,7 @@ def test_training_leaves_the_callers_random_state_and_threads_alone(tmp_path):
     before, count = torch.get_rng_state(), torch.get_num_threads()
     train_small(tmp_path, config=replace(CONFIG, images=20, flip=False))
     assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == count
+    assert torch.tensor(1e-40).mul(1).item() > 0  # subnormal numbers are still numbers
 
 
 def test_a_world_is_drawn_and_trained_on(tmp_path):
