@@ -11,7 +11,7 @@ READY := .venv/ready-$(PINS)
 PAGE  := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf zip editions slides test lint serve clean constraints
+.PHONY: help book pdf zip editions slides test faults lint serve clean constraints
 .DELETE_ON_ERROR:
 
 help: ## What there is to say
@@ -46,6 +46,10 @@ zip: book ## Pack the rendered book into an archive that opens from disk
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest $(TESTS)
+
+faults: $(READY) ## Kill, fill, spoil and fuzz everything, minutes; writes results/faults.json
+	@rm -f results/faults.json
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o python_files='fault_*.py' --table results/faults.json tests/faults
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,18 +1,29 @@
-"""Images/s of a pretraining step beside transformers' ViTMAE, and its share of the matmul rate, for each mask ratio.
+"""Images/s of a pretraining step, ours beside others', and its share of the matmul rate, for each mask ratio.
 
-    python benchmarks/pretraining.py [--preset laptop] [--threads 1] [--steps 20] [--set heads=2 ...]
+    python benchmarks/pretraining.py [--preset laptop] [--device cuda] [--steps 20] [--set heads=2 ...]
+    python benchmarks/pretraining.py --facebook PATH      # a checkout of facebookresearch/mae, timed beside them
 
-A step is masks, forward, backward and AdamW (fused for both). Each model takes a step in turn and the fastest counts,
-so that other work on the machine weighs on both alike. Rate and share count the products of matrices that a step
-needs (forward once, backward twice; those inside attention are left out, as torch's counter does on a CPU),
-against a 1024 x 1024 product timed in between.
+A step is masks, forward, backward and AdamW (fused for all; bf16 on a GPU). The models take a step in turn and the
+fastest counts; on one CPU thread by the time of that thread, so that other work on the machine hardly counts. Rate and
+share count the products of matrices that a step needs (forward once, backward twice; those inside attention are left
+out, as torch's counter does on a CPU), against a square product timed in between. `loading` is how fast batches are
+drawn from resident images.
+`--compile` compiles our blocks. `--out results/speed.json` keeps the figures for the book.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import timm.models.vision_transformer as timm_vit
 import torch
+from record import record, table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
@@ -20,9 +31,8 @@ from transformers import ViTMAEConfig, ViTMAEForPreTraining
 from mae_lib.__main__ import setting
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
-from mae_lib.training.engine import adamw
-
-CPU = torch.device("cpu")
+from mae_lib.training.engine import adamw, best_device, ease
+from mae_lib.training.pretrain import mae_batches
 
 
 def vit_mae(config: PretrainConfig) -> nn.Module:
@@ -46,71 +56,127 @@ def vit_mae(config: PretrainConfig) -> nn.Module:
     ).train()
 
 
-def stepper(model: nn.Module, config: PretrainConfig, loss_of: Callable[[], torch.Tensor]) -> Callable[[], None]:
-    optimiser = adamw(model, config.schedule(), CPU)
+def facebook_mae(config: PretrainConfig, checkout: Path) -> nn.Module:
+    """The authors' model of the same sizes, from their source; written for timm 0.3 and numpy before 1.24."""
+    if not (checkout / "models_mae.py").is_file():
+        raise ValueError(f"{checkout} holds no models_mae.py: give a checkout of facebookresearch/mae")
+    block = timm_vit.Block
+    vars(np).setdefault("float", float)
+    timm_vit.Block = lambda *sizes, qk_scale=None, **options: block(*sizes, **options)  # an argument that timm dropped
+    sys.path.insert(0, str(checkout))
+    try:
+        from models_mae import MaskedAutoencoderViT
+    finally:
+        timm_vit.Block = block
+        sys.path.remove(str(checkout))
+    return MaskedAutoencoderViT(
+        img_size=config.image_size,
+        patch_size=config.patch,
+        embed_dim=config.width,
+        depth=config.depth,
+        num_heads=config.heads,
+        decoder_embed_dim=config.decoder_width,
+        decoder_depth=config.decoder_depth,
+        decoder_num_heads=config.decoder_heads,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),
+        norm_pix_loss=config.norm_pixels,
+    ).train()
+
+
+def stepper(
+    model: nn.Module, config: PretrainConfig, loss_of: Callable[[], torch.Tensor], device: torch.device
+) -> Callable[[], None]:
+    optimiser = adamw(model, config.schedule(), device)
+    autocast = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
     def step() -> None:
-        loss_of().backward()
+        with autocast:
+            loss = loss_of()
+        loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
     return step
 
 
-def fastest(works: list[Callable[[], object]], rounds: int) -> list[float]:
+def fastest(works: list[Callable[[], object]], rounds: int, device: torch.device) -> list[float]:
     """Seconds of the fastest call of each, taken in turn."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    # One thread's own time, which other work on the machine does not lengthen.
+    own = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if own else time.perf_counter
     best = [float("inf")] * len(works)
     for turn in range(rounds + 2):
         for n, work in enumerate(works):
-            begun = time.perf_counter()
+            wait()
+            begun = clock()
             work()
+            wait()
             if turn > 1:  # the first two warm up
-                best[n] = min(best[n], time.perf_counter() - begun)
+                best[n] = min(best[n], clock() - begun)
     return best
 
 
-def compare(config: PretrainConfig, rounds: int) -> tuple[float, float, float, float]:
-    """Images/s of ours and of ViTMAE, FLOP/s of ours, and FLOP/s of a large product."""
-    images, rows = torch.rand(config.batch, 3, config.image_size, config.image_size), torch.arange(config.batch)
-    ours, theirs, masks = config.model(), vit_mae(config), config.masks()
-    square = torch.rand(1024, 1024)
-    times = fastest(
-        [
-            stepper(ours, config, lambda: ours(images, masks.sample(0, 0, rows)).loss),
-            stepper(theirs, config, lambda: theirs(images).loss),
-            lambda: square @ square,
-        ],
-        rounds,
-    )
+def matmul(device: torch.device) -> tuple[Callable[[], object], int]:
+    """A large product in the precision of training, and its FLOPs."""
+    side = 8192 if device.type == "cuda" else 1024
+    square = torch.rand(side, side, device=device, dtype=torch.bfloat16 if device.type == "cuda" else None)
+    return lambda: square @ square, 2 * side**3
+
+
+def compare(config: PretrainConfig, arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """A row of the table."""
+    shape, rows = (3, config.image_size, config.image_size), torch.arange(config.batch)
+    images, masks = torch.rand(config.batch, *shape, device=device), config.masks()
+    resident = torch.randint(256, (4 * config.batch, *shape), dtype=torch.uint8)
+    batch_of = mae_batches(config, resident, device)
+    ours, theirs = config.model().to(device).train(), vit_mae(config).to(device)
+    ease(ours, arguments.compile, False)
+    product, flops = matmul(device)
+    works = {
+        "ours": stepper(ours, config, lambda: ours(images, masks.sample(0, 0, rows)).loss, device),
+        "ViTMAE": stepper(theirs, config, lambda: theirs(images).loss, device),
+        "loading": lambda: batch_of(0, rows),
+        "matmul": product,
+    }
+    if arguments.facebook:
+        authors = facebook_mae(config, arguments.facebook).to(device)
+        works["facebook"] = stepper(authors, config, lambda: authors(images, config.mask_ratio)[0], device)
+    times = dict(zip(works, fastest(list(works.values()), arguments.steps, device)))
     with FlopCounterMode(display=False) as counter:
         ours(images, masks.sample(0, 0, rows)).loss.backward()
-    return (
-        config.batch / times[0],
-        config.batch / times[1],
-        counter.get_total_flops() / times[0],
-        2 * 1024**3 / times[2],
-    )
+    rate, peak = counter.get_total_flops() / times["ours"], flops / times["matmul"]
+    speeds = {f"{name}, images/s": round(config.batch / times[name]) for name in works if name != "matmul"}
+    times_theirs = {f"times {name}": times[name] / times["ours"] for name in ("ViTMAE", "facebook") if name in works}
+    shares = {"GFLOP/s": rate / 1e9, "matmul, GFLOP/s": peak / 1e9, "share": rate / peak}
+    return {"ratio": config.mask_ratio, **speeds, **times_theirs, **shares}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--ratios", type=float, nargs="+", help="(default: the preset's)")
+    parser.add_argument("--compile", action="store_true", help="compile our blocks")
+    parser.add_argument("--facebook", type=Path, metavar="PATH", help="a checkout of facebookresearch/mae")
     parser.add_argument("--set", type=setting, action="append", default=[], dest="settings", metavar="NAME=VALUE")
+    parser.add_argument("--out", type=Path, help="keep the figures in this JSON file, e.g. results/speed.json")
+    parser.add_argument("--section", default="step", help="their name there (default: step)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    preset = load_preset(arguments.preset)
-    print(f"{arguments.preset}, {arguments.threads} CPU thread(s), fastest of {arguments.steps} steps")
-    print(f"{'ratio':>5} {'ours':>7} {'ViTMAE':>7} {'times':>6} {'GFLOP/s':>8} {'matmul':>7} {'share':>6}")
-    for ratio in preset["mask_ratios"]:
-        config = PretrainConfig.from_scale(preset["scale"], mask_ratio=ratio, **dict(arguments.settings))
-        ours, theirs, rate, peak = compare(config, arguments.steps)
-        numbers = (
-            f"{ours:7.0f} {theirs:7.0f} {ours / theirs:6.2f} {rate / 1e9:8.1f} {peak / 1e9:7.1f} {rate / peak:6.0%}"
+    device, preset, settings = best_device(arguments.device), load_preset(arguments.preset), dict(arguments.settings)
+    print(f"{arguments.preset} on {device.type}, {arguments.threads} CPU thread(s), fastest of {arguments.steps} steps")
+    rows = []
+    for ratio in arguments.ratios or preset["mask_ratios"]:
+        rows.append(
+            compare(PretrainConfig.from_scale(preset["scale"], mask_ratio=ratio, **settings), arguments, device)
         )
-        print(f"{ratio:5} {numbers}", flush=True)
+        print(table(rows[-1:]), flush=True)
+    about = {"preset": arguments.preset, "settings": settings, "device": device.type, "threads": arguments.threads}
+    record(arguments.out, arguments.section, rows, about | {"steps": arguments.steps, "compiled": arguments.compile})
 
 
 if __name__ == "__main__":

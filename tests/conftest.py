@@ -95,6 +95,6 @@ def miniature_preset(tmp_path_factory) -> Path:
     probe = {"batch": 32, "epochs": 16, "warmup_epochs": 2, "base_lr": 100.0}
     small |= {"test_images": 64, "probe_images": 64, "world_options": {"probe": probe, "max_broken": 0.05}}
     path = tmp_path_factory.mktemp("presets") / "miniature.yaml"
-    masks = {"preset": str(path), "mask_ratios": [0.75], "units": [8], "seeds": [0]}
+    masks = {"preset": "miniature", "mask_ratios": [0.75], "units": [8], "seeds": [0]}
     path.write_text(yaml.safe_dump(paper | masks | {"scale": paper["scale"] | small}, sort_keys=False))
     return path

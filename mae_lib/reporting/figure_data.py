@@ -76,7 +76,7 @@ def _error_bars(panel: str, container: ErrorbarContainer) -> Iterator[Row]:
     line, _, bars = container.lines
     if line is None:
         return
-    ends = [segment[:, 1] for segment in bars[0].get_segments()] if bars and container.has_yerr else []
+    ends = [segment.reshape(-1, 2)[:, 1] for segment in bars[0].get_segments()] if bars and container.has_yerr else []
     for i, (x, y) in enumerate(zip(*line.get_data())):
         low, high = (ends[i][0], ends[i][-1]) if i < len(ends) and len(ends[i]) else (np.nan, np.nan)
         # No interval is drawn as one of no length.

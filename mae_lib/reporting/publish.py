@@ -73,6 +73,8 @@ def publish(
     if _complete(out, parameters, ship):
         print(f"{out}: complete already")
         return out
+    for section in _sections(json.dumps(parameters)).values():  # missing data are missed before anything is trained
+        section.key  # noqa: B018
     started = time.time()
     record = provenance(parameters, MODULES, device=device) | {"code_hash": _code(), "wall_seconds": None}
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
@@ -176,8 +178,6 @@ def _work_through(parameters: dict[str, Any], series: Series, jobs: int, device:
     """Do the parts that are not done, and say how far it has come."""
     key = json.dumps(parameters)
     sections = _sections(key)
-    for section in sections.values():  # data that are missing are missed before anything is trained
-        section.key  # noqa: B018
     parts = {r: names for r, names in _parts(series, sections).items() if not _is_done(series, sections, r, names)}
     if not parts:
         return

@@ -44,7 +44,7 @@ def publish_detection(
     if seeds is not None:
         parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
     series = Series.from_parameters(parameters)
-    section = section_of("detection", series, **options)
+    section = section_of("detection", series, device=device, **options)
     chosen = readers(section, series) if only is None else only
     if strange := [called(reader) for reader in chosen if reader not in readers(section, series)]:
         raise ValueError(f"the preset has no {strange[0]}: it has {', '.join(map(called, readers(section, series)))}")
@@ -52,7 +52,7 @@ def publish_detection(
     shipped = shipped_runs(Path(out)) if out else {}
     _ = section.data
     for number, reader in enumerate(chosen, 1):
-        model = encoder_of(series, reader, shipped, device)
+        model = encoder_of(series, reader, shipped, device)  # on the CPU; the detector moves
         found[reader] = section.measure(reader, model)
         means = ", ".join(f"{metric} {values.mean():.1f}" for metric, values in found[reader].items())
         left = (time.time() - started) / number * (len(chosen) - number) / 60
@@ -67,11 +67,10 @@ def publish_detection(
 
 def encoder_of(series: Series, reader: Reader, shipped: dict, device: str | None) -> MAE:
     """The encoder that a reader's detector starts from, pretrained here if it lies nowhere."""
-    where = device or "cpu"
     if reader not in series.configs:
-        return untrained(series.scale, reader[1]).to(where)
+        return untrained(series.scale, reader[1])
     run = find(series.configs[reader]) or shipped.get(reader) or pretrain(series.configs[reader], device=device)
-    return run.load(where)
+    return run.load()
 
 
 def _write(out: Path, found: dict[Reader, Scores], record: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ that address; which files they are is. Training sees random crops, evaluation th
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +19,7 @@ from mae_lib.data.packs import resident
 from mae_lib.data.sets import cue_conflict, imagenet
 from mae_lib.data.views import as_tensor, evaluation_view
 from mae_lib.training.engine import rank_and_world
+from mae_lib.training.pretrain import hidden_patches
 from mae_lib.worlds.world import Described, Level, Sample, require
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class ImageNet(Described):
         return Visits(images, self.size, count, crop, seed)
 
     def batches(self, config: "PretrainConfig", device: torch.device, micro_batches: int) -> "Batches":
-        """What pretraining asks for (step, rows): crops in [0, 1] on `device`, and masks on the CPU."""
+        """What pretraining asks for (step, rows): crops in [0, 1] on `device`, and what `hidden_patches` says."""
         visits = self.visits(config.unique_images, self.crop, config.seed)
         return Batches(config, visits, Broken(visits.images, self.max_broken), device, micro_batches)
 
@@ -131,10 +132,14 @@ class Batches:
         pin = self.device.type == "cuda"
         return Ahead(self.visits, config.batch, config.steps, pieces, self.broken, default_workers(), pin)
 
-    def __call__(self, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    @cached_property
+    def _hidden(self) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+        return hidden_patches(self.config)
+
+    def __call__(self, step: int, rows: Tensor) -> tuple[Tensor, ...]:
         images, _ = self._ahead(step, rows)
         images = images.to(self.device, non_blocking=True).float().div_(255)
-        return images, self.config.masks().sample(self.config.seed, step, rows)
+        return (images, *self._hidden(step, rows))
 
 
 @cache  # a listing of a million files takes seconds

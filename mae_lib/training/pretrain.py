@@ -183,16 +183,12 @@ def mae_batches(
             f"images of shape {tuple(images.shape)} do not fit the config, {config.unique_images} "
             f"of {config.image_size} pixels"
         )
-    masks, count = config.masks(), len(images)
+    hidden, count = hidden_patches(config), len(images)
     images = images.to(device)
 
     @lru_cache(maxsize=2)  # a batch may hold the end of one pass and the start of the next
     def order(epoch: int) -> Tensor:
         return randomness.ranks(config.seed, torch.tensor([epoch]), "order", count)[0]
-
-    @lru_cache(maxsize=1)  # of the whole batch: what a patch weighs depends on how many count in all of its pieces
-    def weights(step: int) -> Tensor:
-        return inner_weights(masks.sample(config.seed, step, torch.arange(config.batch)), config.boundary)
 
     def batch_of(step: int, rows: Tensor) -> tuple[Tensor, ...]:
         visits = step * config.batch + rows
@@ -204,10 +200,25 @@ def mae_batches(
         if config.flip:
             mirrored = randomness.integers(2, config.seed, visits, "flip").bool().to(device)
             batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-        hidden = masks.sample(config.seed, step, rows)
-        return (batch, hidden, weights(step)[rows]) if config.boundary else (batch, hidden)
+        return (batch, *hidden(step, rows))
 
     return batch_of
+
+
+def hidden_patches(config: PretrainConfig) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+    """A function from (step, rows) to masks on the CPU, with the weights of their patches in the loss where
+    `config.boundary` leaves some out."""
+    masks = config.masks()
+
+    @lru_cache(maxsize=1)  # of the whole batch: what a patch weighs depends on how many count in all of its pieces
+    def weights(step: int) -> Tensor:
+        return inner_weights(masks.sample(config.seed, step, torch.arange(config.batch)), config.boundary)
+
+    def hidden(step: int, rows: Tensor) -> tuple[Tensor, ...]:
+        sampled = masks.sample(config.seed, step, rows)
+        return (sampled, weights(step)[rows]) if config.boundary else (sampled,)
+
+    return hidden
 
 
 def _finish(run: Run, config: PretrainConfig, model: MAE, done: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ def _told(settings: argparse.Namespace | None) -> dict[str, bool]:
 
 
 def _write_preset(file: Path, config: PretrainConfig, scale: dict[str, Any]) -> None:
-    preset = {"preset": str(file.resolve()), "seeds": [config.seed]}
+    preset = {"preset": file.stem, "seeds": [config.seed]}
     preset |= {"mask_ratios": [config.mask_ratio], "units": [config.unit], "scale": scale}
     text = f"# A released model as a preset of one run, for every command and notebook.\n{yaml.safe_dump(preset)}"
     checkpoints.write_files({file: text.encode()})

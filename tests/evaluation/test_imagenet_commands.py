@@ -17,6 +17,8 @@ from mae_lib.presets import load_preset
 from mae_lib.training import find
 from mae_lib.training.series import Series
 
+MEASURED = {name for name, section in SECTIONS.items() if not section.apart}
+
 
 @pytest.fixture(scope="module")
 def trained(miniatures, miniature_preset, tmp_path_factory):
@@ -78,7 +80,7 @@ def test_a_run_that_nobody_trained_is_named(trained, capsys):
 def test_sections_share_names_with_the_other_worlds_and_leave_out_what_needs_latents(trained, miniature_preset):
     preset = load_preset(miniature_preset)
     series = Series.from_parameters(preset)
-    found = {name: measure_all(section_of(name, series), series, device="cpu") for name in SECTIONS}
+    found = {name: measure_all(section_of(name, series), series, device="cpu") for name in MEASURED}
     mask = (0.75, 8, 0)
     assert set(found["separability"]) == {("pixels",), ("nothing",), ("untrained", 0), mask}
     scores = found["separability"][mask]
@@ -108,16 +110,16 @@ def test_data_that_are_missing_are_missed_before_anything_is_trained(trained, tm
 
 def test_other_files_are_other_scores(trained, miniature_preset, tmp_path, monkeypatch):
     series = Series.from_parameters(load_preset(miniature_preset))
-    before = {name: section_of(name, series).key for name in SECTIONS}
+    before = {name: section_of(name, series).key for name in MEASURED}
     shutil.copytree(os.environ["MAE_LIB_IMAGENET_R"], tmp_path / "r")
     next((tmp_path / "r").glob("imagenet-r/*/*")).unlink()
     monkeypatch.setenv("MAE_LIB_IMAGENET_R", str(tmp_path / "r"))
-    assert {n for n in SECTIONS if section_of(n, series).key != before[n]} == {"separability"}
+    assert {n for n in MEASURED if section_of(n, series).key != before[n]} == {"separability"}
 
 
 def test_the_whole_of_section_3_is_published_by_one_command(trained, miniature_preset, tmp_path):
     assert main(["series", "--preset", str(miniature_preset), "--out", str(tmp_path / "mini"), "--device", "cpu"]) == 0
     rows = list(csv.DictReader((tmp_path / "mini" / "scores.csv").open()))
-    assert {row["section"] for row in rows} == set(SECTIONS)
+    assert {row["section"] for row in rows} == MEASURED
     assert all(np.isfinite(float(row["value"])) for row in rows if row["metric"] != "shape bias")
     assert not any(row["metric"] == "class token on the object" for row in rows)

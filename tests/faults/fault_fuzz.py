@@ -171,7 +171,14 @@ small = st.integers(-2, 12)
 
 
 @FUZZ
-@given(grid=small, patch=small, unit=st.integers(-2, 100), ratio=st.floats(), partial=st.booleans(), seed=st.integers())
+@given(
+    grid=small,
+    patch=small,
+    unit=st.integers(-2, 100),
+    ratio=st.floats() | st.floats(0, 1),
+    partial=st.booleans(),
+    seed=st.integers(),
+)
 def test_a_mask_of_any_geometry(passes_or_says_why, grid, patch, unit, ratio, partial, seed):
     sampler = passes_or_says_why("masks: any grid, unit and ratio", MaskSampler, grid, patch, unit, ratio, partial)
     if sampler:

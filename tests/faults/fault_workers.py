@@ -68,7 +68,7 @@ def test_four_workers_with_any_micro_batch_give_the_same_weights(tmp_path, saw):
 
 
 def test_processes_that_ask_at_once_train_once(tmp_path, whole, saw):
-    for number in range(10):
+    for number in range(6):
         runs = tmp_path / str(number)
         processes = [start(trains, runs) for _ in range(3)]
         for process in processes:

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import yaml
 
-from mae_lib.presets import PRESETS, load_preset
+from mae_lib.presets import PRESETS, load_preset, preset_file
 from mae_lib.reporting.notebooks import NotebookError, check_parameters, declared_parameters, execute
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +81,18 @@ def test_parameters_reach_the_cells_and_a_whole_number_is_a_float(tmp_path):
     out = nbformat.read(execute(source, tmp_path / "deep" / "out.ipynb", parameters={"ratio": 2}), as_version=4)
     assert out.cells[-1].outputs[0].text == "6\n"
     assert "remove-cell" in out.cells[1].metadata.tags and "papermill" not in out.metadata
+
+
+def test_a_preset_of_ones_own_is_known_by_its_file(tmp_path):
+    text = Path(preset_file("smoke")).read_text().replace("preset: smoke", "preset: mine")
+    (tmp_path / "mine.yaml").write_text(text)
+    source = notebook(tmp_path / "page.ipynb", "print(preset)")
+    book = nbformat.read(source, as_version=4)
+    book.cells[0].source = 'preset: str = "laptop"  # which'
+    nbformat.write(book, source)
+    for given, seen in ((tmp_path / "mine.yaml", str(tmp_path / "mine.yaml")), ("smoke", "smoke")):
+        out = execute(source, tmp_path / "out.ipynb", str(given))
+        assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == f"{seen}\n"
 
 
 def test_a_failing_cell_is_named_and_the_last_good_output_stays(tmp_path):

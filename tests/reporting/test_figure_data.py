@@ -30,6 +30,16 @@ def test_a_curve_with_intervals_comes_back():
     assert len(table) == 6
 
 
+def test_what_was_not_measured_has_no_ends():
+    rows = [
+        {"ratio": r, "seed": 0, "image": i, "value": np.nan if r < 0.9 else i} for r in (0.1, 0.9) for i in range(5)
+    ]
+    fig, ax = figure()
+    ratio_curve(ax, pd.DataFrame(rows), "ratio")
+    table = figure_table(fig)
+    assert np.isnan(table["y"][0]) and np.isnan(table["low"][0]) and table["y"][1] == 2 and table["low"][1] < 2
+
+
 def test_bars_points_and_heat_maps_and_no_pictures():
     fig = Figure()
     bars, points, heat, picture, diagram = fig.subplots(1, 5)

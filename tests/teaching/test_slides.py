@@ -5,8 +5,18 @@ import shutil
 import nbformat
 import pytest
 
+from mae_lib.reporting.teaching.exercises import notebooks, read
 from mae_lib.reporting.teaching.guide import GuideError
-from mae_lib.reporting.teaching.slides import Lecture, Slide, lectures, rendered, shown, slides_html, write_slides
+from mae_lib.reporting.teaching.slides import (
+    Lecture,
+    Slide,
+    lectures,
+    rendered,
+    shown,
+    slides_html,
+    tagged,
+    write_slides,
+)
 
 FIGURE = '<figure class="mae-figure"><svg viewBox="0 0 1 1" role="img" aria-label="a"></svg></figure>'
 
@@ -28,6 +38,12 @@ def test_the_lectures_of_the_book_are_three_and_can_be_given():
     assert [lecture.tag for lecture in lectures()] == ["lecture-1", "lecture-2", "lecture-3"]
     for lecture in lectures():
         assert 8 <= len(lecture.slides) <= 20 and all(slide.title for slide in lecture.slides)
+
+
+@pytest.mark.parametrize("lecture", lectures(), ids=lambda lecture: lecture.tag)
+def test_every_slide_that_shows_cells_has_them_and_every_tagged_cell_has_its_slide(lecture):
+    names = {name for path in notebooks() for name, _ in tagged(read(path), lecture.tag)}
+    assert names == {slide.cells for slide in lecture.slides if slide.cells}
 
 
 def test_a_slide_shows_what_a_cell_shows_and_not_its_code():

@@ -79,5 +79,5 @@ if __name__ == "__main__":
     with workers(torch.device("cpu")):  # joined once for all of them
         for count in map(int, parts):
             train_small(f"{runs}/{count}", SPREAD, micro_batches=count)
-    if not parts:
-        print(train_small(runs, save_seconds=float(save_seconds)).directory)
+        if not parts:
+            print(train_small(runs, save_seconds=float(save_seconds)).directory)

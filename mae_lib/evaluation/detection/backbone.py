@@ -73,14 +73,16 @@ class PyramidEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """Maps (B, channels, scale * grid, scale * grid) by name, of standardised images (B, 3, size, size)."""
+        """float32 maps (B, channels, scale * grid, scale * grid) by name, of standardised images (B, 3, size, size)."""
         maps = self.maps(images)
         resized = OrderedDict(
             (str(k), resize(maps[tap])) for k, (tap, resize) in enumerate(zip(self.taps, self.resize))
         )
         if isinstance(self.levels, FeaturePyramidNetwork):
-            return self.levels(resized)
-        return OrderedDict((name, level(x)) for (name, x), level in zip(resized.items(), self.levels))
+            levels = self.levels(resized)
+        else:
+            levels = OrderedDict((name, level(x)) for (name, x), level in zip(resized.items(), self.levels))
+        return OrderedDict((name, x.float()) for name, x in levels.items())
 
     def maps(self, images: Tensor) -> dict[int, Tensor]:
         """The patch tokens that the pyramid takes, (B, width, grid, grid) by block, the last block's normalised."""

@@ -6,8 +6,11 @@ Heads have LayerNorm, as in ViTDet. Images come in [0, 1]; the model standardise
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from timm.layers import LayerNorm2d
 from torch import nn
 from torchvision.models.detection import MaskRCNN
@@ -70,7 +73,7 @@ def mask_rcnn(mae: MAE, size: int, categories: int, sizes: DetectorSizes) -> Mas
             names, side, sizes.sampling, canonical_scale=14 * mae.patch, canonical_level=math.log2(mae.patch)
         )
 
-    return MaskRCNN(
+    model = MaskRCNN(
         encoder,
         min_size=size,
         max_size=size,
@@ -93,6 +96,20 @@ def mask_rcnn(mae: MAE, size: int, categories: int, sizes: DetectorSizes) -> Mas
         mask_head=MaskRCNNHeads(width, convolutions or [width], 1, norm_layer=LayerNorm2d),
         mask_predictor=MaskRCNNPredictor(width, width, 1 + categories),
     )
+    for part in (model.rpn, model.roi_heads):
+        part.forward = _in_full_precision(part)
+    return model
+
+
+def _in_full_precision(part: nn.Module) -> Callable[..., Any]:
+    """The forward pass of what follows the encoder, in float32 under autocast too: boxes in bfloat16 are pixels off."""
+    forward = part.forward
+
+    def exact(*arguments: Any) -> Any:
+        with torch.autocast(next(part.parameters()).device.type, enabled=False):
+            return forward(*arguments)
+
+    return exact
 
 
 def layer_of(name: str, depth: int) -> int:

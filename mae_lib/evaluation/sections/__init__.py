@@ -21,7 +21,7 @@ def section_class(name: str, world: World) -> type[Section]:
     """What measures a section on this kind of world; of files, it is what needs neither latents nor interventions."""
     if getattr(world, "from_files", False):
         module = import_module("mae_lib.evaluation.sections.imagenet")  # other worlds do not depend on its code
-        return module.IMAGENET_SECTIONS[name]
+        return module.IMAGENET_SECTIONS.get(name, SECTIONS[name])
     return SECTIONS[name]
 
 

@@ -31,6 +31,7 @@ class Detection(Section):
 
     folder: str | None = None
     workers: int = 0  # threads that load images ahead
+    device: str | None = None  # cpu, cuda or mps; by default the best that is there
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
@@ -48,15 +49,14 @@ class Detection(Section):
         return {"data": {split: data.key for split, data in self.data.items()}}
 
     def detector(self, reader: Reader, model: MAE) -> MaskRCNN:
-        """The detector that starts from the encoder of `model`, fine-tuned if need be, in eval mode on its device.
+        """The detector that starts from the encoder of `model`, fine-tuned if need be, in eval mode.
 
         Layers of an encoder that has learned something learn slower the lower they lie; from scratch all learn alike.
         """
         scratch = reader[0] == "untrained"
         config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
         name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
-        device = str(model.cls_token.device)
-        return finetune(config, model, self.data["train"], name, runs_folder(), device, readers=self.workers)
+        return finetune(config, model, self.data["train"], name, runs_folder(), self.device, readers=self.workers)
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
         return score(self.detector(reader, model), self.data["val"]).contributions

@@ -53,13 +53,17 @@ def tags(cell: NotebookNode) -> list[str]:
 
 
 def notebooks(root: Path | None = None) -> list[Path]:
-    """The book's notebooks, in the order of their names."""
-    return sorted(((root or checkout() or Path.cwd()) / "notebooks").glob("*.ipynb"))
+    """The book's notebooks, in the order of its contents; one that is not in them comes last."""
+    root = root or checkout() or Path.cwd()
+    contents = root / "book" / "_toc.yml"
+    order = re.findall(r"experiments/(\w+)", contents.read_text()) if contents.is_file() else []
+    places = {name: place for place, name in enumerate(order)}
+    return sorted((root / "notebooks").glob("*.ipynb"), key=lambda p: (places.get(p.stem, len(order)), p.stem))
 
 
 def chapters(root: Path | None = None) -> list[Path]:
-    """Those that a number opens: they teach, and have exercises. The ledger and other accounts have none."""
-    return [path for path in notebooks(root) if re.match(r"\d", path.stem)]
+    """Those that teach: they have exercises."""
+    return [path for path in notebooks(root) if "{exercise}" in path.read_text(encoding="utf-8")]
 
 
 def read(path: Path) -> NotebookNode:

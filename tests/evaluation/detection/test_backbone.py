@@ -118,3 +118,17 @@ def test_the_encoder_that_was_given_is_left_as_it_is(mae):
         for parameter in encoder.parameters():
             parameter.add_(1)
     assert all(torch.equal(value, before[name]) for name, value in mae.state_dict().items())
+
+
+def test_under_autocast_the_encoder_is_fast_and_boxes_stay_exact(mae):
+    model = mask_rcnn(mae, 32, 3, DetectorSizes(channels=8, scales=(2, 1), head_convs=1, head_width=8)).train()
+    seen = {}
+    model.backbone.blocks[0].mlp.fc1.register_forward_hook(lambda m, i, out: seen.update(encoder=out.dtype))
+    model.rpn.head.bbox_pred.register_forward_hook(lambda m, i, out: seen.update(rpn=out.dtype))
+    model.roi_heads.box_predictor.register_forward_hook(lambda m, i, out: seen.update(box=out[1].dtype))
+    target = {"boxes": torch.tensor([[4.0, 4, 20, 20]]), "labels": torch.tensor([1])}
+    target["masks"] = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model(list(IMAGES), [target, target])
+    assert seen == {"encoder": torch.bfloat16, "rpn": torch.float32, "box": torch.float32}
+    assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
