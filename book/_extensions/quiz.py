@@ -69,7 +69,11 @@ class Quiz(SphinxDirective):
     def _choices(self, question: Question, name: str) -> list[nodes.Node]:
         kind, parts = "radio" if question.kind == "one" else "checkbox", []
         for at, answer in enumerate(question.answers):
-            box = f'<input type="{kind}" name="{name}" id="{name}-{at}" value="{at}" data-right="{int(answer.right)}">'
+            # A label that is a formula alone has no words of its own.
+            alone = re.fullmatch(r"\$([^$]+)\$", answer.say.strip())
+            spoken = f' aria-label="{escape(alone[1])}"' if alone else ""
+            about = f'value="{at}" data-right="{int(answer.right)}"{spoken}'
+            box = f'<input type="{kind}" name="{name}" id="{name}-{at}" {about}>'
             parts += [
                 _raw(f'<div class="mae-choice">{box}<label for="{name}-{at}">'),
                 *self._text(answer.say),

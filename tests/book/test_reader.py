@@ -61,7 +61,7 @@ def complaints(tab, page: Path) -> list[str]:
     from axe_playwright_python.sync_playwright import Axe
 
     tab.goto(page.as_uri())
-    tab.wait_for_load_state("load")
+    tab.evaluate("window.MathJax?.startup?.promise")  # formulas have no words before they are set
     found = Axe().run(tab).response["violations"]
     return [f"{rule['id']}: {rule['nodes'][0]['target']}" for rule in found if rule["id"] not in LEFT]
 
