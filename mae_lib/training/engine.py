@@ -10,6 +10,7 @@ CPU; some kernels of a GPU add in an order that varies).
 The loop knows nothing of images: it is given a function from (step, rows) to a batch, and one from a batch to a loss.
 """
 
+import atexit
 import json
 import math
 import os
@@ -95,7 +96,6 @@ def train(
     rank, world = rank_and_world()
     if schedule.batch % (world * micro_batches):
         raise ValueError(f"batch {schedule.batch} does not split into {world} workers x {micro_batches} micro-batches")
-    torch.set_flush_denormal(True)  # subnormal numbers cost a CPU a hundred times the work and change nothing
     ease(model.to(device).train(), compiled, checkpoint_blocks)
     optimiser = adamw(model, schedule, device, groups)
     step, seconds = checkpoints.resume(folder, model, optimiser)
@@ -256,19 +256,20 @@ def best_device(name: str | None = None) -> torch.device:
 
 @contextmanager
 def workers(device: torch.device) -> Iterator[tuple[int, int]]:
-    """Join the other workers of torchrun, if any, for the time of a block; gives `rank_and_world()`."""
-    mine = int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized()
-    if mine:  # long enough to wait for a run that another process is training
+    """Join the other workers of torchrun, if any, until the process ends; gives `rank_and_world()`.
+
+    Joined once: a second time they would meet at the addresses of the first. Raises WorkerLostError if one goes away.
+    """
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if several and not dist.is_initialized():  # long enough to wait for a run that another process is training
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
+        atexit.register(dist.destroy_process_group)
     try:
         yield rank_and_world()
     except RuntimeError as error:
-        if not mine or not _is_loss_of_worker(error):
+        if not several or not _is_loss_of_worker(error):
             raise
         raise WorkerLostError("another worker went away; the same command goes on from the last checkpoint") from None
-    finally:
-        if mine:
-            dist.destroy_process_group()
 
 
 def _is_loss_of_worker(error: RuntimeError) -> bool:
@@ -279,10 +280,16 @@ def _is_loss_of_worker(error: RuntimeError) -> bool:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Run a block on that many CPU threads; two processes that share cores without this slow each other fivefold."""
-    before = torch.get_num_threads()
+    """Run a block on that many CPU threads; two processes that share cores without this slow each other fivefold.
+
+    Subnormal numbers, which cost a CPU a hundred times the work and change nothing, count as zero in it. The caller's
+    settings come back.
+    """
+    before, flushed = torch.get_num_threads(), not torch.tensor(1e-40).mul(1).item()
     torch.set_num_threads(count)
+    torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.set_flush_denormal(flushed)

@@ -11,9 +11,9 @@ the tensors. A file is data only: torch's weights-only reader takes tensors and 
 import argparse
 import hashlib
 import math
-import pickle
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
@@ -81,7 +81,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], argparse.Namespace | None
             return safetensors.torch.load_file(path), None
         with torch.serialization.safe_globals([argparse.Namespace]):
             whole = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path}: is no checkpoint of tensors alone, or is damaged ({reason})") from None
     state = whole.get("model", whole.get("state_dict", whole)) if isinstance(whole, dict) else None

@@ -1,9 +1,11 @@
 """A world of noise that needs no drawing, and a run of seconds, shared by the tests of training.
 
 `python small.py RUNS [SAVE_SECONDS [MICRO_BATCHES...]]` trains it, which is what the tests kill, double and spread: a
-batch in several parts goes to a folder of its own, RUNS/PARTS.
+batch in several parts goes to a folder of its own, RUNS/PARTS. With $DIE_AT it kills itself as it begins that step.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,8 +14,7 @@ from pathlib import Path
 import torch
 
 from mae_lib import randomness
-from mae_lib.training import PretrainConfig, Run
-from mae_lib.training.engine import workers
+from mae_lib.training import MaskSampler, PretrainConfig, Run
 from mae_lib.training.pretrain import train_mae
 
 # 96 images in batches of 20: every pass over them starts within a batch.
@@ -74,10 +75,23 @@ def train_spread(runs: Path, reference: Run, workers: int) -> None:
         assert len(run.history()) == len(reference.history())
 
 
+def die_at(step: int) -> None:
+    """SIGKILL as the masks of a step are drawn: on a busy machine another process would come too late."""
+    sample = MaskSampler.sample
+
+    def deadly(self, seed, at, rows):
+        if at == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return sample(self, seed, at, rows)
+
+    MaskSampler.sample = deadly
+
+
 if __name__ == "__main__":
+    if "DIE_AT" in os.environ:
+        die_at(int(os.environ["DIE_AT"]))
     runs, save_seconds, *parts = [*sys.argv[1:], "60"][: max(2, len(sys.argv) - 1)]
-    with workers(torch.device("cpu")):  # joined once for all of them
-        for count in map(int, parts):
-            train_small(f"{runs}/{count}", SPREAD, micro_batches=count)
-        if not parts:
-            print(train_small(runs, save_seconds=float(save_seconds)).directory)
+    for count in map(int, parts):
+        train_small(f"{runs}/{count}", SPREAD, micro_batches=count)
+    if not parts:
+        print(train_small(runs, save_seconds=float(save_seconds)).directory)

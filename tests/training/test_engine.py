@@ -1,5 +1,6 @@
 """The training loop: schedule, divergence, and the same weights however a batch is spread."""
 
+import atexit
 import json
 import math
 from dataclasses import replace
@@ -164,7 +165,7 @@ def test_a_device_that_is_not_there_is_refused(name):
 def test_a_worker_that_is_lost_is_one_line_and_other_errors_pass(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
-    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(atexit, "register", lambda call: None)
     for says, kind in (("[tcp] Connection closed by peer", WorkerLostError), ("out of memory", RuntimeError)):
         with pytest.raises(kind), workers(CPU):
             raise RuntimeError(says)

@@ -99,27 +99,26 @@ def rendered(markdown: str) -> str:
 
 
 def shown(cell: NotebookNode) -> str:
-    """What a cell shows, as HTML: a Markdown cell its text without headings, a code cell its outputs."""
+    """What a cell puts on a slide, as HTML: a Markdown cell its text without headings, a code cell its first output."""
     if cell.cell_type == "markdown":
         return rendered(cell.source)
-    parts = []
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "text/html" in data:
-            parts.append(data["text/html"])
-        elif "text/markdown" in data:
-            parts.append(rendered(data["text/markdown"]))
-        elif "image/png" in data:
-            parts.append(f'<img alt="" src="data:image/png;base64,{data["image/png"]}">')
-        elif "text/plain" in data or output.get("name") == "stdout":
-            parts.append(f"<pre>{escape(data.get('text/plain') or output.text)}</pre>")
-    return "\n".join(parts)
+            return data["text/html"]
+        if "text/markdown" in data:
+            return rendered(data["text/markdown"])
+        if "image/png" in data:
+            return f'<img alt="" src="data:image/png;base64,{data["image/png"]}">'
+        if "text/plain" in data or output.get("name") == "stdout":
+            return f"<pre>{escape(data.get('text/plain') or output.text)}</pre>"
+    return ""
 
 
 def _section(slide: Slide, cells: Sequence[NotebookNode], number: int, of: int) -> str:
     body = "\n".join(map(shown, cells))
     text = f'<div class="text">{rendered(slide.text)}</div>' if slide.text else ""
-    figure = f'<div class="show">{body}</div>' if body else ""
+    figure = f'<div class="show" tabindex="0">{body}</div>' if body else ""
     notes = f'<aside class="notes">{rendered(slide.notes)}</aside>' if slide.notes else ""
     both = " both" if text and figure else ""
     return (

@@ -13,6 +13,9 @@ a { color: var(--mark); }
 .slide h2 { margin: 0 0 2vh; font-size: 1.8em; line-height: 1.2; }
 .slide .body { flex: 1; display: grid; gap: 2vw; align-items: center; min-width: 0; }
 .slide .body > * { min-width: 0; overflow-x: auto; }
+.slide .show { max-height: 80vh; overflow: auto; }
+.slide:not(.both) .text { font-size: 1.3em; }
+.slide a[download] { display: none; } /* a figure's data is the book's to give */
 .slide li { margin: 0.4em 0; }
 .slide table { border-collapse: collapse; font-size: 0.75em; }
 .slide :is(th, td) { padding: 0.2em 0.7em 0.2em 0; text-align: left; }
@@ -30,7 +33,7 @@ nav { position: fixed; left: 5vw; bottom: 1vh; display: flex; gap: 0.5rem; }
 nav[hidden] { display: none; }
 nav button { min-width: 2.6rem; min-height: 2rem; color: inherit; background: var(--paper); font: inherit;
   font-size: 0.8rem; border: 1px solid var(--soft); border-radius: 0.25rem; }
-:is(a, button):focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
+:is(a, button, .show):focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
 @media (min-width: 60rem) { .slide.both .body { grid-template-columns: 2fr 3fr; } }
 @media (max-width: 40rem) { body { font-size: 1rem; } }
 @media print {
