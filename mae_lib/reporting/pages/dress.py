@@ -53,7 +53,7 @@ def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
     command = escape(reproduce_command(record["parameters"], notebook))
     return (
         f'<details class="mae-origin"><summary>Where this comes from</summary>{data}'
-        f"<dl>{rows}</dl><pre><code>{command}</code></pre></details>"
+        f'<dl>{rows}</dl><div class="mae-command"><pre><code>{command}</code></pre></div></details>'
     )
 
 
@@ -72,4 +72,6 @@ def dressed(body: str, page: Page) -> str:
 
     body = _FIGURE.sub(with_origin, body)
     body = body.replace('<div class="mae-card" role="note"', '<div class="mae-card" id="run-card" role="note"', 1)
+    # The button that copies a command is placed within the box that holds it.
+    body = re.sub(r"(<p>To run it again:</p>)(<pre>.*?</pre>)", r'\1<div class="mae-command">\2</div>', body)
     return body.replace("</h1>", "</h1>" + head(page), 1)
