@@ -36,7 +36,7 @@ def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.Data
     """
     scales = published(SECTION_OF[page])
     if not scales:
-        return display(HTML(f"<p>{NONE_YET}</p>"))
+        return _say(NONE_YET)
     what = "; ".join(map(described, scales))
     for metrics in groups:
         tables = {x: lines_of(scales, SECTION_OF[page], metrics, x, (here or {}).get(x)) for x in ("ratio", "unit")}
@@ -51,6 +51,11 @@ def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.Data
             f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}.",
         )
     display(HTML(verdicts_html(page, scales)))
+
+
+def _say(sentence: str) -> None:
+    """A sentence, as HTML, in the page's own colours."""
+    display(HTML(f'<p class="mae-said">{sentence}</p>'))
 
 
 def labelled(one: Published) -> str:
@@ -230,7 +235,7 @@ def show_schedules(metrics: Mapping[str, str], section: str = "separability") ->
     """
     pair = schedules(published())
     if pair is None:
-        return display(HTML("<p>No two published runs differ in their schedule alone, so this is not tested yet.</p>"))
+        return _say("No two published runs differ in their schedule alone, so this is not tested yet.")
     short, long = pair
     counts = [f"{one.series.scale['images']:,}" for one in pair]
     gains = pd.concat([schedule_gains(*pair, metric, section).assign(of=label) for metric, label in metrics.items()])
@@ -248,4 +253,4 @@ def show_schedules(metrics: Mapping[str, str], section: str = "separability") ->
     tables = [of_scales([one], section, next(iter(metrics)), "ratio") for one in pair]
     first = gains[gains["of"] == next(iter(metrics.values()))]
     sentences = " ".join(schedule_findings(*tables, first))
-    display(HTML(f"<p><strong>{escape(next(iter(metrics.values())))}.</strong> {escape(sentences)}</p>"))
+    _say(f"<strong>{escape(next(iter(metrics.values())))}.</strong> {escape(sentences)}")
