@@ -116,7 +116,7 @@ def test_a_figure_says_where_it_comes_from(page):
         f'<h1>T</h1>{figure}<a class="mae-data" download="data.csv" href="data:,x">Data</a></figure>{figure}</figure>'
     )
     soup = BeautifulSoup(dressed(body + page.html, page), "html.parser")
-    assert [part["id"] for part in soup.select("figure")] == ["figure-1", "figure-2"]
+    assert [part["id"] for part in soup.select("figure")] == ["drawing-1", "drawing-2"]
     first, second = soup.select(".mae-origin")
     assert first.find("a", class_="mae-data")["download"] == "2_3_theorem_1-figure-1.csv" and not second.select(
         ".mae-data"

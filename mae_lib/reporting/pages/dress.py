@@ -68,7 +68,7 @@ def dressed(body: str, page: Page) -> str:
         name, drawing, link = found.groups()
         data = (link or "").replace('"data.csv"', f'"{page.name}-figure-{number}.csv"')
         below = origin(page.record, page.name, data)
-        return f'<figure class="mae-figure" id="{name or f"figure-{number}"}">{drawing}{below}</figure>'
+        return f'<figure class="mae-figure" id="{name or f"drawing-{number}"}">{drawing}{below}</figure>'
 
     body = _FIGURE.sub(with_origin, body)
     body = body.replace('<div class="mae-card" role="note"', '<div class="mae-card" id="run-card" role="note"', 1)
