@@ -39,8 +39,12 @@ class Teaching(SphinxDirective):
         if (what := self.arguments[0]) not in WHAT:
             raise self.error(f"there is no {what!r}: choose among {', '.join(WHAT)}")
         self.env.note_reread()  # notebooks may have changed
+        try:
+            text = WHAT[what](self.env.app)
+        except ValueError as error:  # of the teaching files, or of an exercise
+            raise self.error(str(error)) from None
         box = nodes.container()
-        self.state.nested_parse(StringList(WHAT[what](self.env.app).split("\n"), "teaching"), self.content_offset, box)
+        self.state.nested_parse(StringList(text.split("\n"), "teaching"), self.content_offset, box)
         return box.children
 
 

@@ -114,6 +114,8 @@ def troubles(names: Iterable[str], folder: Path | None = None) -> str:
     """Misconceptions and what breaks in these chapters, one after another, as Markdown."""
     parts, notes = [], guide(folder)
     for name in names:
+        if name not in notes:
+            raise GuideError(f"chapters.yml says nothing of {name}, which has exercises")
         entry = notes[name]
         breaks = "\n".join(f"- {line}" for line in entry["breaks"])
         parts.append(f"**{_page(name)}**\n\n{misconceptions(entry)}\n\nWhat breaks:\n\n{breaks}")
