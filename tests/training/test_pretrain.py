@@ -82,7 +82,7 @@ def test_a_kill_at_any_step_changes_no_bit(tmp_path, finished):
 def test_two_processes_at_once_train_once(tmp_path):
     command = [sys.executable, SCRIPT, str(tmp_path), "0"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    folders = {process.communicate(timeout=120)[0].strip() for process in processes}
+    folders = {process.communicate(timeout=300)[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
     assert folders == {str(tmp_path / CONFIG.name)}
     assert [line["step"] for line in Run(Path(folders.pop())).history()] == list(range(1, 41))
