@@ -24,7 +24,7 @@ def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
             "fault": row["fault"],
             "what was tried": row["tried"],
             "times": row["times"],
-            "what happened": "; ".join(f"{n} x {what}" for what, n in row["outcomes"].items()),
+            "what happened": _counted(row["outcomes"]),
         }
         for row in faults["rows"]
     ]
@@ -32,12 +32,21 @@ def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values("fault", kind="stable").set_index(columns[:2])
 
 
+def _counted(outcomes: dict[str, int]) -> str:
+    """One outcome as it is, several with how often each came."""
+    if len(outcomes) == 1:
+        return next(iter(outcomes))
+    return "; ".join(f"{count} x {what}" for what, count in outcomes.items())
+
+
 def speed_table(section: dict[str, Any]) -> pd.DataFrame:
-    """The rows of a benchmark; the first column leads, shares in percent."""
-    table = pd.DataFrame(section["rows"])
-    for name in table.columns.intersection(["share"]):
-        table[name] = [f"{value:.0%}" for value in table[name]]
-    return table.set_index(table.columns[0])
+    """The rows of a benchmark to two decimals; the first column leads, and a share, in percent, follows it."""
+    table = pd.DataFrame(section["rows"]).round(2)
+    first, *others = table.columns
+    if "share" in others:
+        table["share"] = [f"{row['share']:.0%}" for row in section["rows"]]
+        others = ["share", *(name for name in others if name != "share")]
+    return table.set_index(first)[others]
 
 
 def where(record: dict[str, Any]) -> str:

@@ -17,12 +17,12 @@ FAULTS = {
 def test_what_happened_is_counted_and_faults_stand_together():
     table = fault_table(FAULTS)
     assert table.index.tolist() == [("a", "y"), ("b", "x")]
-    assert table.loc[("b", "x")].tolist() == [3, "2 x well; 1 x refused"]
+    assert table["what happened"].tolist() == ["well", "2 x well; 1 x refused"]
 
 
 def test_a_benchmark_is_a_table_with_shares_in_percent():
-    table = speed_table({"rows": [{"ratio": 0.75, "ours": 100, "share": 0.456}]})
-    assert table.loc[0.75].tolist() == [100, "46%"]
+    table = speed_table({"rows": [{"ratio": 0.75, "ours": 100, "times": 1.2345, "share": 0.456}]})
+    assert table.columns.tolist() == ["share", "ours", "times"] and table.loc[0.75].tolist() == ["46%", 100, 1.23]
 
 
 def test_where_names_machine_day_and_company():

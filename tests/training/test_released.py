@@ -111,7 +111,7 @@ class Malicious:
 def test_code_in_a_checkpoint_never_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": facebook(), "extra": Malicious()}, tmp_path / "bad.pth")
-    (tmp_path / "pickle.pth").write_bytes(pickle.dumps(Malicious()))
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps(Malicious(), protocol=2))
     for name in ("bad.pth", "pickle.pth"):
         with pytest.raises(CheckpointError, match=f"{name}: is no checkpoint of tensors alone"):
             read_state(tmp_path / name)
