@@ -1,6 +1,8 @@
 """The published probe: its optimiser against its formula, its head against its definition, and a probe cut off."""
 
-from multiprocessing import get_context
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,22 +81,10 @@ def test_a_probe_that_was_cut_off_ends_as_one_that_was_not(real_data, tmp_path, 
     assert torch.equal(found.linear.weight, whole.linear.weight) and not found.training
 
 
-def _of_two(rank: int, folder) -> None:
-    dist.init_process_group("gloo", f"file://{folder}/meet", world_size=2, rank=rank)
-    train(folder)
-    dist.destroy_process_group()
-
-
 def test_two_workers_train_the_same_head(real_data, tmp_path):
     one = train(tmp_path / "one")
-    (tmp_path / "two").mkdir()
-    fork = get_context("fork")  # nothing to import again
-    workers = [fork.Process(target=_of_two, args=(rank, tmp_path / "two")) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*torchrun, __file__, str(tmp_path / "two")], check=True, timeout=300, capture_output=True)
     two = train(tmp_path / "two", read=lambda _: pytest.fail("trained twice"))
     for a, b in zip(one.state_dict().values(), two.state_dict().values()):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
@@ -124,3 +114,9 @@ def test_settings_that_do_not_fit_are_refused():
     ]:
         with pytest.raises(ValueError, match=says):
             recipe_of(options)
+
+
+if __name__ == "__main__":
+    dist.init_process_group("gloo")
+    train(Path(sys.argv[1]))
+    dist.destroy_process_group()
