@@ -62,6 +62,7 @@ def complaints(tab, page: Path) -> list[str]:
 
     tab.goto(page.as_uri())
     tab.evaluate("window.MathJax?.startup?.promise")  # formulas have no words before they are set
+    tab.wait_for_timeout(300)  # and colours fade in
     found = Axe().run(tab).response["violations"]
     return [f"{rule['id']}: {rule['nodes'][0]['target']}" for rule in found if rule["id"] not in LEFT]
 
@@ -194,13 +195,17 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     claim = load_claims()["moderate-ratios-prefer-shape"]
     row = tab.locator("tr", has=tab.get_by_text(claim.claim)).first
     row.locator(f"a[href$='#claim-{claim.id}']").click()
+    tab.wait_for_url(f"**/{SWITCHED}.html#claim-{claim.id}")
     box = tab.locator(f"#claim-{claim.id}")
-    assert box.is_visible() and tab.url.endswith(f"{SWITCHED}.html#claim-{claim.id}")
+    box.wait_for(state="visible")
 
     tab.locator(".mae-switch input[value=cpu]").first.check(force=True)
     published = box.locator("[data-mae-scale=cpu]")
-    assert published.is_visible()
-    numbers = published.locator("td").all_text_contents()
+    published.wait_for(state="visible")
+    tab.locator(".mae-switch input[value='this build']").first.check(force=True)
+    published.wait_for(state="hidden")
+    numbers = box.locator("> details td").all_text_contents()
+    assert numbers
 
     figure = tab.locator("figure.mae-figure:has([data-mae-scale])").first
     figure.locator("summary").click()
@@ -218,8 +223,6 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
 
     out = tmp_path / "out.ipynb"
     command[2] = str(out)
-    if "use_published" not in " ".join(command):
-        command += ["-p", "use_published", "true"]
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for c in nbformat.read(out, 4).cells if c.cell_type == "code" for o in c.outputs if "data" in o]
