@@ -56,6 +56,8 @@ class CocoSplit:
                 near = next(parent for parent in path.parents if parent.exists())
                 there = ", ".join(sorted(entry.name for entry in near.iterdir())[:8]) or "nothing"
                 raise CocoError(f"{path} does not exist: {near} holds {there}")
+        for about in self._coco.dataset["images"]:
+            self._check_image(about)
         for annotation in self._coco.dataset["annotations"]:
             self._check(annotation)
         if self.count is not None and not 1 <= self.count <= len(self._coco.imgs):
@@ -143,20 +145,35 @@ class CocoSplit:
         if not isinstance(content, dict) or (missing := {"images", "annotations", "categories"} - set(content)):
             lacking = ", ".join(sorted(missing)) if isinstance(content, dict) else "everything"
             raise CocoError(f"{self.annotations} holds no detection data: it lacks {lacking}")
-        return from_json(content)
+        try:
+            return from_json(content)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            text = f"{self.annotations} holds no detection data: an entry is not of COCO's form"
+            raise CocoError(f"{text} ({type(error).__name__}: {error})") from None
+
+    def _check_image(self, about: dict) -> None:
+        name = f"image {about.get('id')} of {self.annotations}"
+        file, sides = about.get("file_name"), (about.get("height"), about.get("width"))
+        if not isinstance(file, str) or not (self.images / file).resolve().is_relative_to(self.images.resolve()):
+            raise CocoError(f"{name} has the file {file!r}: it must lie in {self.images}")
+        if not all(isinstance(side, int) and side > 0 for side in sides):
+            raise CocoError(f"{name} is of {sides[1]} x {sides[0]} pixels: whole numbers above 0 are needed")
 
     def _check(self, annotation: dict) -> None:
         name = f"annotation {annotation.get('id')} of {self.annotations}"
         for field in ("image_id", "category_id", "bbox", "segmentation"):
             if field not in annotation:
                 raise CocoError(f"{name} has no {field}")
+        if not all(isinstance(annotation[field], int) for field in ("image_id", "category_id")):
+            raise CocoError(f"{name} has ids that are no whole numbers")
         if annotation["image_id"] not in self._coco.imgs:
             raise CocoError(f"{name} belongs to image {annotation['image_id']}, which is not listed")
         if annotation["category_id"] not in self._coco.cats:
             known = ", ".join(map(str, sorted(self._coco.cats)[:8]))
             raise CocoError(f"{name} is of category {annotation['category_id']}: the ids are {known}, ...")
         box = annotation["bbox"]
-        if len(box) != 4 or not all(isinstance(x, int | float) and math.isfinite(x) for x in box) or min(box[2:]) < 0:
+        numbers = isinstance(box, list) and all(isinstance(x, int | float) and math.isfinite(x) for x in box)
+        if not numbers or len(box) != 4 or min(box[2:]) < 0:
             raise CocoError(f"{name} has the box {box}: it must be x, y, width and height in pixels")
 
     def _mask(self, annotation: dict) -> np.ndarray:

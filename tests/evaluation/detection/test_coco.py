@@ -118,3 +118,22 @@ def test_a_broken_image_is_named(coco):
     image.write_bytes((coco / "train2017" / "000000000034.jpg").read_bytes())
     with pytest.raises(CocoError, match=r"has 20 x 20 pixels, and .* says 30 x 50"):
         CocoSplit(coco, "train").image(1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("file_name", "../outside.jpg", "must lie in"),
+        ("file_name", "/etc/hostname", "must lie in"),
+        ("file_name", 3, "must lie in"),
+        ("height", "20", "whole numbers above 0"),
+        ("width", 0, "whole numbers above 0"),
+    ],
+)
+def test_an_image_that_lies_elsewhere_or_has_no_size_is_named(coco, field, value, message):
+    path = coco / "annotations" / "instances_val2017.json"
+    whole = json.loads(path.read_text())
+    whole["images"][0][field] = value
+    path.write_text(json.dumps(whole))
+    with pytest.raises(CocoError, match=rf"image {whole['images'][0]['id']} of .*{message}"):
+        CocoSplit(coco, "val")
