@@ -53,7 +53,7 @@ def test_what_is_no_yaml_is_one_line(text):
         parse_yaml(text, "mine")
 
 
-@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a/b", "..", "", 3, None, "a\nb"])
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/b", "..", "", 3, None, "a\nb"])
 def test_a_preset_may_not_name_a_folder_outside(tmp_path, name):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(load_preset("smoke") | {"preset": name}))

@@ -104,7 +104,7 @@ def foreign(file: Path, trap: Path) -> dict[str, bytes]:
     archive = file.with_name("trap.pt").read_bytes()
     file.with_name("trap.pt").unlink()
     large = (1 << 60).to_bytes(8, "little") + b"{}"
-    outside = {"../../escaped": torch.zeros(2), "/tmp/escaped": torch.zeros(2)}
+    outside = {"../../escaped": torch.zeros(2), "/escaped": torch.zeros(2)}
     return {
         "a pickle": pickle.dumps(Trap(trap)),
         "an archive of torch.save": archive,
