@@ -1,5 +1,6 @@
-"""A published series of seconds, shared by the tests of what writes, reads and draws it."""
+"""What tests of several rooms share: a published series of seconds, the miniature data sets, a browser."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -98,3 +99,18 @@ def miniature_preset(tmp_path_factory) -> Path:
     masks = {"preset": "miniature", "mask_ratios": [0.75], "units": [8], "seeds": [0]}
     path.write_text(yaml.safe_dump(paper | masks | {"scale": paper["scale"] | small}, sort_keys=False))
     return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; the test is skipped where there is none."""
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    if binary is None:
+        pytest.skip("no browser is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        opened = playwright.chromium.launch(executable_path=binary, args=options)
+        yield opened
+        opened.close()

@@ -1,6 +1,5 @@
 """The rendered book, as a browser meets it: whole, offline, legible on a phone. Skipped where none is built."""
 
-import shutil
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -73,20 +72,6 @@ def test_a_notebook_can_be_downloaded_and_closes_with_its_card(page):
 @pytest.mark.parametrize("page", CONTENT, ids=name)
 def test_no_path_of_the_machine_that_built_it(page):
     assert str(ROOT) not in page.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("no browser is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        opened = playwright.chromium.launch(executable_path=binary, args=options)
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("page", CONTENT, ids=name)

@@ -136,20 +136,6 @@ def rendered(tmp_path_factory) -> Path:
     return folder / "html" / "experiments" / "page_1.html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("no browser is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        opened = playwright.chromium.launch(executable_path=binary, args=options)
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def tab(rendered, browser, request):
     context = browser.new_context(java_script_enabled=getattr(request, "param", True))
