@@ -70,7 +70,7 @@ rule all:
 
 
 rule pretrain:
-    input: preset_file(PRESET), local(source_files("mae_lib.__main__", "mae_lib.training.pretrain"))
+    input: preset_file(PRESET), local(source_files("mae_lib.commands.pretrain"))
     output: RUNS + "/series/" + PRESET + "/r{ratio}-u{unit}-s{seed}.txt"
     threads: 1
     resources: gpu=GPU

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from mae_lib.__main__ import setting
+from mae_lib.commands.arguments import setting
 from mae_lib.data.files import Broken, Images
 from mae_lib.data.loading import Ahead, Visits, default_workers
 from mae_lib.data.packs import pack, resident

@@ -13,7 +13,7 @@ import argparse
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mae_lib.__main__ import setting
+from mae_lib.commands.arguments import setting
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
 from mae_lib.training.mae import split_mask

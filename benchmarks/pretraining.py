@@ -28,11 +28,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
-from mae_lib.__main__ import setting
+from mae_lib.commands.arguments import setting
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
+from mae_lib.training.batches import mae_batches
 from mae_lib.training.engine import adamw, best_device, ease
-from mae_lib.training.pretrain import mae_batches
 
 
 def vit_mae(config: PretrainConfig) -> nn.Module:

@@ -16,7 +16,7 @@ from pretraining import stepper
 from record import record, table
 from torch.profiler import ProfilerActivity, profile
 
-from mae_lib.__main__ import setting
+from mae_lib.commands.arguments import setting
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
 from mae_lib.training.engine import best_device

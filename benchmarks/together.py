@@ -16,11 +16,11 @@ from pretraining import fastest
 from record import record, table
 from torch import nn
 
-from mae_lib.__main__ import setting
+from mae_lib.commands.arguments import setting
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
+from mae_lib.training.batches import mae_batches
 from mae_lib.training.engine import adamw, adamw_of, best_device
-from mae_lib.training.pretrain import mae_batches
 from mae_lib.training.together import Stack
 
 

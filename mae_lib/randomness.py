@@ -6,6 +6,7 @@ A counter is hashed (splitmix64, Steele et al. 2014) in plain int64 arithmetic, 
 
 import math
 import zlib
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -58,3 +59,20 @@ def normal(seed: int, indices: Tensor, stream: str, shape: tuple[int, ...] = ())
 def ranks(seed: int, indices: Tensor, stream: str, count: int) -> Tensor:
     """A uniformly random permutation of range(count) for each index: int64 (len(indices), count)."""
     return bits(seed, indices, stream, (count,)).argsort(dim=1, stable=True)
+
+
+def shuffled(seed: int, visits: Tensor, count: int) -> Tensor:
+    """Which of `count` things each visit, counted from 0, meets: int64 in [0, count), like `visits` (n,).
+
+    Every pass over all of them is a permutation of its own.
+    """
+    turns = visits // count
+    met = torch.empty_like(visits)
+    for turn in turns.unique().tolist():
+        met[turns == turn] = _order(seed, turn, count)[visits[turns == turn] % count]
+    return met
+
+
+@lru_cache(maxsize=8)  # a batch may hold the end of one pass and the start of the next; seeds may train together
+def _order(seed: int, turn: int, count: int) -> Tensor:
+    return ranks(seed, torch.tensor([turn]), "order", count)[0]

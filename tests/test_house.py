@@ -13,7 +13,7 @@ from mae_lib.presets import PRESETS, load_preset, load_scale, series
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# theory <- worlds <- training <- evaluation <- reporting, and data beside worlds: a room imports from its left only.
+# theory <- worlds <- training <- evaluation <- reporting <- commands, data beside worlds: a room imports from its left.
 MAY_IMPORT = {
     "theory": set(),
     "worlds": {"theory"},
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "training": {"theory", "worlds", "data"},
     "evaluation": {"theory", "worlds", "data", "training"},
     "reporting": {"theory", "worlds", "data", "training", "evaluation"},
+    "commands": {"theory", "worlds", "data", "training", "evaluation", "reporting"},
 }
 HALL = {path.stem for path in (ROOT / "mae_lib").glob("*.py") if path.stem != "__main__"}
 
@@ -44,6 +45,11 @@ def test_a_room_imports_from_its_left_only(path):
         assert used <= MAY_IMPORT[room] | {room} | HALL
     elif path.stem != "__main__":  # the hall stands left of every room
         assert used <= HALL
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "mae_lib").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_another_file_uses_has_a_public_name(path):
+    assert not {name for name in imports(path) if name.startswith("mae_lib.") and name.rpartition(".")[2][0] == "_"}
 
 
 def test_every_room_has_its_place_in_the_order():

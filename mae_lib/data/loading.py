@@ -62,22 +62,14 @@ class Visits:
 
     def chosen(self, visits: Tensor) -> Tensor:
         """The numbers of the images that are visited."""
-        among, turns = fixed_order(len(self.images))[: self.count], visits // self.count
-        found = torch.empty_like(visits)
-        for turn in turns.unique().tolist():
-            found[turns == turn] = among[_order(self.seed, turn, self.count)[visits[turns == turn] % self.count]]
-        return found
+        among = fixed_order(len(self.images))[: self.count]
+        return among[randomness.shuffled(self.seed, visits, self.count)]
 
 
 @lru_cache(maxsize=4)
 def fixed_order(count: int) -> Tensor:
     """The order in which a set's images are counted: files come sorted by class; here the first few are a sample."""
     return randomness.ranks(0, torch.zeros(1, dtype=torch.int64), "fixed order", count)[0]
-
-
-@lru_cache(maxsize=4)  # a batch may hold the end of one pass and the start of the next
-def _order(seed: int, turn: int, count: int) -> Tensor:
-    return randomness.ranks(seed, torch.tensor([turn]), "order", count)[0]
 
 
 @dataclass

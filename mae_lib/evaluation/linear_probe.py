@@ -27,7 +27,7 @@ from mae_lib.data.files import Broken
 from mae_lib.data.loading import Ahead, Visits, default_workers
 from mae_lib.training import checkpoints
 from mae_lib.training.engine import DivergedError, Schedule, rank_and_world
-from mae_lib.training.pretrain import _alone
+from mae_lib.training.run import alone
 
 Read = Callable[[Tensor], Tensor]  # float images (b, 3, H, W) in [0, 1] -> features (b, width)
 CHUNK = 256  # images that an encoder looks at together
@@ -102,7 +102,7 @@ def train_head(
     Raises DivergedError for a loss that is not finite, DataError for too many broken images, CheckpointError for a
     file that cannot be trusted, ValueError if the batch does not split over the workers.
     """
-    with _alone(folder):
+    with alone(folder):
         if (folder / "head.json").is_file():
             return _load(folder / "head", classes).to(device).eval()
         head = _train(read, visits, classes, recipe, folder, device, max_broken, progress)

@@ -234,7 +234,7 @@ def _write_tables(out: Path, series: Series) -> None:
     rows = []
     for name in _MEASURED:
         for reader, scores in measure_all(section_of(name, series), series).items():
-            who = _columns(reader)
+            who = columns_of(reader)
             # What cannot be measured on this world is NaN throughout, and has no row.
             measured = {metric: v for metric, v in scores.items() if not np.isnan(v).all()}
             rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in measured.items()]
@@ -242,17 +242,17 @@ def _write_tables(out: Path, series: Series) -> None:
     training = [
         (*mask, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"]) for mask, done in runs.items()
     ]
-    write_files({out / "training.csv": _csv(TRAINING, training), out / "scores.csv": _csv(SCORES, rows)})
+    write_files({out / "training.csv": csv_of(TRAINING, training), out / "scores.csv": csv_of(SCORES, rows)})
 
 
-def _columns(reader: Reader) -> tuple[Any, ...]:
+def columns_of(reader: Reader) -> tuple[Any, ...]:
     """The columns reader, ratio, unit and seed of a row."""
     if len(reader) == 3:
         return ("trained", *reader)
     return (reader[0], "", "", reader[1] if len(reader) == 2 else "")
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+def csv_of(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue().encode()

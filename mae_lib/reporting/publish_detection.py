@@ -19,7 +19,7 @@ from mae_lib.evaluation.sections import Reader, Scores
 from mae_lib.evaluation.sections.section import untrained
 from mae_lib.presets import load_preset
 from mae_lib.reporting.provenance import provenance
-from mae_lib.reporting.publish import SCORES, _columns, _csv, called, shipped_runs
+from mae_lib.reporting.publish import SCORES, called, columns_of, csv_of, shipped_runs
 from mae_lib.training import MAE, find, pretrain
 from mae_lib.training.checkpoints import write_files, write_json
 from mae_lib.training.series import Series
@@ -75,10 +75,10 @@ def encoder_of(series: Series, reader: Reader, shipped: dict, device: str | None
 
 def _write(out: Path, found: dict[Reader, Scores], record: dict[str, Any]) -> None:
     rows = [
-        ("detection", *_columns(reader), metric, f"{values.mean():.10g}", len(values))
+        ("detection", *columns_of(reader), metric, f"{values.mean():.10g}", len(values))
         for reader, scores in found.items()
         for metric, values in scores.items()
     ]
     out.mkdir(parents=True, exist_ok=True)
-    write_files({out / "detection.csv": _csv(SCORES, rows)})
+    write_files({out / "detection.csv": csv_of(SCORES, rows)})
     write_json(out / "detection.json", record)

@@ -7,8 +7,6 @@ twice. The folder holds what is finished at any time: scores.csv (a row for each
 provenance.json, whose `wall_seconds` is null until the last seed is in.
 """
 
-import csv
-import io
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,6 +29,7 @@ from mae_lib.evaluation.suggestions import (
 )
 from mae_lib.presets import load_preset
 from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.publish import csv_of
 from mae_lib.reporting.published import published_folder
 from mae_lib.sources import source_hash
 from mae_lib.theory import LatentHierarchy
@@ -68,7 +67,7 @@ def publish_suggestions(
     for part in (partial(_mask_rows, tree), _boundary_rows):
         for seed in parameters["seeds"]:
             rows += part(preset, seed, device)
-            write_files({out / "scores.csv": _csv(rows)})
+            write_files({out / "scores.csv": csv_of(COLUMNS, rows)})
             write_json(out / "provenance.json", record)
     record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
     write_json(out / "provenance.json", record | {"wall_seconds": round(time.time() - started, 1)})
@@ -117,12 +116,6 @@ def _took(run: Run) -> Scores:
 
 def _rows(suggestion: str, arm: Any, seed: int, scores: Scores) -> list[Row]:
     return [(suggestion, arm, seed, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
-
-
-def _csv(rows: list[Row]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    return text.getvalue().encode()
 
 
 # Reading it back

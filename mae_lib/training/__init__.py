@@ -5,7 +5,8 @@ from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import DivergedError
 from mae_lib.training.mae import MAE, MAEOutput
 from mae_lib.training.masks import MaskSampler
-from mae_lib.training.pretrain import Run, find, load_model, pretrain
+from mae_lib.training.pretrain import pretrain
+from mae_lib.training.run import Run, find, load_model
 
 __all__ = [
     "MAE",

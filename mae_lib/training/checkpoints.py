@@ -181,6 +181,16 @@ def append_line(path: Path, line: str) -> None:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def cut_log(log: Path, step: int) -> None:
+    """Drop lines after `step`, which will be written again, and a last line that a kill cut short."""
+    try:
+        lines = log.read_text().splitlines() if log.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError(f"{log}: a line is damaged; move the file away to go on without it") from None
+    write_files({log: "".join(line + "\n" for line in kept).encode()})
+
+
 def sweep(folder: Path) -> None:
     """Remove what a killed process has left: half-written files, and checkpoints of a run that is finished.
 

@@ -26,7 +26,7 @@ from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import Schedule, best_device, threads, train
 from mae_lib.training.mae import MAE
-from mae_lib.training.pretrain import Run, _alone, _circumstances, _finish, _folder
+from mae_lib.training.run import Run, alone, circumstances, finish, folder_of
 from mae_lib.worlds import World, rendered
 from mae_lib.worlds.world import world_class
 
@@ -215,7 +215,7 @@ def contrast(
 
     Raises ValueError for a device that is not there, DivergedError and CheckpointError as `engine.train`.
     """
-    mae, folder = config.mae, _folder(runs)
+    mae, folder = config.mae, folder_of(runs)
     draw = lambda: rendered(mae.make_world(), "train", mae.unique_images, folder / "images")  # noqa: E731
     return train_contrastive(config, draw, folder, device, progress)
 
@@ -230,7 +230,7 @@ def train_contrastive(
 ) -> ContrastiveRun:
     """`contrast` on the images that `draw()` gives, uint8 (images, 3, image_size, image_size)."""
     where, run = best_device(device), ContrastiveRun(runs / config.name)
-    with threads(1), _alone(run.directory):
+    with threads(1), alone(run.directory):
         if (run.directory / "done.json").is_file():
             return run
         with torch.random.fork_rng(devices=[]):
@@ -247,5 +247,5 @@ def train_contrastive(
             progress=progress,
             save_seconds=save_seconds,
         )
-        _finish(run, config, model.mae, result | _circumstances(where, 1, 1))
+        finish(run, config, model.mae, result | circumstances(where, 1, 1))
     return run

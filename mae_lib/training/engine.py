@@ -101,7 +101,7 @@ def train(
     step, seconds = checkpoints.resume(folder, model, optimiser)
     log = folder / "log.jsonl"
     if rank == 0:
-        _cut_log(log, step)
+        checkpoints.cut_log(log, step)
     net = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None) if world > 1 else model
     autocast = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
     pieces = torch.arange(schedule.batch).view(world, micro_batches, -1)[rank]
@@ -136,7 +136,7 @@ def train(
         if not all(map(math.isfinite, means)):
             bad = next(i for i, value in enumerate(means) if not math.isfinite(value))
             bar.close()
-            raise DivergedError(_divergence(folder, step - len(means) + bad, means[bad]))
+            raise DivergedError(divergence(folder, step - len(means) + bad, means[bad]))
         now = time.perf_counter()
         last = {"loss": sum(means) / len(means), "images_per_second": schedule.batch * len(means) / (now - tick)}
         tick = now
@@ -209,23 +209,14 @@ def _require_finite_weights(model: nn.Module, folder: Path, step: int) -> None:
     """A finite loss can still have led to weights that are not: they must not become the last good checkpoint."""
     for name, value in model.named_parameters():
         if not value.isfinite().all():
-            raise DivergedError(_divergence(folder, step - 1, f"finite but leads to a {name} that is not finite"))
+            raise DivergedError(divergence(folder, step - 1, f"finite but leads to a {name} that is not finite"))
 
 
-def _divergence(folder: Path, step: int, value: float | str) -> str:
+def divergence(folder: Path, step: int, value: float | str) -> str:
+    """What a DivergedError says."""
     good = checkpoints.latest(folder)
     kept = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
     return f"the loss is {value} at step {step}; {kept}. A lower learning rate or gradient clipping may help"
-
-
-def _cut_log(log: Path, step: int) -> None:
-    """Drop lines after `step`, which will be written again, and a last line that a kill cut short."""
-    try:
-        lines = log.read_text().splitlines() if log.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise checkpoints.CheckpointError(f"{log}: a line is damaged; move the file away to go on without it") from None
-    checkpoints.write_files({log: "".join(line + "\n" for line in kept).encode()})
 
 
 # Where a run runs

@@ -18,8 +18,8 @@ from mae_lib.data.loading import Ahead, Visits, default_workers, fixed_order
 from mae_lib.data.packs import resident
 from mae_lib.data.sets import cue_conflict, imagenet
 from mae_lib.data.views import as_tensor, evaluation_view
+from mae_lib.training.batches import hidden_patches
 from mae_lib.training.engine import rank_and_world
-from mae_lib.training.pretrain import hidden_patches
 from mae_lib.worlds.world import Described, Level, Sample, require
 
 if TYPE_CHECKING:

@@ -20,8 +20,32 @@ from mae_lib import randomness
 _ROWS = 1 << 32  # rows of one step are counted below this, so (step, row) is one integer
 
 
+class Masks:
+    """What every sampler tells of an image: its `patches`, L, of which `visible` are shown to the encoder."""
+
+    ratio: float
+    patches: int
+
+    @property
+    def visible(self) -> int:
+        """Patches that the encoder sees, the same for every image: int(L(1 - r))."""
+        return visible_count(self.patches, self.ratio)
+
+    @property
+    def masked(self) -> int:
+        """Patches that the decoder predicts, the same for every image: L - visible."""
+        return self.patches - self.visible
+
+    def sample(self, seed: int, step: int, rows: Tensor) -> Tensor:
+        """Masks for `rows` (B,) int64 of batch `step`: bool (B, L) on the device of `rows`.
+
+        A mask is a function of (seed, step, row): however a batch is split, its rows keep their masks.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class MaskSampler:
+class MaskSampler(Masks):
     """Masks of `grid` x `grid` patches of `patch` pixels, masked in units of `unit` pixels at ratio `ratio`.
 
     `ratio` lies in (0, 1); `unit` is a multiple of `patch` and no larger than the image. With `partial_unit=False`
@@ -63,16 +87,7 @@ class MaskSampler:
         step = 1 if self.partial_unit else (self.unit // self.patch) ** 2
         return visible_count(self.patches / step, self.ratio) * step
 
-    @property
-    def masked(self) -> int:
-        """Patches that the decoder predicts, the same for every image: L - visible."""
-        return self.patches - self.visible
-
     def sample(self, seed: int, step: int, rows: Tensor) -> Tensor:
-        """Masks for `rows` (B,) int64 of batch `step`: bool (B, grid * grid) on the device of `rows`.
-
-        A mask is a function of (seed, step, row): however a batch is split, its rows keep their masks.
-        """
         k = self.unit // self.patch
         side = math.ceil(self.grid / k)
         place = turns(seed, step, rows, side**2)

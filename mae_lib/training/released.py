@@ -26,7 +26,7 @@ from mae_lib.presets import SERIES_RATIO
 from mae_lib.training import checkpoints
 from mae_lib.training.checkpoints import CheckpointError
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.pretrain import Run, _alone
+from mae_lib.training.run import Run, alone
 
 _HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # of ViT-T, S, B, L and H; else one for 64 of the width
 _DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
@@ -46,7 +46,7 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
     known = {**whole, "seed": told["seed"], "mask_ratio": told["mask_ratio"]}
     config = PretrainConfig.from_scale(known)
     run, decoder = Run(runs / config.name), "decoder_pred.weight" in state
-    with _alone(run.directory):
+    with alone(run.directory):
         if not (run.directory / "done.json").is_file():
             model = config.model()
             try:

@@ -9,8 +9,10 @@ import numpy as np
 
 from mae_lib.folders import runs_folder
 from mae_lib.presets import SERIES_RATIO, load_scale, parse_yaml, series
+from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import best_device
-from mae_lib.training.pretrain import PretrainConfig, Run, find, pretrain
+from mae_lib.training.pretrain import pretrain
+from mae_lib.training.run import Run, find
 from mae_lib.training.together import pretrain_together
 from mae_lib.worlds import World
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mae_lib import randomness
-from mae_lib.training.masks import hide, stream_index, turns, visible_count
+from mae_lib.training.masks import Masks, hide, stream_index, turns, visible_count
 
 _BLOCKS = 48  # drawn for each mask; what they leave open is masked at random
 _TRIED = 256  # masks that a boundary is tried on
 
 
 @dataclass(frozen=True)
-class PartitionMasks:
+class PartitionMasks(Masks):
     """Masks in units that partition the patches: unit_of (L,) gives each patch, in row-major order, its unit from 0.
 
     Units come in random order and the first int(L(1 - ratio)) patches of theirs are visible, so the last visible unit
@@ -44,18 +44,7 @@ class PartitionMasks:
         """Patches of an image, L."""
         return len(self.unit_of)
 
-    @property
-    def visible(self) -> int:
-        """Patches that the encoder sees, the same for every image: int(L(1 - r))."""
-        return visible_count(self.patches, self.ratio)
-
-    @property
-    def masked(self) -> int:
-        """Patches that the decoder predicts: L - visible."""
-        return self.patches - self.visible
-
     def sample(self, seed: int, step: int, rows: Tensor) -> Tensor:
-        """Masks for `rows` (B,) int64 of batch `step`: bool (B, L) on the device of `rows`."""
         unit_of = torch.tensor(self.unit_of, device=rows.device)
         size = torch.bincount(unit_of)
         same = unit_of[:, None] == unit_of
@@ -64,7 +53,7 @@ class PartitionMasks:
 
 
 @dataclass(frozen=True)
-class BlockMasks:
+class BlockMasks(Masks):
     """Contiguous blocks, one over the other, until L - int(L(1 - ratio)) patches of grid x grid are masked.
 
     A block has between a tenth and four tenths of the masked patches and one side up to 3.3 times the other, and lies
@@ -83,18 +72,7 @@ class BlockMasks:
         """Patches of an image, L."""
         return self.grid**2
 
-    @property
-    def visible(self) -> int:
-        """Patches that the encoder sees, the same for every image: int(L(1 - r))."""
-        return visible_count(self.patches, self.ratio)
-
-    @property
-    def masked(self) -> int:
-        """Patches that the decoder predicts: L - visible."""
-        return self.patches - self.visible
-
     def sample(self, seed: int, step: int, rows: Tensor) -> Tensor:
-        """Masks for `rows` (B,) int64 of batch `step`: bool (B, L) on the device of `rows`."""
         index = stream_index(step, rows)
         drawn = randomness.uniform(seed, index, "blocks", (4, _BLOCKS))  # area, aspect, row, column
         area = self.masked * (0.1 + 0.3 * drawn[:, 0])
@@ -136,7 +114,7 @@ def inner_weights(mask: Tensor, boundary: int) -> Tensor:
     return inner * (len(mask) / inner.sum().clamp(min=1))
 
 
-def check_boundary(masks: object, boundary: int) -> None:
+def check_boundary(masks: Masks, boundary: int) -> None:
     """Raises ValueError if masks of a sampler leave nothing to predict beyond the boundary; 256 of them are tried."""
     hidden = masks.sample(0, 0, torch.arange(_TRIED))
     if not inner_patches(hidden, boundary).any():

@@ -25,10 +25,12 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
 from mae_lib.training import checkpoints
+from mae_lib.training.batches import mae_batches
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import DivergedError, _cut_log, _divergence, adamw, adamw_of, best_device, threads
+from mae_lib.training.engine import DivergedError, adamw, adamw_of, best_device, divergence, threads
 from mae_lib.training.mae import MAE, split_mask
-from mae_lib.training.pretrain import Run, _alone, _circumstances, _finish, _folder, mae_batches, pretrain
+from mae_lib.training.pretrain import pretrain
+from mae_lib.training.run import Run, alone, circumstances, finish, folder_of
 from mae_lib.worlds import rendered
 
 
@@ -45,7 +47,7 @@ def pretrain_together(
     configs that cannot share one batched model, and what `pretrain` raises; a run that diverges stops the others, which
     keep their checkpoints.
     """
-    folder = _folder(runs)
+    folder = folder_of(runs)
     if not configs:
         return []
     world = configs[0].make_world()
@@ -74,7 +76,7 @@ def train_together(
     found = {config.name: (config, Run(runs / config.name)) for config in configs}
     with threads(1), ExitStack() as held:
         for name in sorted(found):  # in one order, so that nobody waits in a ring
-            held.enter_context(_alone(runs / name))
+            held.enter_context(alone(runs / name))
         missing = [pair for pair in found.values() if not (pair[1].directory / "done.json").is_file()]
         images = draw() if missing else None
         for step, group in _groups(missing):
@@ -164,7 +166,7 @@ def _train(
         optimisers.append(adamw(models[-1], schedule, device))
         spent.append(checkpoints.resume(folder, models[-1], optimisers[-1], step)[1])
         checkpoints.write_json(folder / "config.json", asdict(config))
-        _cut_log(folder / "log.jsonl", step)
+        checkpoints.cut_log(folder / "log.jsonl", step)
     stack = Stack(models, compiled)
     optimiser = _stacked(stack, models, optimisers, adamw_of(stack.parameters, schedule, device, stacked=True))
     batches = [mae_batches(config, images, device) for config in configs]
@@ -218,7 +220,7 @@ def _train(
         models[number].load_state_dict(state)
         done = {"steps": step, "seconds": spent[number] + share, "images_per_second": last["images_per_second"]}
         done |= {"loss": last["loss"][number], "together": count}
-        _finish(run, config, models[number], done | _circumstances(device, 1, 1))
+        finish(run, config, models[number], done | circumstances(device, 1, 1))
 
 
 def _stacked(
@@ -237,10 +239,10 @@ def _require_finite(losses: list[list[float]], folders: list[Path], step: int) -
     for back, row in enumerate(reversed(losses), 1):
         for value, folder in zip(row, folders):
             if not math.isfinite(value):
-                raise DivergedError(f"{folder.name}: {_divergence(folder, step - back, value)}")
+                raise DivergedError(f"{folder.name}: {divergence(folder, step - back, value)}")
 
 
 def _require_finite_weights(stack: Stack, folders: list[Path], step: int) -> None:
     for number, name in stack.infinite():
         what = f"finite but leads to a {name} that is not finite"
-        raise DivergedError(f"{folders[number].name}: {_divergence(folders[number], step - 1, what)}")
+        raise DivergedError(f"{folders[number].name}: {divergence(folders[number], step - 1, what)}")

@@ -13,7 +13,8 @@ from ground import assert_one_line
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mae_lib.__main__ import main, setting
+from mae_lib.__main__ import main
+from mae_lib.commands.arguments import setting
 from mae_lib.presets import load_preset
 from mae_lib.reporting.notebooks import check_parameters
 from mae_lib.training import MAE, MaskSampler, PretrainConfig

@@ -12,8 +12,8 @@ from small import CONFIG, SPREAD, images, same_weights, train_small, train_sprea
 from torch import nn
 
 from mae_lib.training import CheckpointError, DivergedError
+from mae_lib.training.batches import mae_batches
 from mae_lib.training.engine import Schedule, WorkerLostError, adamw, best_device, ease, train, workers
-from mae_lib.training.pretrain import mae_batches
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn, paramet
 from mae_lib.sources import source_hash
 from mae_lib.training import MAE, Run, checkpoints
 from mae_lib.training.engine import Schedule, best_device, rank_and_world, threads, train, workers
-from mae_lib.training.pretrain import _alone, _circumstances, _folder
+from mae_lib.training.run import alone, circumstances, finish, folder_of
 
 PREFIX = "detection_"  # of a preset's entries that are fields of the config
 Batch = tuple[int, list[Tensor], list[Target]]  # number of the first visit, images in [0, 1], targets
@@ -102,7 +102,7 @@ def detection_run(config: DetectionConfig, mae: MAE, data: CocoSplit, name: str,
     """Where the run of a detector that starts from `mae` lies, trained or not; `name` says who that is."""
     what = [asdict(config), fingerprint(mae), data.key, _code()]
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
-    return Run(_folder(runs) / f"detection-{name}-s{config.seed}-{key}")
+    return Run(folder_of(runs) / f"detection-{name}-s{config.seed}-{key}")
 
 
 def finetune(
@@ -127,7 +127,7 @@ def finetune(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = mask_rcnn(mae, config.size, len(data.categories), config.sizes)
-        with threads(cpu_threads), workers(where), _alone(run.directory):
+        with threads(cpu_threads), workers(where), alone(run.directory):
             if not (run.directory / "done.json").is_file():
                 result = train(
                     model,
@@ -142,18 +142,11 @@ def finetune(
                     parameter_groups(model, config.weight_decay, config.layer_decay),
                 )
                 if rank_and_world()[0] == 0:
-                    _finish(run, config, model, result | _circumstances(where, micro_batches, cpu_threads))
+                    finish(run, config, model, result | circumstances(where, micro_batches, cpu_threads))
                 if dist.is_initialized():
                     dist.barrier()
     model.load_state_dict(checkpoints.load(run.directory / "model")[0])
     return model.to(where).eval()
-
-
-def _finish(run: Run, config: DetectionConfig, model: nn.Module, done: dict[str, Any]) -> None:
-    checkpoints.save(run.directory / "model", model.state_dict(), {"config": asdict(config)})
-    checkpoints.write_json(run.directory / "done.json", done)
-    for file in run.directory.glob("checkpoint-*"):
-        file.unlink()
 
 
 def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:
@@ -172,12 +165,8 @@ def batches(
 ) -> Callable[[int, Tensor], Batch]:
     """A function from (step, rows) to a batch on `device`. Every pass over the images is a permutation of its own."""
 
-    @lru_cache(maxsize=2)  # a batch may hold the end of one pass and the start of the next
-    def order(epoch: int) -> Tensor:
-        return randomness.ranks(config.seed, torch.tensor([epoch]), "order", len(data))[0]
-
     def seen_at(visit: int) -> tuple[Tensor, Target]:
-        index = int(order(visit // len(data))[visit % len(data)])
+        index = int(randomness.shuffled(config.seed, torch.tensor([visit]), len(data)))
         image, target = data.image(index), data.target(index)
         return jittered(image, target, config.size, config.seed, visit, config.jitter, config.flip)
 

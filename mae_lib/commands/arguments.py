@@ -1,0 +1,64 @@
+"""Arguments that several subcommands take, said once."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mae_lib.folders import runs_folder
+from mae_lib.presets import PRESETS, parse_yaml
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """`name=value` as (name, value read as YAML)."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    try:
+        return name, parse_yaml(value, f"the value of {text!r}")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_preset(parser: argparse.ArgumentParser, default: str = "laptop") -> None:
+    choices = f"{', '.join(PRESETS)}, or a YAML file"
+    parser.add_argument("--preset", default=default, help=f"{choices} (default: {default})")
+
+
+def add_mask(parser: argparse.ArgumentParser, of: str) -> None:
+    """Ratio, unit and seed of one run; `mask_of` reads them."""
+    parser.add_argument("--mask-ratio", type=float, default=0.75, help=f"share of masked patches r{of} (default: 0.75)")
+    parser.add_argument("--unit", type=int, help=f"side of the mask unit in pixels s{of} (default: the preset's)")
+    parser.add_argument("--seed", type=int, default=0, help=f"seed of weights, order and masks{of} (default: 0)")
+
+
+def mask_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    mask = {"mask_ratio": arguments.mask_ratio, "seed": arguments.seed}
+    return mask if arguments.unit is None else mask | {"unit": arguments.unit}
+
+
+def add_settings(parser: argparse.ArgumentParser, example: str) -> None:
+    parser.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help=f"any other setting of PretrainConfig, e.g. {example}; may be repeated",
+    )
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best that is there)")
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -1,0 +1,43 @@
+"""evaluate: Tables 1 and 2 for one model on ImageNet."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mae_lib.commands.arguments import add_device, add_mask, add_preset, add_quiet, add_runs, add_settings, mask_of
+from mae_lib.commands.import_model import imported
+from mae_lib.presets import load_preset
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="linear probe, Table 1's sets and shape bias of one model on ImageNet",
+        description="Train the linear probe on a finished run or a released checkpoint, and score it on every set "
+        "that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib evaluate ...",
+    )
+    parser.add_argument("--model", type=Path, help="a released checkpoint; instead of a run of the preset")
+    add_mask(parser, of=" of the run")
+    add_preset(parser, default="paper")
+    add_settings(parser, example="norm_pixels=false")
+    add_runs(parser)
+    add_device(parser)
+    add_quiet(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from mae_lib.evaluation.evaluate import described, evaluate
+    from mae_lib.training import PretrainConfig, find
+
+    scale = load_preset(arguments.preset)["scale"] | dict(arguments.settings)
+    if arguments.model:
+        found = imported(arguments.model, arguments)
+    else:
+        config = PretrainConfig.from_scale(scale, **mask_of(arguments))
+        found = find(config, arguments.runs)
+        if found is None:
+            raise ValueError(f"{config.name} has not been trained in {arguments.runs}: python -m mae_lib pretrain does")
+    scores = evaluate(found, scale["probe_images"], arguments.device, progress=not arguments.quiet)
+    if scores:
+        print(f"{found.directory}\n{described(scores)}")

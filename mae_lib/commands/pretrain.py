@@ -1,0 +1,47 @@
+"""pretrain: one masked autoencoder."""
+
+import argparse
+from typing import Any
+
+from mae_lib.commands.arguments import add_device, add_mask, add_preset, add_quiet, add_runs, add_settings, mask_of
+from mae_lib.presets import load_preset
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "pretrain",
+        help="pretrain a masked autoencoder, or find the run if it is already there",
+        description="Pretrain a masked autoencoder on a world. A run that exists is found, an interrupted one goes on. "
+        "Several GPUs: torchrun --nproc-per-node 4 -m mae_lib pretrain ...",
+    )
+    add_preset(parser)
+    add_mask(parser, of="")
+    add_device(parser)
+    add_runs(parser)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
+    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
+    add_quiet(parser)
+    add_settings(parser, example="width=128")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from mae_lib.training import PretrainConfig, pretrain
+
+    scale = load_preset(arguments.preset)["scale"]
+    config = PretrainConfig.from_scale(scale, **mask_of(arguments) | dict(arguments.settings))
+    trained = pretrain(
+        config,
+        arguments.runs,
+        arguments.device,
+        progress=not arguments.quiet,
+        micro_batches=arguments.micro_batches,
+        cpu_threads=arguments.threads,
+        compiled=arguments.compile,
+        checkpoint_blocks=arguments.checkpoint_blocks,
+    )
+    done = trained.done
+    speed = f"{done['seconds']:.0f} s, {done['images_per_second']:.0f} images/s"
+    print(f"{trained.directory}: loss {done['loss']:.5f}, {speed}")

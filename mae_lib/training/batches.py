@@ -1,0 +1,55 @@
+"""What a step of pretraining sees: a function of (step, rows), so that any worker can make any part of any batch."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from mae_lib import randomness
+from mae_lib.training.config import PretrainConfig
+from mae_lib.training.structured_masks import inner_weights
+
+
+def mae_batches(
+    config: PretrainConfig, images: Tensor, device: torch.device
+) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+    """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU, with the weights of
+    their patches in the loss where `config.boundary` leaves some out.
+
+    Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own. Raises
+    ValueError for images that do not fit the config.
+    """
+    if images.shape != (config.unique_images, 3, config.image_size, config.image_size):
+        raise ValueError(
+            f"images of shape {tuple(images.shape)} do not fit the config, {config.unique_images} "
+            f"of {config.image_size} pixels"
+        )
+    hidden, images = hidden_patches(config), images.to(device)
+
+    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, ...]:
+        visits = step * config.batch + rows
+        chosen = randomness.shuffled(config.seed, visits, len(images))
+        batch = images[chosen.to(device)].float().div_(255)
+        if config.flip:
+            mirrored = randomness.integers(2, config.seed, visits, "flip").bool().to(device)
+            batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
+        return (batch, *hidden(step, rows))
+
+    return batch_of
+
+
+def hidden_patches(config: PretrainConfig) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+    """A function from (step, rows) to masks on the CPU, with the weights of their patches in the loss where
+    `config.boundary` leaves some out."""
+    masks = config.masks()
+
+    @lru_cache(maxsize=1)  # of the whole batch: what a patch weighs depends on how many count in all of its pieces
+    def weights(step: int) -> Tensor:
+        return inner_weights(masks.sample(config.seed, step, torch.arange(config.batch)), config.boundary)
+
+    def hidden(step: int, rows: Tensor) -> tuple[Tensor, ...]:
+        sampled = masks.sample(config.seed, step, rows)
+        return (sampled, weights(step)[rows]) if config.boundary else (sampled,)
+
+    return hidden

@@ -1,0 +1,132 @@
+"""A run's folder: held by one process at a time, finished at once, read by all.
+
+`runs/figurines-r0.75-u8-s0-1f2e3d4c5b/` ends up holding config.json, log.jsonl, model.safetensors with model.json, and
+done.json (wall time, images/s, device, threads, versions), which comes last and makes it a finished run.
+"""
+
+import fcntl
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import timm
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from mae_lib.folders import runs_folder
+from mae_lib.training import checkpoints
+from mae_lib.training.config import PretrainConfig
+from mae_lib.training.engine import rank_and_world
+from mae_lib.training.mae import MAE
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished pretraining run in its folder."""
+
+    directory: Path
+
+    @property
+    def config(self) -> PretrainConfig:
+        path = self.directory / "config.json"
+        try:
+            return PretrainConfig(**checkpoints.read_json(path))
+        except TypeError as error:
+            raise checkpoints.CheckpointError(f"{path}: is not the config of a run ({error})") from None
+
+    @property
+    def done(self) -> dict[str, Any]:
+        """What it took: steps, seconds, images_per_second, loss, device, threads, workers, versions."""
+        return checkpoints.read_json(self.directory / "done.json")
+
+    def history(self) -> list[dict[str, float]]:
+        """The log: a dict of step, loss, lr, images_per_second and seconds for each line."""
+        return [json.loads(line) for line in (self.directory / "log.jsonl").read_text().splitlines()]
+
+    def load(self, device: str | torch.device = "cpu") -> MAE:
+        """The trained model in eval mode. Raises CheckpointError for a damaged file."""
+        return load_model(self.directory / "model", device)
+
+    def export(self, path: str | Path) -> None:
+        """Write encoder and decoder to `path`.safetensors and .json, what was learned in half precision."""
+        model = self.load()
+        fixed = {name for name, value in model.named_parameters() if not value.requires_grad}
+        state = {name: value if name in fixed else value.half() for name, value in model.state_dict().items()}
+        checkpoints.save(path, state, {"config": asdict(self.config), "run": self.directory.name})
+
+
+def load_model(path: str | Path, device: str | torch.device = "cpu") -> MAE:
+    """A model in eval mode from what `pretrain` or `Run.export` wrote, float32 whatever the file holds.
+
+    Raises CheckpointError for a file that is damaged or is no such model.
+    """
+    tensors, about = checkpoints.load(path)
+    try:
+        model = PretrainConfig(**about["config"]).model()
+        model.load_state_dict(tensors)
+        model.has_decoder = about.get("decoder", True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise checkpoints.CheckpointError(f"{path}: does not hold a pretrained model ({error})") from None
+    return model.to(device).eval()
+
+
+def find(config: PretrainConfig, runs: str | Path | None = None) -> Run | None:
+    """The finished run of a config, or None if nobody has trained it with this code."""
+    directory = folder_of(runs) / config.name
+    return Run(directory) if (directory / "done.json").is_file() else None
+
+
+def finish(run: Run, config: Any, model: nn.Module, done: dict[str, Any]) -> None:
+    """Write the model and its config, a dataclass, then done.json, which finishes the run; drop what only resuming
+    needed."""
+    checkpoints.save(run.directory / "model", model.state_dict(), {"config": asdict(config), "run": run.directory.name})
+    checkpoints.write_json(run.directory / "done.json", done)
+    checkpoints.prune(run.directory)
+
+
+def circumstances(device: torch.device, micro_batches: int, cpu_threads: int) -> dict[str, Any]:
+    """Where and how a run was made, for done.json."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "device": f"{device.type} ({name})",
+        "threads": cpu_threads,
+        "workers": rank_and_world()[1],
+        "micro_batches": micro_batches,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
+    }
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Hold the run's folder: another process that wants it waits here, and the lock goes when its holder dies.
+
+    Under torchrun the first worker holds it for all.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    rank, world = rank_and_world()
+    with open(directory / "lock", "w") as lock:
+        if rank == 0:
+            _wait_for(lock, directory)
+            checkpoints.sweep(directory)
+        if world > 1:
+            dist.barrier()
+        yield
+
+
+def _wait_for(lock: TextIO, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{directory.name}: another process is at it; waiting for what it makes", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def folder_of(runs: str | Path | None) -> Path:
+    """The folder of all runs, by default `mae_lib.folders.runs_folder()`."""
+    return runs_folder() if runs is None else Path(runs)
