@@ -25,7 +25,7 @@ from mae_lib.evaluation.sections.attention import CONTROL, METRICS, Attention, a
 from mae_lib.evaluation.sections.pretraining import Pretraining
 from mae_lib.evaluation.sections.reconstruction import Reconstruction
 from mae_lib.evaluation.sections.section import Reader, Scores, Section
-from mae_lib.evaluation.sections.separability import OF_A_CLASS, Separability, pooled
+from mae_lib.evaluation.sections.separability import OF_A_CLASS, SHOWN, Separability, pooled
 from mae_lib.evaluation.sections.shape_bias import CUES, ShapeOrTexture
 from mae_lib.evaluation.sections.shape_bias import METRICS as CUE_METRICS
 from mae_lib.folders import runs_folder
@@ -33,7 +33,6 @@ from mae_lib.training import MAE, PretrainConfig
 from mae_lib.training.engine import best_device
 
 _SCORED = 1000  # images of a section whose scores cost more than a look at the image
-_SHOWN = 8  # images of each set that a page shows
 
 
 def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:
@@ -154,7 +153,7 @@ class ImageNetSeparability(OnFiles, Separability):
         """To be shown: under IN1K up to 40 validation images of each of ten classes, numbered 0 to 9; and the first
         few of each other set."""
         return {"IN1K": self._of_ten_classes()} | {
-            column: self._views(one.images, fixed_order(len(one.images))[:_SHOWN])
+            column: self._views(one.images, fixed_order(len(one.images))[:SHOWN])
             for column, one in self.table_1.items()
             if column != "IN1K"
         }

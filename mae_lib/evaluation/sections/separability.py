@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from mae_lib.evaluation.ground_truth import ground_truth
-from mae_lib.evaluation.robustness import EvaluationSet, evaluation_set, robustness, variant_sets
+from mae_lib.evaluation.robustness import SETS, EvaluationSet, evaluation_set, robustness, variant_sets
 from mae_lib.evaluation.sections.section import Reader, Scores, Section, untrained
 from mae_lib.evaluation.separability import (
     features,
@@ -26,6 +26,7 @@ from mae_lib.worlds.figurine_rendering import pattern_of
 
 REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
 OF_A_CLASS = 40  # images of each class in a t-SNE
+SHOWN = 8  # images of each set that a page shows
 
 
 def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
@@ -76,6 +77,13 @@ class Separability(Section):
         reader, model = ("untrained", REFERENCE_SEED), untrained(self.scale, REFERENCE_SEED)
         x = [pooled(reader, model, one.images, self.scale["patch"]) for one in (self.train, self.sets["IN1K"])]
         return linear_probe(x[0], self.train.labels, x[1], self.sets["IN1K"].labels).hits
+
+    @cached_property
+    def examples(self) -> dict[str, Tensor]:
+        """The first images of each set of Table 1, uint8; IN-A's are the hard ones of IN1K."""
+        hard = self.sets["IN1K"].images[torch.from_numpy(~self.easy)]
+        found = {column: self.sets[column].images if column in self.sets else hard for column in SETS}
+        return {column: images[:SHOWN] for column, images in found.items()}
 
     @cached_property
     def drawn(self) -> np.ndarray:
