@@ -60,5 +60,20 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
 
 
+def add_easing(parser: argparse.ArgumentParser) -> None:
+    """What makes a model fit, or run faster, and changes its result by no more than the last bits."""
+    parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
+    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
+
+
+def easing_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "micro_batches": arguments.micro_batches,
+        "compiled": arguments.compile,
+        "checkpoint_blocks": arguments.checkpoint_blocks,
+    }
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mae_lib.commands.arguments import add_device, add_preset, add_seeds
+from mae_lib.commands.arguments import add_device, add_easing, add_preset, add_seeds, easing_of
 from mae_lib.presets import load_preset, parse_yaml
 
 
@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--scratch", action="store_true", help="from scratch alone")
     parser.add_argument("--coco", help="COCO's folder, where the preset takes it (default: $MAE_LIB_COCO)")
     parser.add_argument("--workers", type=int, default=0, help="threads that load images ahead (default: 0)")
+    add_easing(parser)
     add_device(parser)
     parser.set_defaults(run=run)
 
@@ -38,6 +39,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.mask_ratio is not None:
         unit = preset["scale"]["unit"] if arguments.unit is None else arguments.unit
         only += [(arguments.mask_ratio, unit, seed) for seed in seeds]
-    options = {"folder": arguments.coco, "workers": arguments.workers}
+    options = {"folder": arguments.coco, "workers": arguments.workers} | easing_of(arguments)
     device = str(best_device(arguments.device))
     publish_detection(arguments.preset, arguments.out, seeds, device, only or None, **options)

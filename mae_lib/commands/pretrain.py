@@ -3,7 +3,17 @@
 import argparse
 from typing import Any
 
-from mae_lib.commands.arguments import add_device, add_mask, add_preset, add_quiet, add_runs, add_settings, mask_of
+from mae_lib.commands.arguments import (
+    add_device,
+    add_easing,
+    add_mask,
+    add_preset,
+    add_quiet,
+    add_runs,
+    add_settings,
+    easing_of,
+    mask_of,
+)
 from mae_lib.presets import load_preset
 
 
@@ -19,9 +29,7 @@ def add(commands: Any) -> None:
     add_device(parser)
     add_runs(parser)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    parser.add_argument("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)")
-    parser.add_argument("--compile", action="store_true", help="torch.compile each block: a minute, then faster")
-    parser.add_argument("--checkpoint-blocks", action="store_true", help="compute blocks twice, to save memory")
+    add_easing(parser)
     add_quiet(parser)
     add_settings(parser, example="width=128")
     parser.set_defaults(run=run)
@@ -37,10 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.runs,
         arguments.device,
         progress=not arguments.quiet,
-        micro_batches=arguments.micro_batches,
         cpu_threads=arguments.threads,
-        compiled=arguments.compile,
-        checkpoint_blocks=arguments.checkpoint_blocks,
+        **easing_of(arguments),
     )
     done = trained.done
     speed = f"{done['seconds']:.0f} s, {done['images_per_second']:.0f} images/s"

@@ -21,11 +21,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mae_lib.data.files import DataError, Unreadable, decoded
+
 VARIABLE = "MAE_LIB_COCO"
 SPLITS = ("train", "val")
 
 
-class CocoError(ValueError):
+class CocoError(DataError):
     """Data that is missing or broken; the message names the file, image or annotation and what would be right."""
 
 
@@ -97,22 +99,34 @@ class CocoSplit:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def image(self, index: int) -> Tensor:
-        """uint8 (3, H, W). Raises CocoError for a file that is missing or is no image, or has another size."""
+    @cached_property
+    def paths(self) -> np.ndarray:
+        """The files of the images, relative to `root`, bytes (n,)."""
+        return np.array([os.fsencode(self._coco.imgs[number]["file_name"]) for number in self.ids])
+
+    @property
+    def root(self) -> Path:
+        return self.images
+
+    def read(self, index: int) -> Image.Image:
+        """An image as RGB. Raises Unreadable for a file that is missing, is no image or has another size than its
+        annotations say, CocoError if all are gone."""
         about = self._coco.imgs[self.ids[index]]
-        path = self.images / about["file_name"]
         try:
-            array = np.asarray(Image.open(path).convert("RGB"))
-        except FileNotFoundError:
-            raise CocoError(f"{path} does not exist, and {self.annotations} lists it") from None
-        except (OSError, SyntaxError) as error:
-            raise CocoError(f"{path} cannot be read as an image ({error})") from None
-        if array.shape[:2] != (about["height"], about["width"]):
-            said = f"{about['width']} x {about['height']}"
-            raise CocoError(
-                f"{path} has {array.shape[1]} x {array.shape[0]} pixels, and {self.annotations} says {said}"
-            )
-        return torch.from_numpy(array.copy()).permute(2, 0, 1)
+            with open(self.images / about["file_name"], "rb") as file:
+                image = decoded(file)
+        except OSError as error:
+            if not self.images.is_dir():
+                raise CocoError(f"{self.images} has vanished: mount it again, and the same command goes on") from None
+            raise Unreadable(f"{about['file_name']} is listed in {self.annotations}: {error.strerror}") from None
+        if image.size != (said := (about["width"], about["height"])):
+            sizes = "{} x {} pixels, and {} says {} x {}".format(*image.size, self.annotations, *said)
+            raise Unreadable(f"{about['file_name']} has {sizes}")
+        return image
+
+    def image(self, index: int) -> Tensor:
+        """`read` as uint8 (3, H, W)."""
+        return pixels(self.read(index))
 
     def target(self, index: int, crowds: bool = False) -> dict[str, Tensor]:
         """What is in an image, N objects, N = 0 possible.
@@ -183,6 +197,11 @@ class CocoSplit:
             text = f"annotation {annotation['id']} of {self.annotations} has an outline that cannot be drawn"
             raise CocoError(f"{text} ({' '.join(str(error).split())[:120]})") from None
         return np.ascontiguousarray(mask, dtype=np.uint8)
+
+
+def pixels(image: Image.Image) -> Tensor:
+    """uint8 (3, H, W) of an RGB image."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 def write_coco(

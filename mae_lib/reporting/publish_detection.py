@@ -22,6 +22,7 @@ from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.publish import SCORES, called, columns_of, csv_of, shipped_runs
 from mae_lib.training import MAE, find, pretrain
 from mae_lib.training.checkpoints import write_files, write_json
+from mae_lib.training.engine import rank_and_world
 from mae_lib.training.series import Series
 
 MODULES = ("mae_lib.evaluation.sections.detection", "mae_lib.training.pretrain")
@@ -54,10 +55,12 @@ def publish_detection(
     for number, reader in enumerate(chosen, 1):
         model = encoder_of(series, reader, shipped, device)  # on the CPU; the detector moves
         found[reader] = section.measure(reader, model)
+        if rank_and_world()[0]:
+            continue  # one worker of torchrun speaks and writes for all
         means = ", ".join(f"{metric} {values.mean():.1f}" for metric, values in found[reader].items())
         left = (time.time() - started) / number * (len(chosen) - number) / 60
         print(f"{number} of {len(chosen)}: {called(reader)}: {means}; about {left:.0f} min left", flush=True)
-    if out:
+    if out and not rank_and_world()[0]:
         record = provenance(parameters, MODULES, started, device)
         record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
         record |= {"encoders": {called(mask): "shipped" if mask in shipped else "trained" for mask in series.configs}}

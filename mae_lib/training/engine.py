@@ -77,6 +77,7 @@ def train(
     schedule: Schedule,
     folder: Path,
     device: torch.device,
+    *,
     micro_batches: int = 1,
     progress: bool = True,
     save_seconds: float = 60,

@@ -88,11 +88,11 @@ def train_mae(
             config.schedule(),
             run.directory,
             where,
-            micro_batches,
-            progress,
-            save_seconds,
-            compiled,
-            checkpoint_blocks,
+            micro_batches=micro_batches,
+            progress=progress,
+            save_seconds=save_seconds,
+            compiled=compiled,
+            checkpoint_blocks=checkpoint_blocks,
         )
         if hasattr(batches, "broken"):
             result |= {"skipped_images": len(batches.broken)}

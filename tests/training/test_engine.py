@@ -112,23 +112,25 @@ def spoilt(at):
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(tmp_path):
     schedule = Schedule(steps=300, batch=4, lr=1e-3)  # a log line every 3 steps
     with pytest.raises(DivergedError, match=r"nan at step 101; .*checkpoint-000000099\.safetensors"):
-        train(nn.Linear(2, 1), lambda *where: where, spoilt(101), schedule, tmp_path, CPU, 1, False, save_seconds=0)
+        train(
+            nn.Linear(2, 1), lambda *where: where, spoilt(101), schedule, tmp_path, CPU, progress=False, save_seconds=0
+        )
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(3, 100, 3))
-    result = train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), schedule, tmp_path, CPU, 1, False)
+    result = train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), schedule, tmp_path, CPU, progress=False)
     assert result["steps"] == 300 and math.isfinite(result["loss"])  # the cause gone, it goes on from there
 
 
 def test_a_loss_that_is_not_finite_at_once_says_that_nothing_was_kept(tmp_path):
     with pytest.raises(DivergedError, match="nan at step 0; no checkpoint"):
-        train(nn.Linear(2, 1), lambda *where: where, spoilt(0), Schedule(5, 4, 1e-3), tmp_path, CPU, 1, False)
+        train(nn.Linear(2, 1), lambda *where: where, spoilt(0), Schedule(5, 4, 1e-3), tmp_path, CPU, progress=False)
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     """The last step's loss is finite, its gradient is not."""
     root = lambda net, batch: (net(torch.zeros(4, 2)) - net.bias).abs().sqrt().mean()  # noqa: E731
     with pytest.raises(DivergedError, match=r"finite but leads to a weight that is not finite at step 0"):
-        train(nn.Linear(2, 1), lambda *where: where, root, Schedule(1, 4, 1e-3), tmp_path, CPU, 1, False)
+        train(nn.Linear(2, 1), lambda *where: where, root, Schedule(1, 4, 1e-3), tmp_path, CPU, progress=False)
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
@@ -175,4 +177,6 @@ def test_a_damaged_log_is_named(tmp_path):
     for text in ('{"step": 1}\n{"st}\n{"step": 3}\n', '{"no": 1}\n', "[1}\n"):
         (tmp_path / "log.jsonl").write_text(text)
         with pytest.raises(CheckpointError, match=r"log\.jsonl: a line is damaged"):
-            train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), Schedule(2, 4, 1e-3), tmp_path, CPU, 1, False)
+            train(
+                nn.Linear(2, 1), lambda *where: where, spoilt(-1), Schedule(2, 4, 1e-3), tmp_path, CPU, progress=False
+            )

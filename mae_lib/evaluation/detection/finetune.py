@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
 from mae_lib import randomness
-from mae_lib.data.coco import CocoSplit
+from mae_lib.data.coco import CocoSplit, pixels
+from mae_lib.data.files import Broken, readable
 from mae_lib.evaluation.detection.jitter import Target, jittered
 from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn, parameter_groups
 from mae_lib.sources import source_hash
@@ -47,6 +48,7 @@ class DetectionConfig:
     clip: float | None = None  # largest norm of the gradient
     jitter: tuple[float, float] | None = (0.1, 2.0)  # large-scale jitter; None for none
     flip: bool = True  # mirror half of the visits
+    max_broken: float = 0.001  # largest share of unreadable images that a run goes on with
     sizes: DetectorSizes = field(default_factory=DetectorSizes)
     seed: int = 0  # of pyramid, heads, order and jitter
 
@@ -117,11 +119,15 @@ def finetune(
     cpu_threads: int = 1,
     readers: int = 0,
     save_seconds: float = 60,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
 ) -> MaskRCNN:
     """The detector of `config` that starts from the encoder of `mae`, in eval mode, trained if need be.
 
-    `readers` threads load the next batch while this one is learned; they change nothing, nor do device, `micro_batches`
-    and `cpu_threads` beyond the last bits. Raises CocoError for broken data, and else as `mae_lib.training.pretrain`.
+    `readers` threads load the next batch while this one is learned. They change nothing; device, `cpu_threads`,
+    `compiled` and `checkpoint_blocks` (see `engine.ease`) no more than the last bits; but each micro-batch and each
+    worker of torchrun samples its own proposals, so other splits of a batch are another run of the same recipe. Raises
+    DataError for broken data, and else as `mae_lib.training.pretrain`.
     """
     run, where = detection_run(config, mae, data, name, runs), best_device(device)
     with torch.random.fork_rng():
@@ -129,18 +135,22 @@ def finetune(
         model = mask_rcnn(mae, config.size, len(data.categories), config.sizes)
         with threads(cpu_threads), workers(where), alone(run.directory):
             if not (run.directory / "done.json").is_file():
+                broken = Broken(data, config.max_broken)
                 result = train(
                     model,
-                    batches(config, data, where, readers),
+                    batches(config, data, broken, where, readers),
                     loss_of(config.seed),
                     config.schedule(),
                     run.directory,
                     where,
-                    micro_batches,
-                    progress,
-                    save_seconds,
-                    parameter_groups(model, config.weight_decay, config.layer_decay),
+                    micro_batches=micro_batches,
+                    progress=progress,
+                    save_seconds=save_seconds,
+                    compiled=compiled,
+                    checkpoint_blocks=checkpoint_blocks,
+                    groups=parameter_groups(model, config.weight_decay, config.layer_decay),
                 )
+                result |= {"skipped_images": len(broken)}
                 if rank_and_world()[0] == 0:
                     finish(run, config, model, result | circumstances(where, micro_batches, cpu_threads))
                 if dist.is_initialized():
@@ -161,14 +171,18 @@ def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:
 
 
 def batches(
-    config: DetectionConfig, data: CocoSplit, device: torch.device, readers: int = 0
+    config: DetectionConfig, data: CocoSplit, broken: Broken, device: torch.device, readers: int = 0
 ) -> Callable[[int, Tensor], Batch]:
-    """A function from (step, rows) to a batch on `device`. Every pass over the images is a permutation of its own."""
+    """A function from (step, rows) to a batch on `device`. Every pass over the images is a permutation of its own.
+
+    In the place of an image that cannot be read stands the next one that can, and `broken` counts it.
+    """
 
     def seen_at(visit: int) -> tuple[Tensor, Target]:
         index = int(randomness.shuffled(config.seed, torch.tensor([visit]), len(data)))
-        image, target = data.image(index), data.target(index)
-        return jittered(image, target, config.size, config.seed, visit, config.jitter, config.flip)
+        image, index, passed = readable(data, index)
+        broken.add(passed)
+        return jittered(pixels(image), data.target(index), config.size, config.seed, visit, config.jitter, config.flip)
 
     pool = ThreadPoolExecutor(readers) if readers else None
     ahead: dict[int, Future] = {}

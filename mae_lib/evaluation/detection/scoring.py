@@ -6,7 +6,7 @@ n AP - (n - 1) AP without it. Contributions average to AP, so a bootstrap over t
 detectors. Leaving an image out takes the matches of all others as they are, so it costs a sorted sum.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mae_lib.data.coco import CocoError, CocoSplit
+from mae_lib.data.files import Broken, Unreadable
 from mae_lib.evaluation.detection.jitter import Target
 
 KINDS = {"box": "bbox", "mask": "segm"}
@@ -24,7 +25,7 @@ _MOST = 100  # detections that count, an image
 
 
 @torch.no_grad()
-def detections(model: nn.Module, images: Sequence[Tensor]) -> Iterator[Target]:
+def detections(model: nn.Module, images: Iterable[Tensor]) -> Iterator[Target]:
     """What a detector in eval mode finds in images, uint8 (3, H, W) each, one at a time, on the CPU.
 
     boxes (N, 4), labels (N,) from 1, scores (N,) in [0, 1], masks (N, H, W) bool.
@@ -68,26 +69,25 @@ def average_precision(found: Sequence[Target], truth: Sequence[Target]) -> Avera
     return AveragePrecision(values, contributions)
 
 
-def score(model: nn.Module, data: CocoSplit) -> AveragePrecision:
-    """Score a detector on all images of a split. Raises CocoError for broken data."""
-    indices = range(len(data))
-    found = list(detections(model, _Images(data)))
-    return average_precision(found, [data.target(index, crowds=True) for index in indices])
+def score(model: nn.Module, data: CocoSplit, max_broken: float = 0.0) -> AveragePrecision:
+    """Score a detector on the images of a split that can be read.
 
+    Raises DataError if more than a share `max_broken` cannot, or annotations are broken.
+    """
+    broken, seen = Broken(data, max_broken), []
 
-class _Images(Sequence):
-    """The images of a split, read when they are asked for."""
+    def images() -> Iterator[Tensor]:
+        for index in range(len(data)):
+            try:
+                image = data.image(index)
+            except Unreadable as error:
+                broken.add([(index, str(error))])
+            else:
+                seen.append(index)
+                yield image
 
-    def __init__(self, data: CocoSplit) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> Tensor:
-        if index >= len(self):
-            raise IndexError(index)
-        return self.data.image(index)
+    found = list(detections(model, images()))
+    return average_precision(found, [data.target(index, crowds=True) for index in seen])
 
 
 def _summary(found: Sequence[Target], truth: Sequence[Target]) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class Detection(Section):
     folder: str | None = None
     workers: int = 0  # threads that load images ahead
     device: str | None = None  # cpu, cuda or mps; by default the best that is there
+    micro_batches: int = 1  # parts of a batch, to save memory
+    compiled: bool = False  # blocks by torch.compile
+    checkpoint_blocks: bool = False  # compute blocks twice, to save memory
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
@@ -56,7 +59,19 @@ class Detection(Section):
         scratch = reader[0] == "untrained"
         config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
         name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
-        return finetune(config, model, self.data["train"], name, runs_folder(), self.device, readers=self.workers)
+        return finetune(
+            config,
+            model,
+            self.data["train"],
+            name,
+            runs_folder(),
+            self.device,
+            micro_batches=self.micro_batches,
+            readers=self.workers,
+            compiled=self.compiled,
+            checkpoint_blocks=self.checkpoint_blocks,
+        )
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
-        return score(self.detector(reader, model), self.data["val"]).contributions
+        allowed = DetectionConfig.from_scale(self.scale).max_broken
+        return score(self.detector(reader, model), self.data["val"], allowed).contributions

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from mae_lib.data.coco import CocoSplit
+from mae_lib.data.files import Broken, DataError
 from mae_lib.evaluation.detection import finetune as module
 from mae_lib.evaluation.detection.finetune import DetectionConfig, batches, detection_run, finetune, fingerprint
 from mae_lib.evaluation.detection.jitter import jittered
-from mae_lib.evaluation.detection.model import DetectorSizes
+from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn
 from mae_lib.evaluation.detection.scoring import score
 from mae_lib.presets import PRESETS, load_preset
 
@@ -55,6 +56,19 @@ def test_it_is_trained_once_and_goes_on_after_a_kill_to_the_bit(mae, config, sce
     assert same(whole, tuned(config, mae, data, tmp_path / "cut"))
 
 
+def test_a_lower_layer_learns_less(mae, config, scenes, tmp_path):
+    """How far a weight moves in one step goes with its layer's learning rate."""
+    first = dict(mask_rcnn(mae, config.size, len(scenes["train"].categories), config.sizes).named_parameters())
+    name = next(name for name in first if name.endswith("blocks.0.mlp.fc1.weight"))
+    moved = {}
+    for decay in (0.5, 1.0):
+        one = dataclasses.replace(config, images=config.batch, warmup=0.0, weight_decay=0.0, layer_decay=decay)
+        learned = dict(tuned(one, mae, scenes["train"], tmp_path).named_parameters())
+        moved[decay] = (learned[name] - first[name]).abs().max().item()
+    depth = len(mae.blocks)
+    assert 0 < moved[0.5] == pytest.approx(0.5**depth * moved[1.0], rel=1e-3)
+
+
 def test_the_address_changes_with_all_that_decides(mae, config, scenes):
     names = {detection_run(config, mae, scenes["train"], "test").directory.name}
     names.add(detection_run(dataclasses.replace(config, lr=1e-3), mae, scenes["train"], "test").directory.name)
@@ -68,7 +82,8 @@ def test_the_address_changes_with_all_that_decides(mae, config, scenes):
 
 
 def test_reading_ahead_changes_nothing(mae, config, scenes):
-    plain, ahead = (batches(config, scenes["train"], CPU, readers) for readers in (0, 2))
+    data = scenes["train"]
+    plain, ahead = (batches(config, data, Broken(data, 0), CPU, readers) for readers in (0, 2))
     for step in (0, 1, 2, 5):
         one, other = plain(step, torch.arange(4)), ahead(step, torch.arange(4))
         assert one[0] == other[0] and all(map(torch.equal, one[1], other[1]))
@@ -85,6 +100,21 @@ def test_coco_itself_is_learned_with_jitter_and_images_without_objects(mae, conf
     assert 0 <= score(model, CocoSplit(coco, "val")).values["AP box"] <= 100
     about = json.loads((tmp_path / detection_run(wide, mae, data, "test").directory.name / "done.json").read_text())
     assert about["steps"] == 4
+
+
+def test_broken_images_are_passed_over_and_counted_and_too_many_stop_it(mae, config, coco, tmp_path, caplog):
+    for split, number in (("train", 25), ("val", 34)):
+        (coco / f"{split}2017" / f"{number:012d}.jpg").write_bytes(b"no image")
+    data, held_out = CocoSplit(coco, "train"), CocoSplit(coco, "val")
+    some = dataclasses.replace(config, images=8, max_broken=0.25)
+    model = tuned(some, mae, data, tmp_path)
+    run = detection_run(some, mae, data, "test", tmp_path)
+    assert run.done["skipped_images"] == 1 and f"{data.images}/000000000025.jpg" in caplog.text
+    assert len(score(model, held_out, 0.25).contributions["AP box"]) == len(held_out) - 1
+    with pytest.raises(DataError, match=r"1 of 4 images cannot be read, more than a share of 0; .*000000000034\.jpg"):
+        score(model, held_out)
+    with pytest.raises(DataError, match=r"1 of 4 images cannot be read, more than a share of 0\.001"):
+        tuned(dataclasses.replace(some, max_broken=0.001), mae, data, tmp_path)
 
 
 def test_a_split_of_empty_images_alone_survives(mae, config, coco, tmp_path):
