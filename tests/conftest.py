@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).with_name("data")))  # for miniature.py
+sys.path[:0] = [str(Path(__file__).with_name("data")), str(Path(__file__).parent)]  # for miniature.py and fakes.py
 
 TINY = {
     "preset": "tiny",

@@ -12,6 +12,9 @@ directions are shared, so the distance here is
 
 It is -log |correlation| for scalars. Where every variable is an invertible function of its parent and a noise, the sum
 is the dimension of the lowest common ancestor, and each edge adds 1/4 log(dim child / dim parent).
+
+It is written here because what exists does another thing: scikit-bio joins neighbours, two at a time and without errors
+of the distances; SPFlow's hidden Chow-Liu trees take discrete variables; causal-learn's GIN takes scalars.
 """
 
 import networkx as nx

@@ -18,6 +18,7 @@ from mae_lib.presets import preset_word
 from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table, place
 from mae_lib.reporting.more_seeds import verdict_cell
 from mae_lib.reporting.published import published
+from mae_lib.reporting.suggestions import FOLDER, verdicts
 
 PAPER = "the paper"
 
@@ -44,6 +45,7 @@ def gather(preset: str) -> list[Entry]:
         for verdict in json.loads(file.read_text(encoding="utf-8"))["verdicts"]:
             found[f"{file.stem}/{verdict['claim']}"] = verdict
     scales = {one.name: one.verdicts() for one in published()}
+    scales |= {FOLDER: suggested} if (suggested := verdicts()) else {}
     entries = []
     for claim in load_claims().values():
         verdict = found.get(f"{claim.notebook}/{claim.id}")

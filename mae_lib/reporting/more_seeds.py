@@ -21,7 +21,7 @@ from mae_lib.reporting.plots import figure, ratio_curve, show
 from mae_lib.reporting.publish import different
 from mae_lib.reporting.published import SECTION_OF, Published, published
 
-NONE_YET = "No longer runs are published yet; <code>python -m mae_lib series</code> makes them."
+_COMMAND = {"detection": "detect"}  # that measures a section, where `series` does not
 
 
 PAPER, HERE = "the paper", "this build"
@@ -36,7 +36,7 @@ def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.Data
     """
     scales = published(SECTION_OF[page])
     if not scales:
-        return _say(NONE_YET)
+        return _say(none_yet(SECTION_OF[page]))
     what = "; ".join(map(described, scales))
     for metrics in groups:
         tables = {x: lines_of(scales, SECTION_OF[page], metrics, x, (here or {}).get(x)) for x in ("ratio", "unit")}
@@ -51,6 +51,12 @@ def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.Data
             f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}.",
         )
     display(HTML(verdicts_html(page, scales)))
+
+
+def none_yet(section: str) -> str:
+    """What stands where nothing of a section is published, and the command that makes it, as HTML."""
+    made = f"<code>python -m mae_lib {_COMMAND.get(section, 'series')}</code> makes them"
+    return f"No longer runs of this section are published yet; {made}."
 
 
 def _say(sentence: str) -> None:

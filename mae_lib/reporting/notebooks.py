@@ -12,13 +12,30 @@ from typing import Any
 
 import nbformat
 
-from mae_lib.presets import load_preset
+from mae_lib.presets import load_preset, parse_yaml
 
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
 
 class NotebookError(ValueError):
     """A notebook that could not be run, or did not run to its end."""
+
+
+def listed(name: str, value: Any) -> list:
+    """A list that a notebook was given, also as the text that papermill's own -p makes of it.
+
+    Raises ValueError for anything else, or an empty one.
+    """
+    found = parse_yaml(value, name) if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not found:
+        raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry")
+    return list(found)
+
+
+def need_latents(world: Any) -> None:
+    """Raises ValueError for a world without a hierarchy of known latents, such as ImageNet, which a page cannot use."""
+    if world.hierarchy is None:
+        raise ValueError(f"this page needs latents that are known, and {world.name} has none: run it at preset laptop")
 
 
 def declared_parameters(notebook: Path) -> dict[str, Any]:

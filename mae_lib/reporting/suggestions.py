@@ -8,7 +8,7 @@ provenance.json, whose `wall_seconds` is null until the last seed is in.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from IPython.display import Markdown, display
 
 from mae_lib.evaluation.scores import measure, section_of
 from mae_lib.evaluation.sections import Reader, Scores
 from mae_lib.evaluation.suggestions import (
+    TREE_SHARE,
     TreeLevels,
     boundary_series,
     discovered_tree,
@@ -28,9 +30,11 @@ from mae_lib.evaluation.suggestions import (
     tree_series,
 )
 from mae_lib.presets import load_preset
+from mae_lib.reporting.ledger import Verdict, decide, load_claims
 from mae_lib.reporting.provenance import provenance
-from mae_lib.reporting.publish import csv_of
+from mae_lib.reporting.publish import csv_of, different
 from mae_lib.reporting.published import published_folder
+from mae_lib.reporting.rules import Measured, basis_of
 from mae_lib.sources import source_hash
 from mae_lib.theory import LatentHierarchy
 from mae_lib.training import Run
@@ -137,3 +141,86 @@ def published_provenance() -> dict[str, Any] | None:
     """Where these numbers come from; None where nothing is published."""
     file = published_folder() / FOLDER / "provenance.json"
     return read_json(file) if file.is_file() else None
+
+
+def published_arms(
+    name: str, scale: Mapping[str, Any], seeds: Sequence[int], arms: Sequence[Any], share: float = TREE_SHARE
+) -> pd.DataFrame:
+    """`published_suggestion` for a page that trains nothing: these arms, with every seed that was published.
+
+    `scale` is the preset's that was asked for, `share` the tree's. Raises ValueError, which names what differs, where
+    these settings or seeds were not published.
+    """
+    about, table = published_provenance(), published_suggestion(name)
+    if about is None or table.empty:
+        raise ValueError(f"{published_folder() / FOLDER} holds no {name}: set use_published to False to train here")
+    held = about["parameters"]["scale"]
+    apart = different({"scale": {k: v for k, v in scale.items() if k in held}}, {"scale": held})
+    apart += [f"tree_share is {TREE_SHARE} there, not {share}"] * (share != TREE_SHARE)
+    apart += [f"{name} {arm!r} is missing" for arm in arms if arm not in set(table[name])]
+    apart += [f"seed {seed} is missing" for seed in seeds if seed not in set(table["seed"])]
+    if apart:
+        raise ValueError(f"these settings are not published in {published_folder() / FOLDER}: {'; '.join(apart)}")
+    return table[table[name].isin(arms)].reset_index(drop=True)
+
+
+def verdicts() -> dict[str, Verdict]:
+    """What becomes of the claims about boundaries and masks over published seeds, by id; none before the last one."""
+    if not (published_provenance() or {}).get("wall_seconds"):
+        return {}
+    claims = [claim for claim in load_claims().values() if claim.series in ("boundary", "masks")]
+    return {claim.id: decide(claim, _of(published_suggestion(claim.series), claim.metrics)) for claim in claims}
+
+
+def _of(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    return table[table["metric"].isin(metrics)]
+
+
+# On a page
+
+
+def tidy(name: str, scores: Mapping[tuple[Any, int], Scores]) -> pd.DataFrame:
+    """Scores by (arm, seed) as one table: the arms in a column `name`, seed, metric, image and value."""
+    tables = [
+        pd.DataFrame({name: arm, "seed": seed, "metric": metric, "image": np.arange(len(values)), "value": values})
+        for (arm, seed), found in scores.items()
+        for metric, values in found.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def more_seeds_of(name: str, draw: Callable[[pd.DataFrame, str, str], None], claims: Sequence[str]) -> None:
+    """Show what is published of a suggestion: `draw(table, what, bars)`, then the verdicts on these claims.
+
+    `what` says in words which runs they are, `bars` what the bars are. One sentence where nothing is published.
+    """
+    about, table = published_provenance(), published_suggestion(name)
+    if about is None or table.empty:
+        return display(Markdown("None are published yet; `python -m mae_lib suggestions` makes them."))
+    number = table["seed"].nunique()
+    bars = "Bars are 95% intervals over seeds." if number > 1 else "One seed has no bars."
+    state = "" if about["wall_seconds"] else " (not finished)"
+    draw(table, f"published, preset {about['parameters']['preset']}, seeds: {number}{state}", bars)
+    lines = []
+    for claim in map(load_claims().get, claims):
+        said = decide(claim, _of(table, claim.metrics))
+        lines.append(f"* {claim.claim} **{said.verdict}**: {said.why}")
+    display(Markdown("\n".join(lines)))
+
+
+def ordered_pairs(table: pd.DataFrame, predicted: Mapping[str, float], apart: float = 0.1) -> pd.DataFrame:
+    """Whether, of two ways of masking, the one with the higher predicted level has the better read root.
+
+    A row for each pair whose predictions differ by more than `apart`: the difference of the roots (`table` as `tidy`
+    gives it, by "masks") with its paired 95% interval, and `successes` of `trials` for the rule `always`. A pair whose
+    interval holds 0 is no trial. With one seed its number stands beside, so that the verdict is marked.
+    """
+    roots = table[table["metric"] == "root probe"]
+    measured, seeds = Measured(roots, "masks", "root probe", basis_of(roots), 0.95), roots["seed"].unique()
+    rows = []
+    for low, high in ((a, b) for a in predicted for b in predicted if predicted[b] > predicted[a] + apart):
+        numbers = measured.above(high, low).numbers
+        sure = numbers["low"] > 0 or numbers["high"] < 0
+        about = {"higher": high, "lower": low} | {name: numbers[name] for name in ("difference", "low", "high")}
+        rows.append(about | {"successes": int(numbers["low"] > 0), "trials": int(sure)})
+    return pd.DataFrame(rows).assign(**({"seed": seeds[0]} if len(seeds) == 1 else {}))

@@ -8,7 +8,15 @@ import pytest
 import yaml
 
 from mae_lib.presets import PRESETS, load_preset, preset_file
-from mae_lib.reporting.notebooks import NotebookError, check_parameters, declared_parameters, execute
+from mae_lib.reporting.notebooks import (
+    NotebookError,
+    check_parameters,
+    declared_parameters,
+    execute,
+    listed,
+    need_latents,
+)
+from mae_lib.worlds import make_world
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -112,3 +120,16 @@ def test_what_is_no_notebook_is_refused(tmp_path):
     for name, message in (("none", "does not exist"), ("text", "is not a notebook"), ("plain", "no cell tagged")):
         with pytest.raises(NotebookError, match=message):
             declared_parameters(tmp_path / f"{name}.ipynb")
+
+
+def test_a_list_may_come_as_text():
+    assert listed("noises", "[0.0, 0.1]") == listed("noises", [0.0, 0.1]) == [0.0, 0.1]
+    for given in ("0.1", [], "[", 3):
+        with pytest.raises(ValueError, match="noises is"):
+            listed("noises", given)
+
+
+def test_a_page_about_latents_refuses_a_world_without():
+    need_latents(make_world("figurines"))
+    with pytest.raises(ValueError, match="photographs has none: run it at preset laptop"):
+        need_latents(make_world("photographs"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from fakes import fake_suggestions
 
 from mae_lib.reporting.ledger import Verdict, load_claims, record, verdicts_file
 from mae_lib.reporting.ledger_page import PAPER, Entry, counts, gather, head_badges, ledger_html, of_paper
@@ -72,3 +73,17 @@ def test_the_papers_own_table_can_contradict_its_sentence():
     contradicted = load_claims()["extreme-unit-hurts-probe"]
     assert of_paper(contradicted).verdict == "not reproduced" and of_paper(contradicted).basis == "exact"
     assert of_paper(load_claims()["ratio-raises-structure"]) is None  # a figure without numbers
+
+
+def test_the_published_suggestions_have_a_column_once_they_are_finished(only_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    for unfinished in (True, False):
+        fake_suggestions(tmp_path / "suggestions", wall_seconds=None if unfinished else 1.0)
+        entries = {entry.claim.id: entry for entry in gather("tiny")}
+        columns = list(entries["figure-4"].elsewhere)
+        assert columns == ([PAPER] if unfinished else ["suggestions", PAPER])
+    found = {id: entry.elsewhere["suggestions"] for id, entry in entries.items() if entry.elsewhere["suggestions"]}
+    assert set(found) == {id for id, entry in entries.items() if entry.claim.series in ("boundary", "masks")}
+    assert found["structure-masks-raise-the-level"].verdict == "reproduced"
+    assert found["structure-beats-blocks-and-squares"].verdict == "not reproduced"
+    assert found["structure-masks-raise-the-level"].basis == "seeds"

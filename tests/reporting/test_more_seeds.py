@@ -119,8 +119,10 @@ def test_what_a_seed_decides_is_held_against_the_ratios(only_tiny):
 def test_without_published_results_a_sentence_says_so(tmp_path, monkeypatch, shown):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     more_seeds("3_1_reconstruction", {"SSIM": "structure"})
+    more_seeds("3_5_transfer", {"AP box": "box AP"})
     show_schedules({"class probe": "class"})
-    assert len(shown) == 2 and "No longer runs are published yet" in shown[0] and "not tested yet" in shown[1]
+    assert len(shown) == 3 and all("No longer runs of this section are published yet" in one for one in shown[:2])
+    assert "mae_lib series<" in shown[0] and "mae_lib detect<" in shown[1] and "not tested yet" in shown[2]
 
 
 def test_schedules_are_two_scales_that_differ_in_their_images_alone(longer, shown):

@@ -1,12 +1,24 @@
 """`python -m mae_lib suggestions`: every arm and seed once, read back, resumed, and no mixing of results."""
 
+import numpy as np
 import pytest
+from fakes import fake_suggestions
 
 from mae_lib.__main__ import main
 from mae_lib.evaluation.suggestions import BOUNDARIES, MASKS
+from mae_lib.presets import load_scale
 from mae_lib.reporting import suggestions
+from mae_lib.reporting.ledger import load_claims
 from mae_lib.reporting.published import is_whole
-from mae_lib.reporting.suggestions import published_provenance, published_suggestion
+from mae_lib.reporting.suggestions import (
+    more_seeds_of,
+    ordered_pairs,
+    published_arms,
+    published_provenance,
+    published_suggestion,
+    tidy,
+    verdicts,
+)
 from mae_lib.training.checkpoints import read_json, write_json
 
 COMMAND = ["suggestions", "--seeds", "[0]", "--preset"]
@@ -65,3 +77,60 @@ def test_nothing_published_is_an_empty_table(tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     assert published_suggestion("boundary").empty and published_suggestion("masks").empty
     assert published_provenance() is None
+
+
+def test_a_page_is_given_the_arms_that_it_asks_for_or_is_told_what_differs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    scale = load_scale("smoke")
+    with pytest.raises(ValueError, match="holds no boundary: set use_published to False"):
+        published_arms("boundary", scale, [0], [0])
+    fake_suggestions(tmp_path / "suggestions")
+    found = published_arms("boundary", scale | {"an_entry_that_is_newer": 1}, [1], [0, 2])
+    assert set(found["boundary"]) == {0, 2} and set(found["seed"]) == {0, 1}
+    for scaled, seed, arm, share, says in (
+        (scale | {"width": 7}, 0, "patches", 0.6, "width is 32 there, not 7"),
+        (scale, 5, "patches", 0.6, "seed 5 is missing"),
+        (scale, 0, "stars", 0.6, "masks 'stars' is missing"),
+        (scale, 0, "patches", 0.5, "tree_share is 0.6 there, not 0.5"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            published_arms("masks", scaled, [seed], [arm], share)
+
+
+def test_published_verdicts_are_those_of_the_rules_and_wait_for_the_last_seed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    assert verdicts() == {}
+    fake_suggestions(tmp_path / "suggestions", wall_seconds=None)
+    assert verdicts() == {}
+    fake_suggestions(tmp_path / "suggestions")
+    found = {name: verdict.verdict for name, verdict in verdicts().items()}
+    assert set(found) == {claim.id for claim in load_claims().values() if claim.series in ("boundary", "masks")}
+    assert found["structure-masks-raise-the-level"] == "reproduced"  # 0.6 above 0.4, the same in both seeds
+    assert found["boundary-left-out-raises-the-level"] == "not reproduced"  # a tie fails
+
+
+def test_what_is_published_is_drawn_with_its_verdicts(tmp_path, monkeypatch):
+    shown, drawn = [], []
+    monkeypatch.setattr(suggestions, "display", lambda some: shown.append(some.data))
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
+    assert not drawn and "`python -m mae_lib suggestions` makes them" in shown.pop()
+    fake_suggestions(tmp_path / "suggestions")
+    more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
+    (table, what, bars), said = drawn[0], shown.pop()
+    assert "untrained" in set(table["masks"]) and what == "published, preset smoke, seeds: 2" and "over seeds" in bars
+    assert load_claims()["structure-masks-raise-the-level"].claim in said and "**reproduced**" in said
+
+
+def test_only_pairs_that_are_told_apart_are_counted():
+    grain = np.random.default_rng(0).normal(0, 0.01, 50)
+    roots = {"low": 0.5 + grain, "same": 0.5 - grain, "high": 0.7 + grain, "wrong": 0.3 + grain}
+    table = tidy("masks", {(name, 0): {"root probe": values} for name, values in roots.items()})
+    found = ordered_pairs(table, {"low": 1.0, "same": 1.5, "high": 2.0, "wrong": 2.05}).set_index(["higher", "lower"])
+    counted = {pair: (row["successes"], row["trials"]) for pair, row in found.iterrows()}
+    assert counted["high", "low"] == counted["high", "same"] == (1, 1)
+    assert counted["wrong", "low"] == (0, 1) and counted["same", "low"] == (0, 0)
+    assert ("wrong", "high") not in counted  # predicted alike
+    assert set(found["seed"]) == {0}  # one seed: the verdict is marked
+    both = tidy("masks", {(name, s): {"root probe": v + s / 100} for name, v in roots.items() for s in (0, 1)})
+    assert "seed" not in ordered_pairs(both, {"low": 1.0, "high": 2.0})

@@ -1,0 +1,46 @@
+"""Published results that nothing has run, for tests of what reads them."""
+
+import itertools
+from pathlib import Path
+
+import pandas as pd
+
+from mae_lib.evaluation.suggestions import BOUNDARIES, MASKS
+from mae_lib.presets import load_scale
+from mae_lib.training.checkpoints import read_json, write_json
+
+ROOTS = {"patches": 0.4, "squares": 0.5, "blocks": 0.7, "subtrees": 0.6, "discovered": 0.6, "untrained": 0.2}
+READ = {
+    "boundary": ("class probe", "parts probe", "corners probe", "texture probe", "shape bias"),
+    "masks": ("root probe", "nodes probe", "leaves probe"),
+}
+
+
+def fake_suggestions(folder: Path, wall_seconds: float | None = 1.0, scale: dict | None = None) -> Path:
+    """Section 3.6 as `python -m mae_lib suggestions` publishes it, of two seeds; roots are `ROOTS` + seed / 100."""
+    arms = {"boundary": BOUNDARIES, "masks": (*MASKS, "untrained")}
+    rows = [
+        (name, arm, seed, metric, (ROOTS[arm] if metric == "root probe" else 0.5) + seed / 100, 24)
+        for name, metrics in READ.items()
+        for arm, seed, metric in itertools.product(arms[name], (0, 1), metrics)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = ["suggestion", "arm", "seed", "metric", "value", "count"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "scores.csv", index=False)
+    parameters = {"preset": "smoke", "seeds": [0, 1], "scale": scale or load_scale("smoke")}
+    write_json(folder / "provenance.json", {"parameters": parameters, "seeds": [0, 1], "wall_seconds": wall_seconds})
+    return folder
+
+
+def fake_detection(folder: Path, scale: dict) -> None:
+    """Section 3.5 beside a published series, as `python -m mae_lib detect` writes it: every reader alike."""
+    scores = pd.read_csv(folder / "scores.csv")
+    readers = scores[scores["reader"].isin(["trained", "untrained"])].drop_duplicates(
+        ["reader", "ratio", "unit", "seed"]
+    )
+    rows = [
+        readers.assign(section="detection", metric=metric, value=value, count=16)
+        for metric, value in {"AP box": 30.0, "AP mask": 20.0, "AP50 box": 50.0, "AP50 mask": 40.0}.items()
+    ]
+    pd.concat(rows).to_csv(folder / "detection.csv", index=False)
+    write_json(folder / "detection.json", read_json(folder / "provenance.json") | {"parameters": {"scale": scale}})
