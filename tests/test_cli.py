@@ -1,5 +1,7 @@
 """The command line as a user meets it: help, results on stdout, errors in one line that says what would be right."""
 
+from pathlib import Path
+
 import pytest
 
 from mae_lib.__main__ import main
@@ -64,3 +66,29 @@ def test_a_truncated_model_is_refused_by_its_path(capsys, tmp_path):
 
     with pytest.raises(CheckpointError, match=str(model)):
         Run(model.parent).load()
+    code, out, err = run(capsys, "import", str(model), "--preset", "smoke", "--runs", str(tmp_path))
+    assert code == 2 and out == "" and str(model) in err and err.count("\n") == 1
+
+
+def test_a_truncated_checkpoint_stops_the_run_that_would_go_on_from_it(capsys, tmp_path):
+    import torch
+
+    from mae_lib.training import checkpoints
+
+    pretrain = ["pretrain", "--preset", "smoke", "--quiet", "--runs", str(tmp_path), *TINY]
+    assert run(capsys, *pretrain)[0] == 0
+    done = next(tmp_path.rglob("done.json"))
+    done.unlink()  # as if killed on the way
+    checkpoints.save_state(done.parent, 4, {"weights": torch.zeros(99)}, seconds=1.0)
+    checkpoint = next(tmp_path.rglob("checkpoint-*.safetensors"))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    code, out, err = run(capsys, *pretrain)
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert str(checkpoint) in err and "remove its checkpoint-* files" in err
+
+
+def test_an_unknown_parameter_of_a_notebook_is_refused_before_it_runs(capsys, tmp_path):
+    notebook, output = Path(__file__).parents[1] / "notebooks" / "2_3_theorem_1.ipynb", tmp_path / "out.ipynb"
+    code, out, err = run(capsys, "execute", str(notebook), str(output), "-p", "sedes", "[1]")
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert "no parameter 'sedes': choose among preset, seeds" in err and not output.exists()

@@ -97,7 +97,10 @@ class LatentHierarchy:
 
     @classmethod
     def figure_4(cls) -> Self:
-        """Figure 4: z1 over z2 and z3, z2 over z5 and z6, seven pixels x1..x7 (x1 to x3 under z3)."""
+        """An instance of Figure 4 that fits its caption and text; the drawing itself is not at hand.
+
+        z1 over z2 and z3, z2 over z5 and z6, seven pixels x1..x7 (x1 to x3 under z3).
+        """
         z = {"z1": ["z2", "z3"], "z2": ["z5", "z6"], "z3": ["x1", "x2", "x3"], "z5": ["x4", "x5"], "z6": ["x6", "x7"]}
         return cls(nx.DiGraph(z), observables=[f"x{i}" for i in range(1, 8)])
 

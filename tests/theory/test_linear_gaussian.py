@@ -57,6 +57,63 @@ def test_s_m_is_the_only_set_of_noises_and_s_mc_is_not():
     assert all(s - found.split == found.s_mc for s in s_mc)
 
 
+def test_s_m_turned_by_an_angle_that_depends_on_c_serves_as_well():
+    # Appendix A: a standard normal s_m, turned by R(c), keeps its law whatever c is, and turns back.
+    rng = np.random.default_rng(0)
+    c, s_m = rng.standard_normal(200_000), rng.standard_normal((2, 200_000))
+    turned = _turned(s_m, c)
+    np.testing.assert_allclose(_turned(turned, -c), s_m, atol=1e-12)
+    for low, high in ((-9, -1), (-1, 0), (0, 1), (1, 9)):
+        given = turned[:, (low < c) & (c < high)]
+        tests = (given.mean(1), np.cov(given) - np.eye(2), (given**4).mean(1) - 3)
+        for error, spread in zip(tests, (1, 2**0.5, 96**0.5), strict=True):
+            assert np.abs(error).max() < 4.5 * spread / given.shape[1] ** 0.5
+
+
+def _turned(points, angles):
+    x, y = points
+    return np.stack([np.cos(angles) * x - np.sin(angles) * y, np.sin(angles) * x + np.cos(angles) * y])
+
+
+def test_what_two_masks_of_figure_4_both_tell_is_z1():
+    # Appendix B's lattice: a function of both estimates is a function of E_A1 and of E_A2, so of the noise of z1.
+    hierarchy = LatentHierarchy.figure_4()
+    model = LinearGaussian(hierarchy, noise_dim={"z1": 2})
+    one, other = (
+        model.loadings(locate_shared_information(hierarchy, masked).c)
+        for masked in (["x1"], [f"x{i}" for i in range(1, 7)])
+    )
+    z1 = model.loadings(["z1"])
+    assert rank(one) + rank(other) - rank(one, other) == len(model.noise(["z1"])) == 2
+    assert rank(one, z1) == rank(one) and rank(other, z1) == rank(other)
+
+
+def test_three_parts_share_z1_and_two_of_them_more():
+    # The exercise theorem-1-three: what all parts tell does not explain all dependence among them.
+    model = LinearGaussian(LatentHierarchy(nx.DiGraph({"z1": ["z2", "x3"], "z2": ["x1", "x2"]})))
+    parts = {x: model.loadings([x]) for x in ("x1", "x2", "x3")}
+    told = {z: [rank(part, model.loadings([z])) == rank(part) for part in parts.values()] for z in ("z1", "z2")}
+    assert told == {"z1": [True, True, True], "z2": [True, True, False]}
+    known = model.noise(["z1"])  # one number, the noise of the root
+    rest = {x: part - part @ known.T @ known for x, part in parts.items()}
+    assert np.abs(rest["x1"] @ rest["x3"].T).max() < 1e-12
+    assert np.abs(rest["x1"] @ rest["x2"].T).max() > 0.1
+
+
+def test_what_is_nearly_a_function_of_both_is_nearly_one_of_what_they_have_in_common():
+    # Appendix A's exercise: f of three independent noises K, U, W, as a table; S holds K and U, T holds K and W.
+    for seed in range(200):
+        table = np.random.default_rng(seed).standard_normal((3, 4, 5))
+        assert _rest(table, 1, 2) < _rest(table, 2) + _rest(table, 1)
+        additive = table[:, :1, :1] + table[:1, :, :1] + table[:1, :1]
+        assert _rest(additive, 1, 2) == pytest.approx(_rest(additive, 2) + _rest(additive, 1))
+
+
+def _rest(table, *unknown):
+    """E Var(f | the noises of the other axes)."""
+    return np.square(table - table.mean(unknown, keepdims=True)).mean()
+
+
 def test_condition_2_is_not_symmetric():
     # s_mc may depend on c (here it is told z's noise again); s_m may not.
     model = LinearGaussian(PAIR)

@@ -166,6 +166,19 @@ def test_what_does_not_fit_is_refused(call, message):
         call()
 
 
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_grid_out_of_step_splits_the_share_of_blocks_that_its_borders_cross(k):
+    # The exercise mask-levels-offset: units of 2^k shifted by one pixel right and down.
+    tree, r = LatentHierarchy.quadtree(16), 0.3
+    units = np.roll(square_units(16, 2**k).reshape(16, 16), (1, 1), (0, 1))
+    in_block = [len(np.unique(units[i : i + 2, j : j + 2])) for i in range(0, 16, 2) for j in range(0, 16, 2)]
+    assert np.mean(np.array(in_block) > 1) == 1 - (1 - 2 ** (1 - k)) ** 2
+    chance = np.array([1 - r**n - (1 - r) ** n if n > 1 else 0.0 for n in in_block])
+    _, found = monte_carlo(tree, IndependentUnits(r), 4000, seed=0, unit_of=units.ravel(), z=4.5)
+    lowest = tree.node_levels[: tree.latent_count] == 1
+    assert ((found.low[lowest] <= chance + 1e-12) & (chance - 1e-12 <= found.high[lowest])).all()
+
+
 def test_an_interval_reaches_the_end_where_nothing_or_everything_was_seen():
     tree = LatentHierarchy.tree([2, 2])
     everything, _ = monte_carlo(tree, FixedCount(4, 4), 50, seed=0)

@@ -1,5 +1,7 @@
 """Theorem 1 on random graphs: brute force over all sets of latents, networkx, and the batch are the judges."""
 
+from itertools import chain, combinations
+
 import networkx as nx
 import numpy as np
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from mae_lib.theory import (
     locate_shared_information,
     locate_shared_information_batch,
 )
+from mae_lib.theory.linear_gaussian import rank
 
 quick = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -28,9 +31,9 @@ def random_hierarchy(rng, most_latents=5, most_observables=6):
     return LatentHierarchy(graph, observables=x)
 
 
-def random_masked(seed):
+def random_masked(seed, **most):
     rng = np.random.default_rng(seed)
-    hierarchy = random_hierarchy(rng)
+    hierarchy = random_hierarchy(rng, **most)
     return hierarchy, frozenset(x for x in hierarchy.observables if rng.random() < 0.5)
 
 
@@ -41,8 +44,11 @@ masked_hierarchies = seeds.map(random_masked)
 
 
 def test_a_set_satisfies_conditions_1_and_2_iff_it_lies_between_the_sinks_and_a():
-    shared = 0
-    for seed in range(1500):
+    shared = []
+
+    @settings(quick, max_examples=1500)
+    @given(seeds)
+    def on_one_graph(seed):
         hierarchy, masked = random_masked(seed)
         found = locate_shared_information(hierarchy, masked)
         model = LinearGaussian(hierarchy, seed, {v: 1 + (seed + i) % 2 for i, v in enumerate(hierarchy.nodes)})
@@ -52,8 +58,26 @@ def test_a_set_satisfies_conditions_1_and_2_iff_it_lies_between_the_sinks_and_a(
         # Condition 3: c is the only one of its dimension, and no smaller one exists.
         assert [c for c in admissible if model.dim(c) <= model.dim(found.c)] == [found.c], seed
         assert all(model.satisfies(masked, c, found.s_m, found.s_mc) for c in admissible), seed
-        shared += bool(found.c)
-    assert shared > 500  # otherwise the graphs were too poor to judge by
+        shared.append(bool(found.c))
+
+    on_one_graph()
+    assert len(shared) >= 1000 and sum(shared) > 500  # otherwise the graphs were too few, or too poor, to judge by
+
+
+@settings(quick, max_examples=50)
+@given(seeds)
+def test_s_m_is_the_only_set_of_noises_and_any_recoding_of_it_serves_as_well(seed):
+    hierarchy, masked = random_masked(seed, most_latents=3, most_observables=4)
+    model, found = LinearGaussian(hierarchy, seed), locate_shared_information(hierarchy, masked)
+    nodes = hierarchy.nodes
+    sets = chain.from_iterable(combinations(nodes, size) for size in range(len(nodes) + 1))
+    assert [set(s) for s in sets if model.satisfies(masked, found.c, s, found.s_mc)] == [found.s_m]
+    # Any invertible T: rank and independence are those of s_m itself.
+    c, s_m, s_mc = model.loadings(found.c), model.noise(found.s_m), model.noise(found.s_mc)
+    recoded = np.random.default_rng(seed).standard_normal((len(s_m), len(s_m))) @ s_m
+    x_m = model.loadings(masked)
+    assert rank(c, recoded) == rank(x_m) == rank(c, recoded, x_m)
+    np.testing.assert_allclose(recoded @ np.vstack([c, s_mc]).T, 0, atol=1e-8)
 
 
 @quick
