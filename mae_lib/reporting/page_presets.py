@@ -1,4 +1,4 @@
-"""At which preset a page of the book runs: most pages need the latents behind an image, which photographs do not give."""
+"""At which preset a page of the book runs: most need the latents of an image, which a photograph does not give."""
 
 import re
 from pathlib import Path
