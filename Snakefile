@@ -2,8 +2,10 @@
 #
 #   snakemake --cores 2 --config preset=laptop            two cores
 #   snakemake --cores 16 --resources gpu=1 --config preset=gpu     one GPU, its jobs one at a time
-#   snakemake --executor slurm --jobs 20 --config preset=paper     a cluster (needs its executor plugin)
+#   snakemake --executor slurm --jobs 20 --config preset=paper     a cluster (needs its executor plugin; see
+#                                                                  mae_lib/training/README.md)
 #
+# More options of a job's command: --config pretrain="--micro-batches 8", and the same of evaluate and detect.
 # What is stale is decided by content: a notebook depends on itself, its preset and the source files that it imports.
 
 import os
@@ -14,7 +16,8 @@ sys.path.insert(0, os.getcwd())
 import nbformat
 import yaml
 
-from mae_lib.presets import load_preset, preset_file, series
+from mae_lib.presets import load_preset, preset_file, preset_word, series
+from mae_lib.reporting.page_presets import preset_of_page
 from mae_lib.reporting.teaching.slides import lecture_notebooks
 from mae_lib.sources import source_files, source_files_of_code
 
@@ -23,7 +26,7 @@ if not sys.stderr.isatty():
 
 PRESET = config.get("preset", "laptop")
 PARAMETERS = load_preset(PRESET)
-GPU = 0 if PRESET in ("smoke", "laptop") else 1
+WORD = preset_word(PRESET)
 RUNS = os.environ.get("MAE_LIB_RUNS", "runs")
 
 
@@ -47,7 +50,7 @@ def notebooks_of_book():
 
 
 def executed(name):
-    return f"{RUNS}/notebooks/{PRESET}/{name}.ipynb"
+    return f"{RUNS}/notebooks/{WORD}/{name}.ipynb"
 
 
 def code_of(name):
@@ -55,14 +58,39 @@ def code_of(name):
     return "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
 
 
+def named(word):
+    """The preset, a name or a file, of a folder's word."""
+    return PRESET if word == WORD else word
+
+
+def gpu(word):
+    return 0 if word in ("smoke", "laptop", "longer") else 1
+
+
+def runs_of(preset, what="series"):
+    """What says that each mask's run is there, or its evaluation."""
+    folder = f"{RUNS}/{what}/{preset_word(preset)}"
+    return [f"{folder}/r{ratio}-u{unit}-s{seed}.txt" for ratio, unit, seed in series(load_preset(preset))]
+
+
 NOTEBOOKS = notebooks_of_book()
 SOURCES = {name: local(source_files_of_code(code_of(name))) for name in NOTEBOOKS}
 TRAINED = [name for name in NOTEBOOKS if "mae_lib/training/series.py" in SOURCES[name]]
+# A book on ImageNet has pages that need no latents; the others run at `laptop`, into the same folder.
+AT = {name: preset_of_page(name, PRESET) for name in NOTEBOOKS}
 # Published results are inputs of the pages that read them.
 PUBLISHED = sorted(
     str(path) for folder in Path("results").glob("*/") for path in folder.rglob("*") if path.is_file()
 )
-SERIES = [f"{RUNS}/series/{PRESET}/r{ratio}-u{unit}-s{seed}.txt" for ratio, unit, seed in series(PARAMETERS)]
+# A probe on ImageNet and a detector on COCO take days, so each is a job; a page at another scale makes its own.
+PROBED, DETECTED = ("3_0_pretraining", "3_3_separability", "3_4_shape_bias"), ("3_5_transfer",)
+JOBS = {}
+if PARAMETERS["scale"].get("world") == "imagenet":
+    JOBS |= dict.fromkeys(PROBED, runs_of(PRESET, "evaluate"))
+if PARAMETERS["scale"].get("detection_data") == "coco":
+    scratch = [f"{RUNS}/detect/{WORD}/scratch-s{seed}.txt" for seed in PARAMETERS["seeds"]]
+    JOBS |= dict.fromkeys(DETECTED, runs_of(PRESET, "detect") + scratch)
+MASK = " --mask-ratio {wildcards.ratio} --unit {wildcards.unit}"
 
 
 rule all:
@@ -70,30 +98,66 @@ rule all:
 
 
 rule pretrain:
-    input: preset_file(PRESET), local(source_files("mae_lib.commands.pretrain"))
-    output: RUNS + "/series/" + PRESET + "/r{ratio}-u{unit}-s{seed}.txt"
+    input: lambda w: preset_file(named(w.preset)), local(source_files("mae_lib.commands.pretrain"))
+    output: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt"
+    params: preset=lambda w: named(w.preset), more=config.get("pretrain", "")
     threads: 1
-    resources: gpu=GPU
+    resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib pretrain --preset {PRESET}"
-        " --mask-ratio {wildcards.ratio} --unit {wildcards.unit} --seed {wildcards.seed} > {output}"
+        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib pretrain --preset {params.preset}" + MASK +
+        " --seed {wildcards.seed} {params.more} > {output}"
+
+
+rule evaluate:
+    input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.commands.evaluate"))
+    output: RUNS + "/evaluate/{preset}/r{ratio}-u{unit}-s{seed}.txt"
+    params: preset=lambda w: named(w.preset), more=config.get("evaluate", "")
+    threads: 1
+    resources: gpu=lambda w: gpu(w.preset)
+    shell:
+        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib evaluate --preset {params.preset}" + MASK +
+        " --seed {wildcards.seed} {params.more} > {output}"
+
+
+rule detect:
+    input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.commands.detect"))
+    output: RUNS + "/detect/{preset}/r{ratio}-u{unit}-s{seed}.txt"
+    params: preset=lambda w: named(w.preset), more=config.get("detect", "")
+    threads: 1
+    resources: gpu=lambda w: gpu(w.preset)
+    shell:
+        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib detect --preset {params.preset}" + MASK +
+        " --seeds [{wildcards.seed}] --workers {threads} {params.more} > {output}"
+
+
+rule detect_from_scratch:
+    input: lambda w: preset_file(named(w.preset)), local(source_files("mae_lib.commands.detect"))
+    output: RUNS + "/detect/{preset}/scratch-s{seed}.txt"
+    params: preset=lambda w: named(w.preset), more=config.get("detect", "")
+    threads: 1
+    resources: gpu=lambda w: gpu(w.preset)
+    shell:
+        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib detect --preset {params.preset} --scratch"
+        " --seeds [{wildcards.seed}] --workers {threads} {params.more} > {output}"
 
 
 rule notebook:
     input:
         notebook="notebooks/{name}.ipynb",
-        preset=preset_file(PRESET),
+        preset=lambda w: preset_file(AT[w.name]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
         results=lambda w: PUBLISHED if "mae_lib/reporting/published.py" in SOURCES[w.name] else [],
-        runs=lambda w: SERIES if w.name in TRAINED else [],
+        runs=lambda w: runs_of(AT[w.name]) if w.name in TRAINED else [],
+        jobs=lambda w: JOBS.get(w.name, []),
         # The ledger gathers what all other pages recorded.
         pages=lambda w: [executed(name) for name in NOTEBOOKS if name != "ledger"] if w.name == "ledger" else [],
     output: executed("{name}")
+    params: preset=lambda w: AT[w.name]
     threads: 1
-    resources: gpu=lambda w: GPU if w.name in TRAINED else 0
+    resources: gpu=lambda w: gpu(preset_word(AT[w.name])) if w.name in TRAINED else 0
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib execute {input.notebook} {output} --preset {PRESET}"
+        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib execute {input.notebook} {output} --preset {params.preset}"
 
 
 rule slides:

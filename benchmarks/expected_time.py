@@ -1,8 +1,9 @@
-"""How long the paper's pretraining takes, computed from its FLOPs: nothing here is measured.
+"""How long the paper's pretraining, probe and detectors take, computed from their FLOPs: nothing here is measured.
 
     python benchmarks/expected_time.py [--preset paper] [--set patch=8 ...] [--peak 989] [--share 0.35] [--scaling 0.9]
 
-FLOPs are counted on torch's meta device, attention's products among them, forward once and backward twice. A card does
+FLOPs are counted on torch's meta device, attention's products among them, forward once and backward twice; the probe
+goes forward alone, over whole images. Of a detector its encoder is counted, by a formula, and no head. A card does
 `share` of its `peak` (dense bf16, TFLOP/s, from its data sheet: H100 SXM 989, A100 312); several do `scaling` of what
 as many single ones would. The default share is that of the fastest published MAE pretraining that we know: 1,980
 images/s of ViT-B/16 on an A100 (DailyMAE, arXiv 2404.00509).
@@ -14,6 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mae_lib.commands.arguments import setting
+from mae_lib.evaluation.linear_probe import ProbeRecipe
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
 from mae_lib.training.mae import split_mask
@@ -29,6 +31,22 @@ def forward_flops(config: PretrainConfig) -> int:
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         config.model()(torch.empty(1, 3, config.image_size, config.image_size), split)
     return counter.get_total_flops()
+
+
+def probe_flops(config: PretrainConfig) -> int:
+    """FLOPs of the encoder for one whole image."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        config.model().encode(torch.empty(1, 3, config.image_size, config.image_size))
+    return counter.get_total_flops()
+
+
+def detector_flops(config: PretrainConfig, size: int, window: int, global_blocks: list[int]) -> float:
+    """FLOPs of the encoder's blocks for one image of `size` pixels, attention within windows but for some blocks."""
+    grid, width = size // config.patch, config.width
+    padded = -(-grid // window) * window  # windows that reach over the edge
+    whole = grid**2 * (24 * width**2 + 4 * width * grid**2)
+    windowed = padded**2 * (24 * width**2 + 4 * width * window**2)
+    return len(global_blocks) * whole + (config.depth - len(global_blocks)) * windowed
 
 
 def main() -> None:
@@ -47,13 +65,21 @@ def main() -> None:
     print(
         f"{arguments.preset}, {arguments.peak:g} TFLOP/s x {arguments.share:g}; scaling {arguments.scaling:g}; computed"
     )
-    print(f"{'ratio':>5} {'GFLOP forward':>14} {'images/s a card':>16}" + "".join(f"{n:>6} x" for n in CARDS))
+    print(f"{'ratio':>8} {'GFLOP forward':>14} {'images/s a card':>16}" + "".join(f"{n:>6} x" for n in CARDS))
+
+    def row(name: object, flops: float, images: int, passes: int = 3) -> None:
+        one = images * passes * flops / rate / 3600
+        hours = [one / n / (arguments.scaling if n > 1 else 1) for n in CARDS]
+        print(f"{name:>8} {flops / 1e9:14.1f} {rate / passes / flops:16.0f}" + "".join(f"{h:6.1f} h" for h in hours))
+
     for ratio in load_preset(arguments.preset)["mask_ratios"]:
         config = PretrainConfig.from_scale(scale | {"world": "figurines"}, **{"mask_ratio": ratio} | settings)
-        flops = forward_flops(config)
-        one = config.images * 3 * flops / rate / 3600
-        hours = [one / n / (arguments.scaling if n > 1 else 1) for n in CARDS]
-        print(f"{ratio:5} {flops / 1e9:14.1f} {rate / 3 / flops:16.0f}" + "".join(f"{h:6.1f} h" for h in hours))
+        row(ratio, forward_flops(config), config.images)
+    row("probe", probe_flops(config), ProbeRecipe().epochs * scale["probe_images"], 1)
+    sizes = scale["detection_sizes"]
+    if "window" in sizes:
+        flops = detector_flops(config, scale["detection_size"], sizes["window"], sizes["global_blocks"])
+        row("detector", flops, scale["detection_images"])
 
 
 if __name__ == "__main__":

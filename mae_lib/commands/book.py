@@ -7,6 +7,7 @@ from typing import Any
 
 from mae_lib.commands.arguments import add_preset, add_runs
 from mae_lib.folders import checkout
+from mae_lib.presets import preset_word
 
 
 def add(commands: Any) -> None:
@@ -20,6 +21,6 @@ def run(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.book import BookError, build
 
     try:
-        print(build(checkout() or Path.cwd(), arguments.preset, arguments.runs.resolve()))
+        print(build(checkout() or Path.cwd(), preset_word(arguments.preset), arguments.runs.resolve()))
     except BookError as error:  # Sphinx's log is worth more than one line
         sys.exit(str(error))

@@ -7,6 +7,7 @@ from typing import Any
 
 from mae_lib.commands.arguments import add_preset, add_runs
 from mae_lib.folders import checkout
+from mae_lib.presets import preset_word
 
 
 def add(commands: Any) -> None:
@@ -22,6 +23,13 @@ def run(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.pdf import make_pdf
 
     try:
-        print(make_pdf(checkout() or Path.cwd(), arguments.preset, arguments.runs.resolve(), arguments.out.resolve()))
+        print(
+            make_pdf(
+                checkout() or Path.cwd(),
+                preset_word(arguments.preset),
+                arguments.runs.resolve(),
+                arguments.out.resolve(),
+            )
+        )
     except BookError as error:
         sys.exit(str(error))

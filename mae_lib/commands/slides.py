@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mae_lib.commands.arguments import add_preset, add_runs
+from mae_lib.presets import preset_word
 
 
 def add(commands: Any) -> None:
@@ -18,4 +19,4 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.teaching.slides import write_slides
 
-    print(*write_slides(arguments.out, arguments.runs / "notebooks" / arguments.preset), sep="\n")
+    print(*write_slides(arguments.out, arguments.runs / "notebooks" / preset_word(arguments.preset)), sep="\n")

@@ -13,10 +13,9 @@ from typing import Any
 
 from IPython.display import HTML, display
 
-from mae_lib.folders import runs_folder
-from mae_lib.presets import preset_word
-from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table, place
+from mae_lib.reporting.ledger import ICONS, Claim, Verdict, Word, decide, load_claims, paper_table, place, verdicts_file
 from mae_lib.reporting.more_seeds import verdict_cell
+from mae_lib.reporting.page_presets import preset_of_page
 from mae_lib.reporting.published import published
 from mae_lib.reporting.suggestions import FOLDER, verdicts
 
@@ -41,9 +40,10 @@ def gather(preset: str) -> list[Entry]:
     A verdict on a claim that is no longer in the file, or by a page that no longer decides it, is left out.
     """
     found: dict[str, dict[str, Any]] = {}
-    for file in sorted((runs_folder() / "verdicts" / preset_word(preset)).glob("*.json")):
-        for verdict in json.loads(file.read_text(encoding="utf-8"))["verdicts"]:
-            found[f"{file.stem}/{verdict['claim']}"] = verdict
+    for page in {claim.notebook for claim in load_claims().values()}:
+        file = verdicts_file(preset_of_page(page, preset), page)
+        for verdict in json.loads(file.read_text(encoding="utf-8"))["verdicts"] if file.is_file() else ():
+            found[f"{page}/{verdict['claim']}"] = verdict
     scales = {one.name: one.verdicts() for one in published()}
     scales |= {FOLDER: suggested} if (suggested := verdicts()) else {}
     entries = []

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from IPython.display import HTML, display
 
-from mae_lib.presets import PRESETS, load_preset
+from mae_lib.presets import load_preset, preset_word
 from mae_lib.reporting.provenance import provenance
 
 _ABSENT = object()
@@ -37,7 +37,7 @@ def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
     takes a list given by -p for a string.
     """
     preset, stem = str(parameters["preset"]), Path(notebook).stem
-    file = f"notebooks/presets/{preset}.yaml" if preset in PRESETS else preset
+    file = f"notebooks/presets/{preset}.yaml" if preset == preset_word(preset) else preset  # else a file's path
     command = ["papermill", f"notebooks/{stem}.ipynb", f"{stem}.out.ipynb", "-f", file]
     if extra := changed(parameters):
         command += ["-y", yaml.safe_dump(extra, default_flow_style=True, sort_keys=False, width=math.inf).strip()]

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -14,9 +15,11 @@ from mae_lib.evaluation.robustness import SETS
 from mae_lib.evaluation.scores import measure_all, section_of
 from mae_lib.evaluation.sections import SECTIONS
 from mae_lib.presets import load_preset
+from mae_lib.reporting.notebooks import execute
 from mae_lib.training import find
 from mae_lib.training.series import Series
 
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 MEASURED = {name for name, section in SECTIONS.items() if not section.apart}
 
 
@@ -123,3 +126,14 @@ def test_the_whole_of_section_3_is_published_by_one_command(trained, miniature_p
     assert {row["section"] for row in rows} == MEASURED
     assert all(np.isfinite(float(row["value"])) for row in rows if row["metric"] != "shape bias")
     assert not any(row["metric"] == "class token on the object" for row in rows)
+
+
+@pytest.mark.parametrize("page", ["3_2_attention", "3_3_separability"])
+def test_a_page_of_section_3_runs_on_the_miniature(trained, miniature_preset, tmp_path, monkeypatch, page):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    written = execute(NOTEBOOKS / f"{page}.ipynb", tmp_path / f"{page}.ipynb", str(miniature_preset))
+    cells = [cell for cell in nbformat.read(written, as_version=4).cells if cell.cell_type == "code"]
+    shown = "".join(str(output) for cell in cells for output in cell.outputs)
+    assert "on imagenet" in shown
+    verdicts = json.loads((trained[0] / "verdicts" / "miniature" / f"{page}.json").read_text())["verdicts"]
+    assert {verdict["verdict"] for verdict in verdicts} == {"not run"}  # one mask decides nothing

@@ -2,7 +2,8 @@
 
 import json
 import math
-from functools import cache
+from collections import Counter
+from functools import cache, wraps
 from pathlib import Path
 
 import networkx as nx
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from mae_lib.__main__ import main
 from mae_lib.commands.arguments import setting
-from mae_lib.presets import load_preset
+from mae_lib.presets import load_preset, preset_file
 from mae_lib.reporting.notebooks import check_parameters
 from mae_lib.training import MAE, MaskSampler, PretrainConfig
 from mae_lib.training.mae import split_mask
@@ -42,6 +43,9 @@ values = near | st.recursive(
 SCALE = load_preset("smoke")["scale"]
 
 
+_SEEN: dict[str, Counter] = {}
+
+
 @pytest.fixture
 def passes_or_says_why(saw):
     """Call something; what it raises must be a ValueError of one line. Counted in the table."""
@@ -51,20 +55,53 @@ def passes_or_says_why(saw):
             result = call(*arguments)
         except ValueError as error:
             assert_one_line(" ".join(str(error).split()))
-            saw("fuzzed input", what, "refused in one line")
-            return None
-        saw("fuzzed input", what, "taken")
+            result, outcome = None, "refused in one line"
+        else:
+            outcome = "taken"
+        saw("fuzzed input", what, outcome)
+        _SEEN.setdefault(what, Counter())[outcome] += 1
         return result
 
     return check
 
 
+def both(what: str):
+    """A test of values of which a good part must be taken and a good part refused: else it has tested nothing."""
+
+    def wrapped(test):
+        @wraps(test)
+        def checked(*arguments, **options):
+            _SEEN.pop(what, None)
+            test(*arguments, **options)
+            assert min(_SEEN[what][outcome] for outcome in ("taken", "refused in one line")) >= 20, _SEEN[what]
+
+        return checked
+
+    return wrapped
+
+
+whole = Path(preset_file("smoke")).read_text()
+place = st.integers(0, len(whole) - 1)
+cut = st.tuples(place, place, st.text(max_size=3)).map(lambda c: whole[: min(c[:2])] + c[2] + whole[max(c[:2]) :])
+comment = st.tuples(place, st.text("abc xyz", max_size=9)).map(lambda c: _with_comment(*c))
+
+
+def _with_comment(where: int, text: str) -> str:
+    """A preset with a comment more, which changes nothing."""
+    lines = whole.splitlines()
+    return "\n".join([*lines[: (line := where % len(lines))], f"# {text}", *lines[line:]])
+
+
+@both("presets: any text, or a true preset cut, altered or commented")
 @FUZZ
-@given(text=st.text(max_size=200) | st.binary(max_size=200) | values.map(lambda v: json.dumps(v)))
+@given(text=st.text(max_size=200) | st.binary(max_size=200) | values.map(json.dumps) | cut | comment | comment)
 def test_a_preset_of_any_content(tmp_path, passes_or_says_why, text):
     path = tmp_path / "any.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    passes_or_says_why("presets: any text", load_preset, path)
+    what = "presets: any text, or a true preset cut, altered or commented"
+    preset = passes_or_says_why(what, load_preset, path)
+    if preset:
+        assert set(preset) == set(load_preset("smoke")) and isinstance(preset["scale"]["unit"], int)
 
 
 @FUZZ
@@ -112,10 +149,21 @@ def test_a_parameter_of_a_notebook(passes_or_says_why, name, value):
     passes_or_says_why("parameters: of a notebook", check_parameters, NOTEBOOK, {name: value})
 
 
+ratios = st.lists(st.floats(0.05, 0.95), min_size=1, max_size=3)
+units = st.lists(st.sampled_from([4, 8, 16, 32]), min_size=1, max_size=3)
+seeds = st.lists(st.integers(0, 99), min_size=1, max_size=3)
+true_lists = st.tuples(ratios, units, seeds)
+any_lists = st.lists(values, min_size=3, max_size=3) | st.lists(st.text(max_size=20), min_size=3, max_size=3)
+
+
+@both("parameters: ratios, units and seeds")
 @FUZZ
-@given(values=st.lists(values, min_size=3, max_size=3) | st.lists(st.text(max_size=20), min_size=3, max_size=3))
+@given(values=any_lists | true_lists | true_lists.map(lambda lists: [yaml.safe_dump(one) for one in lists]))
 def test_lists_of_ratios_units_and_seeds(passes_or_says_why, values):
-    passes_or_says_why("parameters: ratios, units and seeds", lambda: Series.of("smoke", *values))
+    series = passes_or_says_why("parameters: ratios, units and seeds", lambda: Series.of("smoke", *values))
+    for (ratio, unit, seed), config in series.configs.items() if series else ():
+        assert (config.mask_ratio, config.unit, config.seed) == (ratio, unit, seed)
+        assert 0 < config.masks().visible < config.masks().patches
 
 
 @FUZZ
@@ -171,16 +219,17 @@ def test_a_graph_file_of_any_content(tmp_path, capsys, saw, content):
 small = st.integers(-2, 12)
 
 
-@FUZZ
-@given(
-    grid=small,
-    patch=small,
-    unit=st.integers(-2, 100),
-    ratio=st.floats() | st.floats(0, 1),
-    partial=st.booleans(),
-    seed=st.integers(),
+any_geometry = st.tuples(small, small, st.integers(-2, 100), st.floats() | st.floats(0, 1))
+true_geometry = st.tuples(st.integers(1, 12), st.integers(1, 8), st.integers(1, 4), st.floats(0.05, 0.95)).map(
+    lambda drawn: (drawn[0], drawn[1], drawn[1] * drawn[2], drawn[3])
 )
-def test_a_mask_of_any_geometry(passes_or_says_why, grid, patch, unit, ratio, partial, seed):
+
+
+@both("masks: any grid, unit and ratio")
+@FUZZ
+@given(geometry=any_geometry | true_geometry, partial=st.booleans(), seed=st.integers())
+def test_a_mask_of_any_geometry(passes_or_says_why, geometry, partial, seed):
+    grid, patch, unit, ratio = geometry
     sampler = passes_or_says_why("masks: any grid, unit and ratio", MaskSampler, grid, patch, unit, ratio, partial)
     if sampler:
         masks = sampler.sample(seed % 2**63, 0, torch.arange(3))

@@ -7,11 +7,12 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from mae_lib.presets import PRESETS, load_preset
+from mae_lib.presets import load_preset, preset_file
 from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.run_card import changed, reproduce_command, run_card, run_card_html
 from mae_lib.sources import source_hash
 
+PRESETS = sorted(path.stem for path in preset_file("laptop").parent.glob("*.yaml"))
 MODULES = ["mae_lib.evaluation.reconstruction"]
 
 
