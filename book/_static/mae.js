@@ -70,7 +70,7 @@
   const switches = () => {
     const controls = [...document.querySelectorAll(".mae-switch")];
     if (!controls.length) return;
-    const boxes = [...document.querySelectorAll(".mae-verdict")].filter((box) => box.querySelector(".mae-elsewhere"));
+    const boxes = [...document.querySelectorAll(":is(.mae-verdict, .mae-measured):has(.mae-elsewhere)")];
     const own = new Map(boxes.map((box) => [box, box.className]));
     const figures = [...document.querySelectorAll(".mae-figure")].filter((one) => one.querySelector("[data-mae-scale]"));
 
@@ -80,7 +80,7 @@
       for (const box of boxes) {
         const other = [...box.querySelectorAll("[data-mae-scale]")].find((part) => part.dataset.maeScale === scale);
         const away = scale !== HERE && scale !== "all";
-        box.className = away ? `mae-verdict ${other ? other.className : "mae-not-run"}` : own.get(box);
+        box.className = away ? `${box.classList[0]} ${other ? other.className : "mae-not-run"}` : own.get(box);
         box.dataset.shown = away ? (other ? "other" : "none") : scale === "all" ? "all" : "own";
         for (const part of box.querySelectorAll("[data-mae-scale]"))
           part.hidden = scale !== "all" && part !== other;

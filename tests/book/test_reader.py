@@ -193,7 +193,7 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     assert numbers
 
     figure = tab.locator("figure.mae-figure:has([data-mae-scale])").first
-    figure.locator("summary").click()
+    figure.locator("summary").first.click()
     link = figure.locator("a.mae-data")
     assert unquote(link.get_attribute("href")).startswith("data:text/csv") and link.get_attribute("download")
     cell = figure.locator("xpath=ancestor::div[contains(@class, 'cell ') or contains(@class, 'cell_')][last()]")

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -21,10 +22,13 @@ from mae_lib.reporting.pages.links import broken_links
 from mae_lib.reporting.pages.made import filled
 from mae_lib.reporting.pages.names import resolve
 from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.publish import csv_of
 from mae_lib.reporting.run_card import reproduce_command, run_card_html
+from mae_lib.reporting.suggestions import COLUMNS
 from mae_lib.theory import LatentHierarchy, locate_shared_information
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
+METRICS = ("class probe", "parts probe", "shape bias")
 PARAMETERS = {"preset": "smoke", "seeds": [3], "note": 'a "quoted" <b> & more'}
 
 
@@ -70,6 +74,8 @@ def test_the_paper_map_is_whole():
         ({"claims": ["no-such-claim"]}, "no-such-claim"),
         ({"code": ["mae_lib.theory.hierarchy.Nothing"]}, "has no 'Nothing'"),
         ({"pages": {}}, "has no page"),
+        ({"result": {}}, "has no result"),
+        ({"result": {"A result": "experiments/3_9_nothing#figure"}}, "'experiments/3_9_nothing#figure', which does"),
     ],
 )
 def test_a_map_that_names_what_is_not_there_is_refused(change, what):
@@ -122,8 +128,10 @@ def test_a_figure_says_where_it_comes_from(page):
         ".mae-data"
     )
     for origin in (first, second):
-        assert origin.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
+        assert origin.pre.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
         facts = dict(zip((dt.text for dt in origin.select("dt")), (dd.text for dd in origin.select("dd"))))
+        assert facts["Parameters"].startswith("smoke preset, but seeds = [3]; the page's own: note = ")
+        assert "<b>" in origin.select_one("dd details").text and "mask_ratios" not in facts["Parameters"]
         assert facts["Seeds"] == "3" and page.record["code_hash"] in facts["Code"] and "41.0 s" in facts["Time"]
     assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-facts").text
 
@@ -143,11 +151,41 @@ def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny
     assert "<!--" not in str(soup)
 
 
-def test_a_page_without_other_results_has_no_switch(only_tiny):
+def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so(only_tiny):
     scales.results.cache_clear()
     box = f'<div class="mae-verdict mae-partly" role="note" id="claim-figure-4"><p>ours</p>{ELSEWHERE}</div>'
     assert scales.with_scales(box) == box.replace(ELSEWHERE, "")
+    assert scales.with_scales(box, "3_6_extremes") == scales.ALONE + box.replace(ELSEWHERE, "")
+    assert scales.with_scales("<p>no verdict</p>", "3_0_worlds") == "<p>no verdict</p>"
     scales.results.cache_clear()
+
+
+def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    folder = tmp_path / "suggestions"
+    folder.mkdir()
+    rows = [("boundary", w, s, m, 0.1 * w + 0.01 * s, 9) for w in (0, 1, 2) for s in (0, 1, 2) for m in METRICS]
+    (folder / "scores.csv").write_bytes(csv_of(COLUMNS, rows))
+    record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
+    (folder / "provenance.json").write_text(json.dumps(record))
+    scales.results.cache_clear()
+    box = '<div class="mae-verdict mae-partly" role="note" id="claim-{}"><p>ours</p>' + ELSEWHERE + "</div>"
+    page = scales.with_scales(box.format("boundary-left-out-raises-the-level"), "3_6_boundary")
+    masks = scales.with_scales(box.format("structure-masks-raise-the-level"), "3_6_structure")
+    scales.results.cache_clear()
+    part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=published]")
+    assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
+    assert masks.startswith(scales.ALONE)  # nothing of it is there yet, and no switch pretends
+
+
+def test_the_calibration_is_switched_too(only_tiny):
+    scales.calibration.cache_clear()
+    body = scales.with_scales("<figure>1</figure><figure>2</figure><p>after</p>", "3_0_calibration")
+    scales.calibration.cache_clear()
+    soup = BeautifulSoup(body, "html.parser")
+    assert [part.name for part in soup.find_all(recursive=False)] == ["figure", "figure", "fieldset", "div", "p"]
+    (table,) = soup.select(".mae-measured [data-mae-scale=tiny] table")
+    assert len(table.select("td")) == 3 and all(0 <= float(cell.text) <= 1 for cell in table.select("td"))
 
 
 # The front page

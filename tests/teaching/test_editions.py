@@ -147,7 +147,7 @@ def test_written_twice_they_are_the_same_and_a_folder_of_ones_own_is_not_touched
 def test_markdown_without_sphinx():
     text = PROSE + "\n:::{prf:theorem} One {eq}`eq-sum`\n:label: t\n$$ a $$ (eq-sum)\n{cite}`he2022,kong2023`\n:::"
     shown = plain(text, {"numbers": "Numbers"})
-    assert "**Exercise · Why**" in shown and "<summary><b>Solution</b></summary>" in shown
+    assert "**Exercise · Recall: why**" in shown and "<summary><b>Solution</b></summary>" in shown
     assert "> **Theorem · One (sum)**" in shown and "> $$ a \\tag{sum} $$" in shown
     assert "(He et al., 2022; Kong et al., 2023)" in shown
     assert plain("{cite:t}`vonkugelgen2021` and {cite:t}`gneiting2007`").startswith("von Kügelgen et al. (2021) and ")
