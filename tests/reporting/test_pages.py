@@ -4,9 +4,12 @@ import ast
 import inspect
 import json
 import re
+import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import parse_qs
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
@@ -16,6 +19,8 @@ from mae_lib.reporting.more_seeds import HERE, PAPER
 from mae_lib.reporting.pages import front, repository, scales, tables
 from mae_lib.reporting.pages.beside import beside
 from mae_lib.reporting.pages.cards import embed_cards
+from mae_lib.reporting.pages.chapters import chapter_graph, chapter_map, places
+from mae_lib.reporting.pages.cite import citation
 from mae_lib.reporting.pages.dress import dressed
 from mae_lib.reporting.pages.executed import Page
 from mae_lib.reporting.pages.links import broken_links
@@ -25,6 +30,7 @@ from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.publish import csv_of
 from mae_lib.reporting.run_card import reproduce_command, run_card_html
 from mae_lib.reporting.suggestions import COLUMNS
+from mae_lib.reporting.teaching.exercises import notebooks, read
 from mae_lib.theory import LatentHierarchy, locate_shared_information
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -286,14 +292,91 @@ def test_the_same_book_is_the_same_archive(tmp_path):
 def test_notebooks_open_where_the_repository_says(monkeypatch):
     monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/some-book.git")
     found = repository.launch_addresses("3_4_shape_bias")
-    assert found["Colab"].endswith("/github/someone/some-book/blob/main/notebooks/3_4_shape_bias.ipynb")
+    assert found["Colab"].endswith("/github/someone/some-book/blob/launch/3_4_shape_bias.ipynb")
     assert found["Binder"].startswith("https://mybinder.org/v2/gh/someone/some-book/main?labpath=notebooks/3_4")
     monkeypatch.setenv("MAE_LIB_REPOSITORY", "git@elsewhere:x")
     with pytest.raises(ValueError, match="not of the form"):
         repository.repository()
 
 
-def test_without_a_repository_there_are_no_buttons_and_the_status_says_so(monkeypatch):
+def test_without_a_repository_there_are_no_buttons_and_the_status_says_so(monkeypatch, tmp_path):
     monkeypatch.delenv("MAE_LIB_REPOSITORY", raising=False)
     if repository.repository() is None:
         assert repository.launch_links("x") == "" and "no launch buttons" in tables.hosted()
+        assert repository.report_link("index", None) == ""
+        with pytest.raises(ValueError, match="no repository is named"):
+            repository.write_launch(tmp_path / "launch")
+
+
+def test_a_launched_notebook_installs_the_package_on_colab_and_nowhere_else(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/book")
+    folder = repository.write_launch(tmp_path / "launch")
+    originals = notebooks()
+    assert {path.name for path in folder.iterdir()} == {path.name for path in originals}
+    first, *others = read(folder / originals[0].name).cells
+    assert [cell.source for cell in others] == [cell.source for cell in read(originals[0]).cells]
+    ran = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: ran.append(command))
+    exec(first.source, {})
+    assert not ran
+    monkeypatch.setitem(sys.modules, "google.colab", ast)
+    exec(first.source, {})
+    assert ran[0][-1] == "mae_lib[notebooks] @ git+https://github.com/someone/book"
+
+
+def test_a_report_says_which_page_of_which_run(monkeypatch, page):
+    monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/book")
+    link = BeautifulSoup(repository.report_link("experiments/2_3_theorem_1", page.record), "html.parser").a["href"]
+    there, said = link.split("?")
+    body = parse_qs(said)["body"][0]
+    assert there == "https://github.com/someone/book/issues/new"
+    assert "2_3_theorem_1" in body and "Preset: smoke" in body and page.record["code_hash"] in body
+
+
+# The map of chapters, citations
+
+
+def test_the_map_of_chapters_is_what_the_boxes_say():
+    graph = chapter_graph(BOOK.parent)
+    assert set(graph) == {path.stem for path in notebooks()}
+    assert {("2_3_theorem_1", "2_3_mask_levels"), ("2_3_mask_levels", "2_3_learned_levels")} <= set(graph.edges)
+    at = places(graph)
+    assert len(set(at.values())) == len(graph) and all(at[needed][0] < at[name][0] for needed, name in graph.edges)
+    drawn = BeautifulSoup(chapter_map(BOOK, {}), "html.parser")
+    assert [part["href"] for part in drawn.select("a")] == [f"experiments/{name}.html" for name in graph]
+
+
+@pytest.mark.parametrize(
+    "needs, message", [("{doc}`x <nothing>`", "'nothing', which is no chapter"), ("{doc}`x <a>`", "need each other")]
+)
+def test_a_box_that_needs_what_is_no_chapter_is_refused(tmp_path, needs, message):
+    (tmp_path / "notebooks").mkdir()
+    for name, text in (("a", needs.replace("<a>", "<b>")), ("b", "{doc}`x <a>`")):
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# {name}\n\n**You need** {text}.")])
+        nbformat.write(book, tmp_path / "notebooks" / f"{name}.ipynb")
+    with pytest.raises(ValueError, match=message):
+        chapter_graph(tmp_path)
+
+
+def test_both_citations_are_bibtex(tmp_path):
+    from pybtex.database import parse_string
+
+    text = "\n".join(re.findall(r"```bibtex\n(.*?)```", citation(BOOK, {}), re.DOTALL))
+    book, paper = parse_string(text, "bibtex").entries.values()
+    assert [person.last_names for person in paper.persons["author"]][0] == ["Kong"] and len(
+        paper.persons["author"]
+    ) == 7
+    assert str(book.persons["author"][0]) == "The mae_lib authors" and "0.1.0" in book.fields["note"]
+
+
+def test_what_was_found_changes_with_the_verdicts(page):
+    claim = front._FOUND[0]
+    for word in ("reproduced", "not reproduced"):
+        one = Page(
+            load_claims()[claim].notebook,
+            f'<div class="mae-verdict mae-{word.replace(" ", "-")}" role="note" id="claim-{claim}">',
+            "",
+        )
+        first, *others = BeautifulSoup(front.found({one.name: one}), "html.parser").select("li")
+        assert first["class"] == [f"mae-{word.replace(' ', '-')}"] and first.a["href"].endswith(f"#claim-{claim}")
+        assert len(others) == 4 and all("has not tried it" in other.text for other in others)

@@ -47,16 +47,16 @@ def places(graph: nx.DiGraph) -> dict[str, tuple[int, float]]:
     """Column and row of each chapter: right of all that it needs, and as near to their middle as the others let it."""
     columns = list(nx.topological_generations(graph))
     order = {name: number for number, name in enumerate(graph)}
-    tallest, found = max(map(len, columns)), {}
-    for x, column in enumerate(columns):
+    tallest, rows = max(map(len, columns)), {}
 
-        def wanted(name: str) -> tuple[float, int]:
-            above = [found[needed][1] for needed in graph.predecessors(name)]
-            return (sum(above) / len(above) if above else order[name], order[name])
+    def wanted(name: str) -> tuple[float, int]:
+        above = [rows[needed] for needed in graph.predecessors(name)]
+        return sum(above) / len(above) if above else order[name], order[name]
 
+    for column in columns:
         first = (tallest - len(column)) / 2
-        found |= {name: (x, first + y) for y, name in enumerate(sorted(column, key=wanted))}
-    return found
+        rows |= {name: first + y for y, name in enumerate(sorted(column, key=wanted))}
+    return {name: (x, rows[name]) for x, column in enumerate(columns) for name in column}
 
 
 def chapter_map(folder: Path, pages: Mapping[str, Page]) -> str:

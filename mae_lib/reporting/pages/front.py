@@ -108,7 +108,7 @@ _SAID: dict[Word, str] = {
 
 
 def found(pages: Mapping[str, Page]) -> str:
-    """Five sentences on what came out, each a claim with its verdict here and in longer runs, linked to what decides it."""
+    """Five sentences on what came out: claims with their verdicts here and in longer runs, linked to what decides."""
     return f'<ul class="mae-found">{"".join(_finding(load_claims()[claim], pages) for claim in _FOUND)}</ul>'
 
 
@@ -121,11 +121,10 @@ def _finding(claim: Claim, pages: Mapping[str, Page]) -> str:
     ]
     also = f" <span>Longer runs: {', '.join(longer)}.</span>" if longer else ""
     where = f"experiments/{claim.notebook}.html" + ("" if word == "not run" else f"#claim-{claim.id}")
-    return (
-        f'<li class="mae-{word.replace(" ", "-")}"><strong>{ICONS[word]} {_SAID[word]}</strong> {escape(claim.claim)} '
-        f'<a class="reference internal" href="{where}">See why<span class="mae-unseen">: {escape(claim.claim)}</span></a>'
-        f"{also}</li>"
-    )
+    said = escape(claim.claim)
+    why = f'<a class="reference internal" href="{where}">See why<span class="mae-unseen">: {said}</span></a>'
+    verdict = f"<strong>{ICONS[word]} {_SAID[word]}</strong>"
+    return f'<li class="mae-{word.replace(" ", "-")}">{verdict} {said} {why}{also}</li>'
 
 
 def counts(pages: Mapping[str, Page]) -> str:

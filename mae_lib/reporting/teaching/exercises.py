@@ -230,9 +230,9 @@ def problems(book: NotebookNode) -> list[str]:
 
 
 def page_problems(book: NotebookNode, name: str = "") -> list[str]:
-    """What the chapter `name` lacks: objectives, what it needs, time, take-away, three to six exercises by the contract.
+    """What the chapter `name` lacks: objectives, what it needs, time, take-away, three to six exercises.
 
-    Each exercise's title says its level, and one at least is coded.
+    They keep the contract; each one's title says its level, and one at least is coded.
     """
     prose = "\n".join(
         cell.source for cell in book.cells if cell.cell_type == "markdown" and INSTRUCTOR not in tags(cell)
