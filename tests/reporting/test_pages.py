@@ -363,20 +363,16 @@ def test_both_citations_are_bibtex(tmp_path):
 
     text = "\n".join(re.findall(r"```bibtex\n(.*?)```", citation(BOOK, {}), re.DOTALL))
     book, paper = parse_string(text, "bibtex").entries.values()
-    assert [person.last_names for person in paper.persons["author"]][0] == ["Kong"] and len(
-        paper.persons["author"]
-    ) == 7
+    first, *others = paper.persons["author"]
+    assert first.last_names == ["Kong"] and len(others) == 6
     assert str(book.persons["author"][0]) == "The mae_lib authors" and "0.1.0" in book.fields["note"]
 
 
-def test_what_was_found_changes_with_the_verdicts(page):
-    claim = front._FOUND[0]
-    for word in ("reproduced", "not reproduced"):
-        one = Page(
-            load_claims()[claim].notebook,
-            f'<div class="mae-verdict mae-{word.replace(" ", "-")}" role="note" id="claim-{claim}">',
-            "",
-        )
+def test_what_was_found_changes_with_the_verdicts():
+    claim = front.FOUND[0]
+    for word in ("reproduced", "not-reproduced"):
+        box = f'<div class="mae-verdict mae-{word}" role="note" id="claim-{claim}">'
+        one = Page(load_claims()[claim].notebook, box, "")
         first, *others = BeautifulSoup(front.found({one.name: one}), "html.parser").select("li")
-        assert first["class"] == [f"mae-{word.replace(' ', '-')}"] and first.a["href"].endswith(f"#claim-{claim}")
+        assert first["class"] == [f"mae-{word}"] and first.a["href"].endswith(f"#claim-{claim}")
         assert len(others) == 4 and all("has not tried it" in other.text for other in others)

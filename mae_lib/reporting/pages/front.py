@@ -92,7 +92,7 @@ def _pixel(point: tuple[float, float], hidden: bool) -> str:
 
 
 # The claims that say most in five sentences: both theorems, what masks can do at all, and what trained models hold.
-_FOUND = (
+FOUND = (
     "shared-information-is-unique",
     "encoder-identifies-c",
     "extremes-cannot-isolate",
@@ -109,7 +109,7 @@ _SAID: dict[Word, str] = {
 
 def found(pages: Mapping[str, Page]) -> str:
     """Five sentences on what came out: claims with their verdicts here and in longer runs, linked to what decides."""
-    return f'<ul class="mae-found">{"".join(_finding(load_claims()[claim], pages) for claim in _FOUND)}</ul>'
+    return f'<ul class="mae-found">{"".join(_finding(load_claims()[claim], pages) for claim in FOUND)}</ul>'
 
 
 def _finding(claim: Claim, pages: Mapping[str, Page]) -> str:
