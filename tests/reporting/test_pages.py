@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import nbformat
+import networkx as nx
 import pytest
 from bs4 import BeautifulSoup
 
@@ -343,6 +344,7 @@ def test_the_map_of_chapters_is_what_the_boxes_say():
     at = places(graph)
     assert len(set(at.values())) == len(graph) and all(at[needed][0] < at[name][0] for needed, name in graph.edges)
     drawn = BeautifulSoup(chapter_map(BOOK, {}), "html.parser")
+    assert len(set(nx.get_node_attributes(graph, "title").values())) == len(graph)
     assert [part["href"] for part in drawn.select("a")] == [f"experiments/{name}.html" for name in graph]
 
 

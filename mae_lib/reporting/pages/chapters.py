@@ -6,6 +6,7 @@ arrows; one that follows from others is left out. Columns and places come from t
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -29,9 +30,11 @@ def chapter_graph(root: Path) -> nx.DiGraph:
     """
     opening = {path.stem: read(path).cells[0].source for path in notebooks(root)}
     named = {label: name for name, text in opening.items() for label in _LABEL.findall(text)}
+    titles = {name: _TITLE.search(text)[1].partition(": ") for name, text in opening.items()}
+    heads = Counter(head for head, _, _ in titles.values())
     graph = nx.DiGraph()
-    for name, text in opening.items():
-        graph.add_node(name, title=_TITLE.search(text)[1].split(":")[0])
+    for name, (head, _, rest) in titles.items():  # the head of a title, unless pages share it
+        graph.add_node(name, title=head if heads[head] == 1 else f"{head.split(' · ')[0]} · {rest}")
     for name, text in opening.items():
         box = _NEEDS.search(text)
         for needed in _LINK.findall(box[1] if box else ""):
