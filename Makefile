@@ -11,7 +11,7 @@ READY := .venv/ready-$(PINS)
 PAGE  := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf zip editions slides test faults lint serve clean constraints
+.PHONY: help book pdf zip editions launch slides test faults lint serve clean constraints
 .DELETE_ON_ERROR:
 
 help: ## What there is to say
@@ -56,6 +56,9 @@ lint: $(READY) ## Check style and formatting
 
 editions: $(READY) ## Write the reader's, student's and instructor's notebooks into editions/
 	@$(BIN)/python -m mae_lib editions
+
+launch: $(READY) ## Write the notebooks that hosted services open into launch/ (needs a repository's address)
+	@rm -rf launch && $(BIN)/python -m mae_lib launch
 
 slides: $(READY) ## Write the slides of three lectures into slides/, from the notebooks executed at PRESET
 	@$(BIN)/python -m snakemake --quiet all --cores $(CORES) --resources gpu=1 --keep-going --rerun-incomplete \

@@ -10,6 +10,7 @@ from mae_lib.commands import (
     evaluate,
     execute,
     import_model,
+    launch,
     locate,
     pack,
     pdf,
@@ -22,7 +23,7 @@ from mae_lib.commands import (
 
 SUBCOMMANDS = (
     *(locate, pretrain, pack, import_model, evaluate, series, detect, suggestions),
-    *(execute, book, pdf, zip_book, editions, slides),
+    *(execute, book, pdf, zip_book, editions, slides, launch),
 )
 
 

@@ -13,6 +13,7 @@ from mae_lib.reporting.pages.dress import dressed
 from mae_lib.reporting.pages.links import book_pages, broken_links
 from mae_lib.reporting.pages.made import filled
 from mae_lib.reporting.pages.mends import mended
+from mae_lib.reporting.pages.repository import report_link
 from mae_lib.reporting.pages.scales import with_scales
 from mae_lib.reporting.pages.source_links import SourceLinks
 from mae_lib.reporting.pages.terms import GlossaryLinks
@@ -36,7 +37,9 @@ def _fill(app, docname, source):
 def _dress(app, pagename, templatename, context, doctree):
     name = pagename.removeprefix("experiments/")
     if "body" in context and name in PAGES:
-        context["body"] = with_scales(dressed(context["body"], PAGES[name]))
+        context["body"] = with_scales(dressed(context["body"], PAGES[name]), name)
+    if "body" in context and doctree is not None:  # not the index and the search
+        context["body"] += report_link(pagename, PAGES[name].record if name in PAGES else None)
 
 
 class PageRole(SphinxRole):

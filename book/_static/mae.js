@@ -28,6 +28,7 @@
       card.style.left = `${Math.max(gap, Math.min(box.left, room - card.offsetWidth - gap))}px`;
       const below = box.bottom + gap, fits = below + card.offsetHeight < innerHeight;
       card.style.top = `${fits ? below : Math.max(gap, box.top - card.offsetHeight - gap)}px`;
+      card.style.visibility = box.bottom > 0 && box.top < innerHeight ? "" : "hidden";  // with its link
     };
     const open = async (link) => {
       close();
@@ -56,7 +57,9 @@
     card.addEventListener("pointerenter", () => clearTimeout(timer));
     card.addEventListener("pointerleave", () => later(close, 220));
     addEventListener("keydown", (event) => event.key === "Escape" && close());
-    addEventListener("scroll", () => card.hidden || later(close, 80), {passive: true});
+    // A page scrolls to a link that Tab has reached: the card goes with it. Otherwise a reader has moved on.
+    const scrolled = () => owner && (document.activeElement === owner ? place(owner) : later(close, 80));
+    addEventListener("scroll", scrolled, {passive: true});
   };
 
   // Results. One choice for the whole page, kept from page to page while the browser is open.
@@ -67,7 +70,7 @@
   const switches = () => {
     const controls = [...document.querySelectorAll(".mae-switch")];
     if (!controls.length) return;
-    const boxes = [...document.querySelectorAll(".mae-verdict")].filter((box) => box.querySelector(".mae-elsewhere"));
+    const boxes = [...document.querySelectorAll(":is(.mae-verdict, .mae-measured):has(.mae-elsewhere)")];
     const own = new Map(boxes.map((box) => [box, box.className]));
     const figures = [...document.querySelectorAll(".mae-figure")].filter((one) => one.querySelector("[data-mae-scale]"));
 
@@ -77,7 +80,7 @@
       for (const box of boxes) {
         const other = [...box.querySelectorAll("[data-mae-scale]")].find((part) => part.dataset.maeScale === scale);
         const away = scale !== HERE && scale !== "all";
-        box.className = away ? `mae-verdict ${other ? other.className : "mae-not-run"}` : own.get(box);
+        box.className = away ? `${box.classList[0]} ${other ? other.className : "mae-not-run"}` : own.get(box);
         box.dataset.shown = away ? (other ? "other" : "none") : scale === "all" ? "all" : "own";
         for (const part of box.querySelectorAll("[data-mae-scale]"))
           part.hidden = scale !== "all" && part !== other;

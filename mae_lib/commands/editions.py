@@ -1,6 +1,7 @@
 """editions: the book's notebooks for students and instructors."""
 
 import argparse
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ def add(commands: Any) -> None:
         "editions",
         help="write the reader's, the student's and the instructor's notebooks, and a course for nbgrader",
         description="Write the editions from the notebooks of the book. --check runs every coding exercise instead: "
-        "its solution must pass its check, and a stub and `return None` must fail it with a reason.",
+        "its solution must pass its check, and a stub and `return None` must fail it with a reason; and has nbgrader "
+        "release every assignment.",
     )
     parser.add_argument("--out", type=Path, default=Path("editions"), help="the folder (default: %(default)s)")
     add_runs(parser)
@@ -23,10 +25,11 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from mae_lib.reporting.teaching.course import course_trials
     from mae_lib.reporting.teaching.editions import write_editions
-    from mae_lib.reporting.teaching.rehearsal import rehearse
+    from mae_lib.reporting.teaching.rehearsal import all_trials, rehearse
 
     if arguments.check:
-        rehearse(arguments.preset, arguments.only)
+        rehearse(chain(course_trials(arguments.only), all_trials(arguments.preset, arguments.only)))
     else:
         print(*write_editions(arguments.out, arguments.runs), sep="\n")

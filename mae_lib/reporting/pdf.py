@@ -7,9 +7,11 @@ from pathlib import Path
 
 from mae_lib.reporting.book import render
 
-# What a printed page wants otherwise: solutions open, code that was folded away left away, links that stay in the book.
-_FOR_PRINT = """async () => {
+# What a printed page wants otherwise: solutions and the answers of quizzes open, code that was folded away left away,
+# links that stay in the book.
+FOR_PRINT = """async () => {
   await MathJax.startup.promise;
+  for (const answer of document.querySelectorAll(".mae-answer")) answer.hidden = false;
   for (const part of document.querySelectorAll("details"))
     part.open = !part.matches(".hide, .mae-origin, .toggle-details.above-input");
   for (const folded of document.querySelectorAll(".toggle-hidden")) folded.classList.remove("toggle-hidden");
@@ -60,7 +62,7 @@ def _print(binary: str, page: Path, target: Path) -> None:
         tab = browser.new_page(color_scheme="light")
         tab.set_default_timeout(600_000)
         tab.goto(page.as_uri())
-        tab.evaluate(_FOR_PRINT)
+        tab.evaluate(FOR_PRINT)
         margins = dict.fromkeys(("top", "bottom", "left", "right"), "16mm")
         tab.pdf(
             path=target,

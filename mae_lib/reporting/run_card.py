@@ -44,7 +44,7 @@ def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
     return shlex.join(command)
 
 
-def _parameter_rows(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+def parameter_table(parameters: Mapping[str, Any]) -> str:
     """Name and value of each parameter; a mapping is opened up, and what differs from the preset is marked."""
     preset, differing = load_preset(parameters["preset"]), changed(parameters)
     rows = []
@@ -55,7 +55,7 @@ def _parameter_rows(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
             mark = name in differing and name in preset and (not nested or before.get(key, _ABSENT) != item)
             label = name if key is None else f"{name}.{key}"
             rows.append((label, json.dumps(item) + (" (not the preset's)" if mark else "")))
-    return rows
+    return _table(rows)
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:
@@ -94,7 +94,7 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
     return (
         f'<div class="mae-card" role="note" data-notebook="{escape(notebook)}" data-record="{_json(record)}">'
         f'<p class="mae-title"><strong>Run card</strong> <span>{escape(said)}</span></p>'
-        f"{_table(about)}<details><summary>Parameters</summary>{_table(_parameter_rows(parameters))}</details>"
+        f"{_table(about)}<details><summary>Parameters</summary>{parameter_table(parameters)}</details>"
         f"<p>To run it again:</p><pre><code>{escape(reproduce_command(parameters, notebook))}</code></pre></div>"
     )
 

@@ -43,6 +43,7 @@ from mae_lib.training.series import Series
 
 MODULES = ("mae_lib.evaluation.suggestions", "mae_lib.evaluation.sections", "mae_lib.training.pretrain")
 FOLDER = "suggestions"
+SUGGESTIONS = ("boundary", "masks")  # that are trained and published
 COLUMNS = ("suggestion", "arm", "seed", "metric", "value", "count")
 UNTRAINED = "untrained"
 _SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by

@@ -20,7 +20,7 @@ if not (HTML / "index.html").exists():
     pytest.skip("no book is built: run make book", allow_module_level=True)
 
 CONTENT = [page for page in sorted(HTML.glob("*.html")) if page.stem not in {"genindex", "search", "prf-prf"}]
-CONTENT += sorted((HTML / "experiments").glob("*.html"))
+CONTENT += sorted((HTML / "experiments").glob("*.html")) + sorted((HTML / "teaching").glob("*.html"))
 SWITCHED = "3_4_shape_bias"
 
 
@@ -57,7 +57,11 @@ def test_axe_finds_nothing(page, tab):
     assert not complaints(tab, page)
 
 
-@pytest.mark.parametrize("page", ["index", "paper_map", "source_masks", f"experiments/{SWITCHED}"])
+DARK = ["index", "paper_map", "assumptions", "chapter_map", "source_masks", "teaching/guide"]
+DARK += [f"experiments/{one}" for one in (SWITCHED, "3_0_calibration", "3_5_transfer", "3_6_structure", "ledger")]
+
+
+@pytest.mark.parametrize("page", DARK)
 def test_axe_finds_nothing_in_the_dark(page, browser):
     context = browser.new_context(color_scheme="dark")
     found = complaints(context.new_page(), HTML / f"{page}.html")
@@ -65,13 +69,17 @@ def test_axe_finds_nothing_in_the_dark(page, browser):
     assert not found
 
 
-@pytest.mark.parametrize("page", ["paper_map", "notation", "assumptions", "status", "source_mae", "index"])
+MADE = ["paper_map", "notation", "assumptions", "status", "source_mae", "index", "chapter_map", "cite"]
+
+
+@pytest.mark.parametrize("page", MADE)
 def test_made_pages_fit_a_phone(page, browser):
     context = browser.new_context(viewport={"width": 375, "height": 800})
     narrow = context.new_page()
     narrow.goto((HTML / f"{page}.html").as_uri())
     cut = narrow.evaluate(
         """() => [...document.querySelectorAll("article :is(td, p, a, svg, .mae-prose)")]
+        .filter(part => !part.closest(".mae-scroll"))
         .filter(part => part.getBoundingClientRect().right > innerWidth + 1).map(part => part.textContent)"""
     )
     context.close()
@@ -87,6 +95,79 @@ def test_nothing_moves_for_those_who_asked_for_it(browser):
     )
     context.close()
     assert times and set(times) == {"0s"}
+
+
+# Every control is reached by Tab, shows that it is, and is worked by a key: page, control, key, what changes (in
+# JavaScript, of the control).
+CONTROLS = {
+    "theme": ("index", "header .theme-switch-button", "Enter", "() => document.documentElement.dataset.mode"),
+    "copy a command": (
+        f"experiments/{SWITCHED}",
+        "#run-card button.copybtn",
+        "Enter",
+        "e => e.classList.contains('success')",
+    ),
+    "copy a citation": ("cite", "button.copybtn", "Space", "e => e.classList.contains('success')"),
+    "fold of an origin": (f"experiments/{SWITCHED}", ".mae-origin > summary", "Enter", "e => e.parentElement.open"),
+    "fold of a cell": (f"experiments/{SWITCHED}", "details.hide summary", "Space", "e => e.parentElement.open"),
+    "fold of numbers": (f"experiments/{SWITCHED}", ".mae-verdict summary", "Enter", "e => e.parentElement.open"),
+    "fold of a solution": (
+        f"experiments/{SWITCHED}",
+        ".solution .toggle-button, .solution summary",
+        "Enter",
+        "e => e.closest('.toggle, details')?.open ?? e.classList.contains('toggle-button-hidden')",
+    ),
+    "quiz": (
+        f"experiments/{SWITCHED}",
+        ".mae-quiz button",
+        "Enter",
+        "e => e.closest('form').querySelector('.mae-said').textContent",
+    ),
+    "switch": (
+        f"experiments/{SWITCHED}",
+        ".mae-switch input:checked",
+        "ArrowRight",
+        "() => document.querySelector('.mae-switch input:checked').value",
+    ),
+    "contents": (
+        "index",
+        "header .primary-toggle",
+        "Enter",
+        "() => document.querySelector('.bd-sidebar-primary').className",
+    ),
+    "download": ("index", ".dropdown-download-buttons > button", "Enter", "e => e.ariaExpanded"),
+    "search": ("index", "header .search-button", "Enter", "() => document.activeElement.tagName"),
+    "a chapter of the map": ("chapter_map", ".mae-chapters a", "Enter", "() => location.href"),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_control_is_reached_and_worked_by_keys(control, browser):
+    page, selector, key, state = CONTROLS[control]
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["clipboard-write"])
+    tab = context.new_page()
+    tab.goto((HTML / f"{page}.html").as_uri())
+    tab.wait_for_load_state()
+    one = tab.locator(selector).locator("visible=true").first
+    # From just before it, or before the box that holds it, a few Tabs get there.
+    one.evaluate("""e => {
+        const before = document.createElement("button");
+        (e.closest("details, fieldset, svg") ?? e).before(before);
+        before.focus();
+    }""")
+    for _ in range(8):
+        tab.keyboard.press("Tab")
+        if reached := one.evaluate("e => document.activeElement === e"):
+            break
+    assert reached, "Tab passes it by"
+    ring = "e => e && [getComputedStyle(e).outlineStyle, getComputedStyle(e).boxShadow].some(style => style !== 'none')"
+    assert one.evaluate(f"e => [e, e.nextElementSibling].some({ring})"), "nothing shows that it has the focus"
+    read = (lambda: tab.evaluate(state)) if state.startswith("()") else (lambda: one.evaluate(state))
+    before = read()
+    tab.keyboard.press(key)
+    tab.wait_for_timeout(400)
+    assert read() != before
+    context.close()
 
 
 # Cards
@@ -110,6 +191,36 @@ def test_a_card_opens_on_focus_and_on_hover_and_escape_closes_it(tab):
     assert re.search(r"\d{4}", card.inner_text())
     tab.mouse.move(5, 5)
     card.wait_for(state="hidden")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_card_that_tab_has_scrolled_to_stays_until_escape(scheme, browser):
+    context = browser.new_context(viewport={"width": 800, "height": 400}, color_scheme=scheme)
+    tab = context.new_page()
+    tab.goto((HTML / "experiments" / "2_3_theorem_1.html").as_uri())
+    tab.wait_for_load_state()
+    link = tab.locator("article a.mae-has-card").last
+    assert link.evaluate("e => e.getBoundingClientRect().top > innerHeight")
+    link.evaluate("""e => {
+        const before = document.createElement("button");
+        e.before(before);
+        before.focus({preventScroll: true});
+    }""")
+    tab.keyboard.press("Tab")
+    card = tab.locator("#mae-card-shown")
+    card.wait_for(state="visible")
+    tab.wait_for_timeout(500)  # the page has scrolled by now
+    assert card.is_visible() and link.evaluate("e => document.activeElement === e")
+    gap = "([c, e]) => Math.min(Math.abs(c.top - e.bottom), Math.abs(e.top - c.bottom))"
+    boxes = [part.evaluate("e => e.getBoundingClientRect().toJSON()") for part in (card, link)]
+    assert tab.evaluate(gap, boxes) < 40
+    ink, paper = card.evaluate("e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]")
+    dark = [sum(map(int, re.findall(r"\d+", colour)[:3])) < 384 for colour in (ink, paper)]
+    assert dark == [scheme == "light", scheme == "dark"]
+    tab.keyboard.press("Escape")
+    card.wait_for(state="hidden")
+    assert link.evaluate("e => document.activeElement === e")
+    context.close()
 
 
 def test_a_card_of_a_theorem_shows_its_mathematics(tab):
@@ -193,7 +304,7 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     assert numbers
 
     figure = tab.locator("figure.mae-figure:has([data-mae-scale])").first
-    figure.locator("summary").click()
+    figure.locator("summary").first.click()
     link = figure.locator("a.mae-data")
     assert unquote(link.get_attribute("href")).startswith("data:text/csv") and link.get_attribute("download")
     cell = figure.locator("xpath=ancestor::div[contains(@class, 'cell ') or contains(@class, 'cell_')][last()]")

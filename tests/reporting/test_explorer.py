@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 from itertools import product
 
 import networkx as nx
@@ -108,12 +107,7 @@ def test_what_cannot_be_explored_is_refused(call, message):
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("no browser is installed")
-    from playwright.sync_api import sync_playwright
-
+def tab(browser, tmp_path_factory):
     four, tree = GRAPHS["figure 4"], LatentHierarchy.tree((2, 2, 2, 2))
     units = {"1 pixel": np.arange(16), "4 pixels": np.arange(16) // 4}
     page = tmp_path_factory.mktemp("page") / "page.html"
@@ -121,13 +115,11 @@ def tab(tmp_path_factory):
         tree, (), "Two.", None, units
     )
     page.write_text(f"<!doctype html><meta charset=utf-8><style>figure {{ margin: 0 }}</style>{body}")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=binary, args=options)
-        opened = browser.new_page(viewport={"width": 375, "height": 800})
-        opened.goto(page.as_uri())
-        yield opened
-        browser.close()
+    context = browser.new_context(viewport={"width": 375, "height": 800})
+    opened = context.new_page()
+    opened.goto(page.as_uri())
+    yield opened
+    context.close()
 
 
 def agrees(explorer, graph):

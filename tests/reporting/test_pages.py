@@ -2,10 +2,15 @@
 
 import ast
 import inspect
+import json
 import re
+import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import parse_qs
 
+import nbformat
+import networkx as nx
 import pytest
 from bs4 import BeautifulSoup
 
@@ -15,16 +20,22 @@ from mae_lib.reporting.more_seeds import HERE, PAPER
 from mae_lib.reporting.pages import front, repository, scales, tables
 from mae_lib.reporting.pages.beside import beside
 from mae_lib.reporting.pages.cards import embed_cards
+from mae_lib.reporting.pages.chapters import chapter_graph, chapter_map, places
+from mae_lib.reporting.pages.cite import citation
 from mae_lib.reporting.pages.dress import dressed
 from mae_lib.reporting.pages.executed import Page
 from mae_lib.reporting.pages.links import broken_links
 from mae_lib.reporting.pages.made import filled
 from mae_lib.reporting.pages.names import resolve
 from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.publish import csv_of
 from mae_lib.reporting.run_card import reproduce_command, run_card_html
+from mae_lib.reporting.suggestions import COLUMNS
+from mae_lib.reporting.teaching.exercises import notebooks, read
 from mae_lib.theory import LatentHierarchy, locate_shared_information
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
+METRICS = ("class probe", "parts probe", "shape bias")
 PARAMETERS = {"preset": "smoke", "seeds": [3], "note": 'a "quoted" <b> & more'}
 
 
@@ -70,6 +81,8 @@ def test_the_paper_map_is_whole():
         ({"claims": ["no-such-claim"]}, "no-such-claim"),
         ({"code": ["mae_lib.theory.hierarchy.Nothing"]}, "has no 'Nothing'"),
         ({"pages": {}}, "has no page"),
+        ({"result": {}}, "has no result"),
+        ({"result": {"A result": "experiments/3_9_nothing#figure"}}, "'experiments/3_9_nothing#figure', which does"),
     ],
 )
 def test_a_map_that_names_what_is_not_there_is_refused(change, what):
@@ -122,8 +135,10 @@ def test_a_figure_says_where_it_comes_from(page):
         ".mae-data"
     )
     for origin in (first, second):
-        assert origin.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
+        assert origin.pre.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
         facts = dict(zip((dt.text for dt in origin.select("dt")), (dd.text for dd in origin.select("dd"))))
+        assert facts["Parameters"].startswith("smoke preset, but seeds = [3]; the page's own: note = ")
+        assert "<b>" in origin.select_one("dd details").text and "mask_ratios" not in facts["Parameters"]
         assert facts["Seeds"] == "3" and page.record["code_hash"] in facts["Code"] and "41.0 s" in facts["Time"]
     assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-facts").text
 
@@ -143,11 +158,41 @@ def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny
     assert "<!--" not in str(soup)
 
 
-def test_a_page_without_other_results_has_no_switch(only_tiny):
+def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so(only_tiny):
     scales.results.cache_clear()
     box = f'<div class="mae-verdict mae-partly" role="note" id="claim-figure-4"><p>ours</p>{ELSEWHERE}</div>'
     assert scales.with_scales(box) == box.replace(ELSEWHERE, "")
+    assert scales.with_scales(box, "3_6_extremes") == scales.ALONE + box.replace(ELSEWHERE, "")
+    assert scales.with_scales("<p>no verdict</p>", "3_0_worlds") == "<p>no verdict</p>"
     scales.results.cache_clear()
+
+
+def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    folder = tmp_path / "suggestions"
+    folder.mkdir()
+    rows = [("boundary", w, s, m, 0.1 * w + 0.01 * s, 9) for w in (0, 1, 2) for s in (0, 1, 2) for m in METRICS]
+    (folder / "scores.csv").write_bytes(csv_of(COLUMNS, rows))
+    record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
+    (folder / "provenance.json").write_text(json.dumps(record))
+    scales.results.cache_clear()
+    box = '<div class="mae-verdict mae-partly" role="note" id="claim-{}"><p>ours</p>' + ELSEWHERE + "</div>"
+    page = scales.with_scales(box.format("boundary-left-out-raises-the-level"), "3_6_boundary")
+    masks = scales.with_scales(box.format("structure-masks-raise-the-level"), "3_6_structure")
+    scales.results.cache_clear()
+    part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=published]")
+    assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
+    assert masks.startswith(scales.ALONE)  # nothing of it is there yet, and no switch pretends
+
+
+def test_the_calibration_is_switched_too(only_tiny):
+    scales.calibration.cache_clear()
+    body = scales.with_scales("<figure>1</figure><figure>2</figure><p>after</p>", "3_0_calibration")
+    scales.calibration.cache_clear()
+    soup = BeautifulSoup(body, "html.parser")
+    assert [part.name for part in soup.find_all(recursive=False)] == ["figure", "figure", "fieldset", "div", "p"]
+    (table,) = soup.select(".mae-measured [data-mae-scale=tiny] table")
+    assert len(table.select("td")) == 3 and all(0 <= float(cell.text) <= 1 for cell in table.select("td"))
 
 
 # The front page
@@ -248,14 +293,88 @@ def test_the_same_book_is_the_same_archive(tmp_path):
 def test_notebooks_open_where_the_repository_says(monkeypatch):
     monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/some-book.git")
     found = repository.launch_addresses("3_4_shape_bias")
-    assert found["Colab"].endswith("/github/someone/some-book/blob/main/notebooks/3_4_shape_bias.ipynb")
+    assert found["Colab"].endswith("/github/someone/some-book/blob/launch/3_4_shape_bias.ipynb")
     assert found["Binder"].startswith("https://mybinder.org/v2/gh/someone/some-book/main?labpath=notebooks/3_4")
     monkeypatch.setenv("MAE_LIB_REPOSITORY", "git@elsewhere:x")
     with pytest.raises(ValueError, match="not of the form"):
         repository.repository()
 
 
-def test_without_a_repository_there_are_no_buttons_and_the_status_says_so(monkeypatch):
+def test_without_a_repository_there_are_no_buttons_and_the_status_says_so(monkeypatch, tmp_path):
     monkeypatch.delenv("MAE_LIB_REPOSITORY", raising=False)
     if repository.repository() is None:
         assert repository.launch_links("x") == "" and "no launch buttons" in tables.hosted()
+        assert repository.report_link("index", None) == ""
+        with pytest.raises(ValueError, match="no repository is named"):
+            repository.write_launch(tmp_path / "launch")
+
+
+def test_a_launched_notebook_installs_the_package_on_colab_and_nowhere_else(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/book")
+    folder = repository.write_launch(tmp_path / "launch")
+    originals = notebooks()
+    assert {path.name for path in folder.iterdir()} == {path.name for path in originals}
+    first, *others = read(folder / originals[0].name).cells
+    assert [cell.source for cell in others] == [cell.source for cell in read(originals[0]).cells]
+    ran = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: ran.append(command))
+    exec(first.source, {})
+    assert not ran
+    monkeypatch.setitem(sys.modules, "google.colab", ast)
+    exec(first.source, {})
+    assert ran[0][-1] == "mae_lib[notebooks] @ git+https://github.com/someone/book"
+
+
+def test_a_report_says_which_page_of_which_run(monkeypatch, page):
+    monkeypatch.setenv("MAE_LIB_REPOSITORY", "https://github.com/someone/book")
+    link = BeautifulSoup(repository.report_link("experiments/2_3_theorem_1", page.record), "html.parser").a["href"]
+    there, said = link.split("?")
+    body = parse_qs(said)["body"][0]
+    assert there == "https://github.com/someone/book/issues/new"
+    assert "2_3_theorem_1" in body and "Preset: smoke" in body and page.record["code_hash"] in body
+
+
+# The map of chapters, citations
+
+
+def test_the_map_of_chapters_is_what_the_boxes_say():
+    graph = chapter_graph(BOOK.parent)
+    assert set(graph) == {path.stem for path in notebooks()}
+    assert {("2_3_theorem_1", "2_3_mask_levels"), ("2_3_mask_levels", "2_3_learned_levels")} <= set(graph.edges)
+    at = places(graph)
+    assert len(set(at.values())) == len(graph) and all(at[needed][0] < at[name][0] for needed, name in graph.edges)
+    drawn = BeautifulSoup(chapter_map(BOOK, {}), "html.parser")
+    assert len(set(nx.get_node_attributes(graph, "title").values())) == len(graph)
+    assert [part["href"] for part in drawn.select("a")] == [f"experiments/{name}.html" for name in graph]
+
+
+@pytest.mark.parametrize(
+    "needs, message", [("{doc}`x <nothing>`", "'nothing', which is no chapter"), ("{doc}`x <a>`", "need each other")]
+)
+def test_a_box_that_needs_what_is_no_chapter_is_refused(tmp_path, needs, message):
+    (tmp_path / "notebooks").mkdir()
+    for name, text in (("a", needs.replace("<a>", "<b>")), ("b", "{doc}`x <a>`")):
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# {name}\n\n**You need** {text}.")])
+        nbformat.write(book, tmp_path / "notebooks" / f"{name}.ipynb")
+    with pytest.raises(ValueError, match=message):
+        chapter_graph(tmp_path)
+
+
+def test_both_citations_are_bibtex(tmp_path):
+    from pybtex.database import parse_string
+
+    text = "\n".join(re.findall(r"```bibtex\n(.*?)```", citation(BOOK, {}), re.DOTALL))
+    book, paper = parse_string(text, "bibtex").entries.values()
+    first, *others = paper.persons["author"]
+    assert first.last_names == ["Kong"] and len(others) == 6
+    assert str(book.persons["author"][0]) == "The mae_lib authors" and "0.1.0" in book.fields["note"]
+
+
+def test_what_was_found_changes_with_the_verdicts():
+    claim = front.FOUND[0]
+    for word in ("reproduced", "not-reproduced"):
+        box = f'<div class="mae-verdict mae-{word}" role="note" id="claim-{claim}">'
+        one = Page(load_claims()[claim].notebook, box, "")
+        first, *others = BeautifulSoup(front.found({one.name: one}), "html.parser").select("li")
+        assert first["class"] == [f"mae-{word}"] and first.a["href"].endswith(f"#claim-{claim}")
+        assert len(others) == 4 and all("has not tried it" in other.text for other in others)

@@ -122,6 +122,36 @@ def test_seven_loss_curves_are_told_apart():
     assert len(looks) == 7
 
 
+# What is left of linear RGB to who lacks a kind of cone (Machado, Oliveira and Fernandes 2009, severity 1).
+SEEN = {
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "all cones": np.eye(3),
+}
+
+
+def nearest_colours(palette, seen) -> float:
+    """The least distance in CIE L*a*b* of two colours as they are seen; 2.3 is just noticeable."""
+    rgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in palette])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ np.transpose(seen)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.clip(linear, 0, 1) @ np.transpose(to_xyz) / (0.9505, 1, 1.089)
+    x, y, z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29).T
+    lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+    return min(np.linalg.norm(lab[i] - lab[j]) for i in range(len(lab)) for j in range(i))
+
+
+@pytest.mark.parametrize("seen", SEEN.values(), ids=SEEN)
+def test_the_colours_stay_apart_for_those_who_lack_a_kind_of_cone(seen):
+    assert nearest_colours(plots.PALETTE, seen) > 15
+    if not np.array_equal(seen, np.eye(3)):  # as matplotlib's own do not
+        assert nearest_colours(["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"], seen) < 10
+
+
+def test_each_colour_has_a_marker_and_a_dash_of_its_own():
+    assert len(plots.PALETTE) == len(set(plots.MARKERS)) == len(set(plots.DASHES)) == len(set(plots.PALETTE))
+
+
 SAME_CHILDREN = LatentHierarchy(nx.DiGraph([(z, x) for z in ("z1", "z2", "z3") for x in ("x1", "x2")]))
 
 

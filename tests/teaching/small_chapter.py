@@ -17,7 +17,7 @@ OPENING = """(small-page)=
 
 PROSE = """## Exercises
 
-```{exercise} Why
+```{exercise} Recall: why
 :label: small-why
 Why is the sum of two odd numbers even? See {eq}`eq-sum`.
 ```
@@ -31,7 +31,7 @@ print("and one and one are two")
 ```
 ````
 """
-CODED = """```{exercise} The sum
+CODED = """```{exercise} Code: the sum
 :label: small-sum
 Write `total`.
 ```"""

@@ -11,6 +11,7 @@ import pytest
 from small_chapter import PROSE, SOLUTION, chapter
 
 from mae_lib.reporting.teaching import editions
+from mae_lib.reporting.teaching.course import faults, released
 from mae_lib.reporting.teaching.editions import EDITIONS, EditionError, assignment, edition, leaks, write_editions
 from mae_lib.reporting.teaching.exercises import STUB, ContractError, apart, chapters, read, tags
 from mae_lib.reporting.teaching.plain import plain
@@ -147,7 +148,7 @@ def test_written_twice_they_are_the_same_and_a_folder_of_ones_own_is_not_touched
 def test_markdown_without_sphinx():
     text = PROSE + "\n:::{prf:theorem} One {eq}`eq-sum`\n:label: t\n$$ a $$ (eq-sum)\n{cite}`he2022,kong2023`\n:::"
     shown = plain(text, {"numbers": "Numbers"})
-    assert "**Exercise · Why**" in shown and "<summary><b>Solution</b></summary>" in shown
+    assert "**Exercise · Recall: why**" in shown and "<summary><b>Solution</b></summary>" in shown
     assert "> **Theorem · One (sum)**" in shown and "> $$ a \\tag{sum} $$" in shown
     assert "(He et al., 2022; Kong et al., 2023)" in shown
     assert plain("{cite:t}`vonkugelgen2021` and {cite:t}`gneiting2007`").startswith("von Kügelgen et al. (2021) and ")
@@ -162,6 +163,24 @@ def test_an_assignment_has_what_its_exercises_need_and_no_more():
     code = [cell for cell in made.cells if cell.cell_type == "code"]
     assert [cell.metadata.nbgrader.locked for cell in code] == [True, False, True]
     assert "explode" not in texts(made) and "run_card" not in texts(made)
+
+
+@pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is not installed")
+def test_nbgrader_releases_the_assignments_of_the_book(tmp_path, monkeypatch):
+    names = ["2_3_theorem_1", "3_1_reconstruction"]  # `python -m mae_lib editions --check` does all
+    monkeypatch.setattr(editions, "chapters", lambda root: [p for p in chapters() if p.stem in names])
+    write_editions(tmp_path, tmp_path / "runs")
+    for name in names:
+        made = released(tmp_path / "course", name)
+        assert not list(faults(CHAPTERS[name], made)) and texts(made).count(STUB) > 0
+        made.cells[2].source += "\n" + leaks(CHAPTERS[name], CHAPTERS[name])[0]
+        assert any("belongs to a solution" in fault for fault in faults(CHAPTERS[name], made))
+    source = tmp_path / "course" / "source" / names[0] / f"{names[0]}.ipynb"
+    broken = read(source)
+    next(c for c in broken.cells if "exercise-solution" in tags(c)).source = "### BEGIN SOLUTION\nanswer = 42"
+    editions._write(source, broken)
+    with pytest.raises(Exception, match=r"(?i)solution"):
+        released(tmp_path / "course", names[0])
 
 
 @pytest.mark.filterwarnings("ignore:Object of type")

@@ -1,12 +1,13 @@
 """What an exercise must have is asked for by name; a stub fails its check and says why; a solution passes."""
 
 import pytest
-from small_chapter import CHECK, PROSE, SOLUTION, chapter
+from small_chapter import CHECK, CODED, PROSE, SOLUTION, chapter
 
 from mae_lib.reporting.teaching.directives import Directive, pieces
 from mae_lib.reporting.teaching.execution import _names, attempt, needed_cells, prepared
 from mae_lib.reporting.teaching.exercises import (
     STUB,
+    UNCODED,
     ContractError,
     apart,
     exercises,
@@ -20,7 +21,7 @@ from mae_lib.reporting.teaching.exercises import (
 def test_directives_nest_and_text_is_kept_whole():
     parts = list(pieces(PROSE))
     assert [p if isinstance(p, str) else p.name for p in parts] == ["## Exercises", "exercise", "solution"]
-    assert parts[1].options == {"label": "small-why"} and parts[1].argument == "Why"
+    assert parts[1].options == {"label": "small-why"} and parts[1].argument == "Recall: why"
     assert '```python\nprint("and' in parts[2].body
     assert "\n\n".join(p if isinstance(p, str) else p.text for p in parts) == PROSE.strip("\n")
 
@@ -41,7 +42,7 @@ def test_a_fence_that_does_not_close_is_named():
 
 def test_the_exercises_of_a_chapter():
     prose, coded = exercises(chapter())
-    assert (prose.label, prose.coded, prose.points, prose.title) == ("small-why", False, 1, "Why")
+    assert (prose.label, prose.coded, prose.points, prose.title) == ("small-why", False, 1, "Recall: why")
     assert (coded.label, coded.coded, coded.points, coded.statement) == ("small-sum", True, 2, "Write `total`.")
     assert coded.solution == SOLUTION and coded.check == CHECK
 
@@ -90,6 +91,17 @@ def test_a_page_lacks_what_a_page_must_have():
     book = chapter()
     book.cells[0].source, book.cells[9].source = "# 0 · Bare", "The end."
     assert len([p for p in page_problems(book) if "lacks" in p or "take-away" in p]) == 4
+
+
+def test_an_exercise_says_its_level_and_one_is_coded():
+    bare = page_problems(chapter(prose=PROSE.replace("Recall: why", "Why")))
+    assert any("small-why: the title should open with its level" in line for line in bare)
+    wrong = page_problems(chapter(coded=CODED.replace("Code:", "Apply:")))
+    assert any("small-sum: an exercise that a check marks is of the level Code" in line for line in wrong)
+    book = chapter()
+    del book.cells[5:8]
+    assert "no exercise is in code with a check" in page_problems(book)
+    assert "no exercise is in code with a check" not in page_problems(book, next(iter(UNCODED)))
 
 
 def test_what_is_the_students_to_write_and_what_stays():

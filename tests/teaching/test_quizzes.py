@@ -13,6 +13,7 @@ import yaml
 
 from mae_lib.presets import load_preset, series
 from mae_lib.reporting.ledger import paper_table
+from mae_lib.reporting.pdf import FOR_PRINT
 from mae_lib.reporting.teaching.exercises import chapters
 from mae_lib.reporting.teaching.guide import GuideError
 from mae_lib.reporting.teaching.quizzes import load_quiz, quiz_pages
@@ -212,6 +213,16 @@ def test_a_choice_can_be_made_and_checked_from_the_keyboard(tab):
     assert said(tab, 1).startswith("✓ Right.")
     assert tab.locator("#quiz-page-1-1 fieldset > legend").count() == 1
     assert tab.get_attribute("#quiz-page-1-1 .mae-said", "aria-live") == "polite"
+
+
+def test_on_paper_the_answers_stand_open(tab):
+    answers = tab.locator("details.mae-answer")
+    assert not answers.locator("visible=true").count()
+    tab.evaluate("window.MathJax = {startup: {}}")  # this page has none
+    tab.evaluate(FOR_PRINT)
+    tab.emulate_media(media="print")
+    assert all(answer.is_visible() for answer in answers.locator("li").all())
+    assert "✓ right:" in answers.first.inner_text()
 
 
 @pytest.mark.parametrize("tab", [False], indirect=True)

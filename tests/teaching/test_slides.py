@@ -1,7 +1,5 @@
 """Slides: made of tagged cells, whole or not at all, and shown offline by keys, on paper and without scripts."""
 
-import shutil
-
 import nbformat
 import pytest
 
@@ -99,50 +97,45 @@ def deck(tmp_path, monkeypatch):
     return page
 
 
-def test_in_a_browser_keys_buttons_and_paper_and_nothing_is_fetched(deck):
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("no browser is installed")
-    from playwright.sync_api import sync_playwright
+def test_in_a_browser_keys_buttons_and_paper_and_nothing_is_fetched(deck, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    tab = context.new_page()
+    outside, errors = [], []
+    tab.on("request", lambda request: outside.append(request.url) if request.url.startswith("http") else None)
+    tab.on("requestfailed", lambda request: errors.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(deck.as_uri())
+    tab.wait_for_selector("mjx-container", state="attached")
 
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        browser = playwright.chromium.launch(executable_path=binary, args=options)
-        tab = browser.new_page(viewport={"width": 1280, "height": 720})
-        outside, errors = [], []
-        tab.on("request", lambda request: outside.append(request.url) if request.url.startswith("http") else None)
-        tab.on("requestfailed", lambda request: errors.append(request.url))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.goto(deck.as_uri())
-        tab.wait_for_selector("mjx-container", state="attached")
+    def now() -> str:
+        assert tab.locator(".slide:visible").count() == 1
+        return tab.locator(".slide:visible h2").inner_text()
 
-        def now() -> str:
-            assert tab.locator(".slide:visible").count() == 1
-            return tab.locator(".slide:visible h2").inner_text()
-
-        assert now() == "A & B"
-        for key, title in (
-            ("ArrowRight", "One"),
-            ("Space", "Two"),
-            ("PageDown", "Two"),
-            ("Home", "A & B"),
-            ("End", "Two"),
-        ):
-            tab.keyboard.press(key)
-            assert now() == title
-        assert tab.url.endswith("#3") and not tab.locator(".notes:visible").count()
-        tab.keyboard.press("n")
-        assert tab.locator(".notes:visible").inner_text() == "Say."
-        tab.click("button[data-go=back]")
-        assert now() == "One"
-        tab.goto(deck.as_uri() + "#3")
-        tab.reload()
-        assert now() == "Two"
-        tab.emulate_media(media="print")
-        assert tab.locator(".slide:visible").count() == 3
-        assert tab.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 3
-        plain = browser.new_context(java_script_enabled=False).new_page()
-        plain.goto(deck.as_uri())
-        assert plain.locator(".slide:visible").count() == 3 and not plain.locator("nav:visible").count()
-        browser.close()
+    assert now() == "A & B"
+    for key, title in (
+        ("ArrowRight", "One"),
+        ("Space", "Two"),
+        ("PageDown", "Two"),
+        ("Home", "A & B"),
+        ("End", "Two"),
+    ):
+        tab.keyboard.press(key)
+        assert now() == title
+    assert tab.url.endswith("#3") and not tab.locator(".notes:visible").count()
+    tab.keyboard.press("n")
+    assert tab.locator(".notes:visible").inner_text() == "Say."
+    tab.click("button[data-go=back]")
+    assert now() == "One"
+    tab.goto(deck.as_uri() + "#3")
+    tab.reload()
+    assert now() == "Two"
+    tab.emulate_media(media="print")
+    assert tab.locator(".slide:visible").count() == 3
+    assert tab.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 3
+    bare = browser.new_context(java_script_enabled=False)
+    plain = bare.new_page()
+    plain.goto(deck.as_uri())
+    assert plain.locator(".slide:visible").count() == 3 and not plain.locator("nav:visible").count()
+    context.close()
+    bare.close()
     assert not outside and not errors

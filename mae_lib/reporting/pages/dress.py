@@ -3,16 +3,18 @@
 All of it is read from the page's own run card.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from html import escape
 from itertools import count
 from typing import Any
 
+from mae_lib.presets import load_preset
 from mae_lib.reporting.ledger_page import head_badges
 from mae_lib.reporting.pages.executed import Page
 from mae_lib.reporting.pages.repository import launch_links
-from mae_lib.reporting.run_card import duration, reproduce_command
+from mae_lib.reporting.run_card import changed, duration, parameter_table, reproduce_command
 
 _FIGURE = re.compile(
     r'<figure class="mae-figure"(?: id="([^"]+)")?>(.*?)(<a class="mae-data".*?</a>)?</figure>', re.DOTALL
@@ -43,7 +45,7 @@ def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
     seeds = ", ".join(map(str, record["seeds"] or ["none"]))
     commit = record["git_commit"]
     facts = {
-        "Parameters": f'{record["parameters"]["preset"]} preset, <a href="#run-card">all in the run card</a>',
+        "Parameters": _parameters(record["parameters"]),
         "Seeds": escape(seeds),
         "Device": escape(f"{record['device']}, {record['threads']} thread{'s' * (record['threads'] > 1)}"),
         "Time": f"{duration(record['wall_seconds'])} for the whole page",
@@ -55,6 +57,17 @@ def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
         f'<details class="mae-origin"><summary>Where this comes from</summary>{data}'
         f'<dl>{rows}</dl><div class="mae-command"><pre><code>{command}</code></pre></div></details>'
     )
+
+
+def _parameters(parameters: Mapping[str, Any]) -> str:
+    """The preset and what differs from it or is the page's own; all of them folded."""
+    differing, preset = changed(parameters), load_preset(parameters["preset"])
+    said = {name: f"<code>{escape(f'{name} = {json.dumps(value)}')}</code>" for name, value in differing.items()}
+    other = ", ".join(text for name, text in said.items() if name in preset)
+    own = ", ".join(text for name, text in said.items() if name not in preset)
+    named = f"{escape(str(parameters['preset']))} preset, " + (f"but {other}" if other else "unchanged")
+    named += f"; the page's own: {own}" if own else ""
+    return f"{named}<details><summary>All parameters</summary>{parameter_table(parameters)}</details>"
 
 
 def dressed(body: str, page: Page) -> str:

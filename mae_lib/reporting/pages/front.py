@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from html import escape
 
 from mae_lib.reporting.drawing import layout
-from mae_lib.reporting.ledger import ICONS, load_claims
+from mae_lib.reporting.ledger import ICONS, Claim, Word, load_claims
+from mae_lib.reporting.more_seeds import PAPER
 from mae_lib.reporting.pages.executed import Page
+from mae_lib.reporting.pages.scales import results
 from mae_lib.theory import LatentHierarchy, SharedInformation, locate_shared_information
 
 _STEP, _RISE, _RADIUS, _MARGIN = 38, 62, 15, 26  # pixels between neighbours and levels; of a node; around the picture
@@ -87,6 +89,42 @@ def _pixel(point: tuple[float, float], hidden: bool) -> str:
         f'<g class="{kind}"><rect x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" height="{side:.1f}" rx="2"/>'
         f"{cross if hidden else ''}</g>"
     )
+
+
+# The claims that say most in five sentences: both theorems, what masks can do at all, and what trained models hold.
+FOUND = (
+    "shared-information-is-unique",
+    "encoder-identifies-c",
+    "extremes-cannot-isolate",
+    "extreme-ratios-hurt-probe",
+    "moderate-ratios-prefer-shape",
+)
+_SAID: dict[Word, str] = {
+    "reproduced": "It holds.",
+    "partly": "It holds in part.",
+    "not reproduced": "It does not hold.",
+    "not run": "This build has not tried it.",
+}
+
+
+def found(pages: Mapping[str, Page]) -> str:
+    """Five sentences on what came out: claims with their verdicts here and in longer runs, linked to what decides."""
+    return f'<ul class="mae-found">{"".join(_finding(load_claims()[claim], pages) for claim in FOUND)}</ul>'
+
+
+def _finding(claim: Claim, pages: Mapping[str, Page]) -> str:
+    word = pages[claim.notebook].verdicts.get(claim.id, "not run") if claim.notebook in pages else "not run"
+    longer = [
+        f"{escape(key)} {ICONS[verdicts[claim.id].verdict]}&nbsp;{verdicts[claim.id].verdict}"
+        for key, (_, verdicts) in results().items()
+        if key != PAPER and claim.id in verdicts
+    ]
+    also = f" <span>Longer runs: {', '.join(longer)}.</span>" if longer else ""
+    where = f"experiments/{claim.notebook}.html" + ("" if word == "not run" else f"#claim-{claim.id}")
+    said = escape(claim.claim)
+    why = f'<a class="reference internal" href="{where}">See why<span class="mae-unseen">: {said}</span></a>'
+    verdict = f"<strong>{ICONS[word]} {_SAID[word]}</strong>"
+    return f'<li class="mae-{word.replace(" ", "-")}">{verdict} {said} {why}{also}</li>'
 
 
 def counts(pages: Mapping[str, Page]) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mae_lib.reporting.pages import front, tables
 from mae_lib.reporting.pages.beside import beside
+from mae_lib.reporting.pages.chapters import chapter_map
+from mae_lib.reporting.pages.cite import citation
 from mae_lib.reporting.pages.executed import Page
 
 _LINE = re.compile(r"^<!-- made: ([a-z-]+)((?: \S+)*) -->$", re.MULTILINE)
@@ -13,6 +15,9 @@ _LINE = re.compile(r"^<!-- made: ([a-z-]+)((?: \S+)*) -->$", re.MULTILINE)
 _MAKERS: dict[str, Callable[..., str]] = {
     "picture": lambda folder, pages: front.picture(),
     "counts": lambda folder, pages: front.counts(pages),
+    "found": lambda folder, pages: front.found(pages),
+    "chapter-map": chapter_map,
+    "cite": citation,
     "paper-map": tables.paper_map,
     "notation": tables.notation,
     "assumptions": tables.assumptions,

@@ -1,20 +1,30 @@
 """One claim, several results: this build, each published run and the paper, between which a reader switches.
 
-The page holds all of them; a script shows one at a time, and without it all are there, one below the other.
+The page holds all of them; a script shows one at a time, and without it all are there, one below the other. A page of
+Section 3 that nothing else was published for says so instead.
 """
 
 import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape, unescape
+from typing import Any
 
-from mae_lib.reporting.ledger import ELSEWHERE, Verdict, kind, label, load_claims, numbers_table
+from mae_lib.reporting.ledger import ELSEWHERE, Verdict, decide, kind, label, load_claims, numbers_table
 from mae_lib.reporting.ledger_page import of_paper
 from mae_lib.reporting.more_seeds import HERE, PAPER, described
-from mae_lib.reporting.published import published
+from mae_lib.reporting.plots import summarise
+from mae_lib.reporting.published import encoder_table, published
+from mae_lib.reporting.suggestions import SUGGESTIONS, published_provenance, published_suggestion
 
 _BOX = re.compile(r'<div class="mae-verdict [^>]*id="claim-([^"]+)">.*?' + re.escape(ELSEWHERE), re.DOTALL)
-_SWITCHED = re.compile(r'<(?:div|figure) class="mae-(?:verdict |figure")')
+_CALIBRATION = "3_0_calibration"
+_READERS = {"pixels": "raw pixels", "untrained": "an untrained encoder", "trained": "the pretrained encoder"}
+SUGGESTED = "published"  # what the suggestions of Section 3.6 go by
+ALONE = (
+    '<p class="mae-alone">These are the results of this build. No longer run of this page is published, and the paper '
+    "prints no numbers for it.</p>"
+)
 
 
 @cache
@@ -22,9 +32,49 @@ def results() -> dict[str, tuple[str, Mapping[str, Verdict]]]:
     """By key ("cpu", "the paper"): what it is in words, and its verdicts by claim, those that were run."""
     found = {one.name: (described(one), one.verdicts()) for one in published()}
     printed = {claim.id: of_paper(claim) for claim in load_claims().values() if claim.paper_table}
+    if record := published_provenance():
+        found[SUGGESTED] = _suggestions(record)
     found[PAPER] = ("the paper's own printed numbers", printed)
     ran = {key: {c: v for c, v in verdicts.items() if v.verdict != "not run"} for key, (_, verdicts) in found.items()}
     return {key: (words, ran[key]) for key, (words, _) in found.items()}
+
+
+def _suggestions(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Verdict]]:
+    """The published runs of Section 3.6, as far as they have come."""
+    tables = {name: published_suggestion(name) for name in SUGGESTIONS}
+    verdicts = {
+        claim.id: decide(claim, tables[claim.series][tables[claim.series]["metric"].isin(claim.metrics)])
+        for claim in load_claims().values()
+        if claim.series in tables
+    }
+    seeds = len({seed for table in tables.values() for seed in table["seed"]})
+    state = "" if record["wall_seconds"] else ", not finished"
+    return f"{record['parameters']['preset']}, {seeds} seed{'s' * (seeds != 1)}{state}", verdicts
+
+
+@cache
+def calibration() -> dict[str, str]:
+    """By key of a published run, a table of how well the class is read there: the calibration's readers, in HTML."""
+    found = {}
+    for one in published("separability"):
+        table = encoder_table(one.series, one.scores("separability"))
+        means = summarise(table[table["metric"] == "class probe"], "encoder").set_index("encoder")
+        rows = "".join(
+            f'<tr><th scope="row">{words}</th><td>{means.loc[reader, "mean"]:.2f}</td></tr>'
+            for reader, words in _READERS.items()
+        )
+        found[one.name] = f"<p>{escape(described(one))}: accuracy on the class.</p><table><tbody>{rows}</tbody></table>"
+    return found
+
+
+def _calibrated(body: str) -> str:
+    """The calibration's page with what the published runs say, below its last figure."""
+    parts = "".join(f'<div data-mae-scale="{escape(key)}">{table}</div>' for key, table in calibration().items())
+    if not parts:
+        return body
+    at = body.rindex("</figure>") + len("</figure>")
+    box = f'<div class="mae-measured"><div class="mae-elsewhere">{parts}</div></div>'
+    return body[:at] + switch(list(calibration()), 1) + box + body[at:]
 
 
 def switch(keys: list[str], number: int) -> str:
@@ -50,17 +100,20 @@ def elsewhere(claim: str) -> str:
     return f'<div class="mae-elsewhere">{"".join(parts)}</div>' if parts else ""
 
 
-def with_scales(body: str) -> str:
+def with_scales(body: str, name: str = "") -> str:
     """A page's HTML with the other results in its verdict boxes, and a switch before the first of a run of boxes.
 
     A switch also stands before a figure whose lines carry the keys of results.
     """
+    if name == _CALIBRATION:
+        return _calibrated(body)
     claims = [unescape(claim) for claim in _BOX.findall(body)]
     keys = [key for key, (_, verdicts) in results().items() if set(claims) & set(verdicts)]
+    first = body.find('<div class="mae-verdict ')
     if not keys:
-        return body.replace(ELSEWHERE, "")
+        alone = ALONE if first >= 0 and name.startswith("3_") else ""
+        return f"{body[:first]}{alone}{body[first:]}".replace(ELSEWHERE, "") if alone else body.replace(ELSEWHERE, "")
     body = _BOX.sub(lambda box: box[0].replace(ELSEWHERE, elsewhere(unescape(box[1]))), body)
-    first = body.index('<div class="mae-verdict ')
     body = body[:first] + switch(keys, 1) + body[first:]
     marked = re.search(r'<figure class="mae-figure"(?:(?!</figure>).)*?data-mae-scale="', body, re.DOTALL)
     return body[: marked.start()] + switch(keys, 2) + body[marked.start() :] if marked else body

@@ -73,6 +73,9 @@ def check_map(entries: Sequence[Mapping[str, Any]], folder: Path) -> None:
         raise ValueError(f"the paper map has {extra} twice, or the paper has no such thing")
     for entry in entries:
         check_entry(entry, folder)
+        shown = entry["kind"] not in ("section", "appendix") or _claims(entry)
+        if shown and not entry.get("result") and not entry.get("left_out"):
+            raise ValueError(f"{entry['kind']} {entry['number']} has no result: name the anchor that shows it")
 
 
 def check_entry(entry: Mapping[str, Any], folder: Path) -> None:
@@ -80,7 +83,7 @@ def check_entry(entry: Mapping[str, Any], folder: Path) -> None:
     what = f"{entry['kind']} {entry['number']}" if "kind" in entry else entry["name"]
     if not entry.get("pages") and not entry.get("left_out"):
         raise ValueError(f"{what} has no page: name one, or say under left_out why there is none")
-    for text, page in entry.get("pages", {}).items():
+    for text, page in (*entry.get("pages", {}).items(), *entry.get("result", {}).items()):
         if not page:
             raise ValueError(f"{what} gives no page for {text!r}: quote a text that holds a comma")
         check_page(page, folder, what)
@@ -108,16 +111,17 @@ def paper_map(folder: Path, pages: Mapping[str, Page]) -> str:
         rows = [_map_row(entry, pages) for entry in entries if entry["kind"] == kind]
         title = "Appendices" if kind == "appendix" else f"{kind.capitalize()}s"
         parts.append(
-            f"## {title}\n\n" + list_table(("Paper", "Page", "Code", "Status"), rows, "mae-map", "26 24 32 18")
+            f"## {title}\n\n"
+            + list_table(("Paper", "Page", "Code", "Result", "Status"), rows, "mae-map", "22 20 26 18 14")
         )
     return "\n\n".join(parts)
 
 
 def _map_row(entry: Mapping[str, Any], pages: Mapping[str, Page]) -> tuple[str, ...]:
-    links = "<br>".join(link(page, text) for text, page in entry.get("pages", {}).items())
     kind = "" if entry["number"] == "Abstract" else f"{entry['kind'].capitalize()} "
     name = f"**{kind}{entry['number']}**<br>{entry['title']}"
-    return name, links, code(entry.get("code", [])), entry.get("left_out") or status(_claims(entry), pages)
+    became = entry.get("left_out") or status(_claims(entry), pages)
+    return name, links(entry, "pages"), code(entry.get("code", [])), links(entry, "result"), became
 
 
 def _claims(entry: Mapping[str, Any]) -> list[str]:
@@ -131,6 +135,11 @@ def _claims(entry: Mapping[str, Any]) -> list[str]:
 def link(page: str, text: str) -> str:
     """A link to "folder/page#anchor", by the role that the extension adds; the build refuses one that leads nowhere."""
     return f"{{page}}`{text} <{page}>`"
+
+
+def links(entry: Mapping[str, Any], which: str) -> str:
+    """An entry's pages or results, one below the other."""
+    return "<br>".join(link(page, text) for text, page in entry.get(which, {}).items())
 
 
 def code(names: Sequence[str]) -> str:
@@ -190,8 +199,7 @@ def assumptions(folder: Path, pages: Mapping[str, Page]) -> str:
 
 
 def _evidence(entry: Mapping[str, Any], pages: Mapping[str, Page]) -> str:
-    links = "<br>".join(link(page, text) for text, page in entry.get("pages", {}).items())
-    found = [entry.get("says", ""), links, code(entry.get("code", []))]
+    found = [entry.get("says", ""), links(entry, "pages"), code(entry.get("code", []))]
     found += [status(entry["claims"], pages)] if entry.get("claims") else []
     return "<br>".join(filter(None, [*found, entry.get("left_out", "")]))
 

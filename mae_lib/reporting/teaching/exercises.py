@@ -21,6 +21,11 @@ from mae_lib.reporting.teaching.directives import Directive, pieces
 SOLUTION, CHECK, ANSWER, INSTRUCTOR = "exercise-solution", "exercise-check", "exercise-answer", "instructor"
 PROSE_POINTS = 1
 FEWEST, MOST = 3, 6  # exercises on a page
+# What an exercise asks for, which opens its title: what the page says; a case of one's own, by hand; a function that a
+# check marks; another run of the page; a question that nobody has answered.
+LEVELS = ("Recall", "Apply", "Code", "Run", "Research")
+# Pages that need no coding exercise, and why.
+UNCODED = {"robustness": "its exercises kill runs and spoil files, and ask what is left: no cell may do that"}
 # What a student finds in place of a solution; nbgrader writes the same.
 STUB = 'raise NotImplementedError("this part is yours to write: replace this line, then run this cell and the check")'
 _REGION = re.compile(
@@ -224,8 +229,11 @@ def problems(book: NotebookNode) -> list[str]:
     return found
 
 
-def page_problems(book: NotebookNode) -> list[str]:
-    """What a chapter lacks: objectives, what it needs, time, take-away, three to six exercises by the contract."""
+def page_problems(book: NotebookNode, name: str = "") -> list[str]:
+    """What the chapter `name` lacks: objectives, what it needs, time, take-away, three to six exercises.
+
+    They keep the contract; each one's title says its level, and one at least is coded.
+    """
     prose = "\n".join(
         cell.source for cell in book.cells if cell.cell_type == "markdown" and INSTRUCTOR not in tags(cell)
     )
@@ -235,7 +243,15 @@ def page_problems(book: NotebookNode) -> list[str]:
     if not any(box.argument == "Take-away" for box in boxes):
         found.append("there is no take-away")
     found += problems(book)
-    number = sum(is_statement(cell) for cell in apart(book))
+    tasks = _exercises(book)
+    for task in tasks:
+        if task.title.split(":")[0] not in LEVELS:
+            found.append(f"{task.label}: the title should open with its level, one of {', '.join(LEVELS)}")
+        elif task.coded != task.title.startswith("Code"):
+            found.append(f"{task.label}: an exercise that a check marks is of the level Code, and no other is")
+    if name not in UNCODED and not any(task.coded for task in tasks):
+        found.append("no exercise is in code with a check")
+    number = len(tasks)
     if not FEWEST <= number <= MOST:
         found.append(f"there are {number} exercises, and should be {FEWEST} to {MOST}")
     return found
