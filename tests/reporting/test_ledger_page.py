@@ -9,6 +9,7 @@ from fakes import fake_suggestions
 from mae_lib.reporting.ledger import Verdict, load_claims, record, verdicts_file
 from mae_lib.reporting.ledger_page import PAPER, Entry, counts, gather, head_badges, ledger_html, of_paper
 
+MARKS = (("claim-figure-4", "verdict"), ("figure-4", "figure"))
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
@@ -29,7 +30,8 @@ def test_recorded_verdicts_are_gathered_and_the_rest_is_not_run(tmp_path, monkey
     html = ledger_html(list(entries.values()))
     mark = '◐<span class="mae-word"> partly (one seed)</span>'
     assert f"{mark}</td>" in html
-    assert f'<a href="{claim.notebook}.html#claim-figure-4">verdict</a></td></tr>' in html
+    links = (f'<a href="{claim.notebook}.html#{mark}">{word}</a>' for mark, word in MARKS)
+    assert f"<td>{' · '.join(links)}</td></tr>" in html
     assert html.count('">verdict</a>') == 1  # the others have no page in this build
     assert '<span class="mae-badge mae-partly">◐ 1 partly</span>' in html
     assert "because of &quot;&lt;b&gt;&quot;" in html and "<b>" not in html
@@ -85,5 +87,5 @@ def test_the_published_suggestions_have_a_column_once_they_are_finished(only_tin
     found = {id: entry.elsewhere["suggestions"] for id, entry in entries.items() if entry.elsewhere["suggestions"]}
     assert set(found) == {id for id, entry in entries.items() if entry.claim.series in ("boundary", "masks")}
     assert found["structure-masks-raise-the-level"].verdict == "reproduced"
-    assert found["structure-beats-blocks-and-squares"].verdict == "not reproduced"
+    assert found["structure-beats-blocks-and-squares"].verdict == "partly"  # above the squares, below the blocks
     assert found["structure-masks-raise-the-level"].basis == "seeds"
