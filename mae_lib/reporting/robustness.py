@@ -62,8 +62,8 @@ def what_limits(kinds: dict[str, Any]) -> str:
     """The kind of operation that takes most of a step, in a sentence, from the section of `time_by_kind.py`."""
     first, second = sorted(kinds["rows"], key=lambda row: -row["share"])[:2]
     return (
-        f"Most of a step goes into {first['kind']} ({first['share']:.0%}), "
-        f"then into {second['kind']} ({second['share']:.0%})."
+        f"The largest part of a step goes into {first['kind']} ({first['share']:.0%}), "
+        f"the next into {second['kind']} ({second['share']:.0%})."
     )
 
 

@@ -57,7 +57,7 @@ def test_what_is_held_has_its_provenance_and_no_failure():
 
 def test_sentences_follow_from_the_figures():
     kinds = {"rows": [{"kind": "GELU", "share": 0.2}, {"kind": "products", "share": 0.7}]}
-    assert what_limits(kinds) == "Most of a step goes into products (70%), then into GELU (20%)."
+    assert what_limits(kinds) == ("The largest part of a step goes into products (70%), the next into GELU (20%).")
     rows = [{"kept as": name, "images/s": speed, "needed, images/s": 1000} for name, speed in (("a", 999), ("b", 1000))]
     loading = {"rows": rows, "provenance": {"parameters": {"need": "as given"}}}
     assert what_feeds(loading) == (
