@@ -11,7 +11,7 @@ READY := .venv/ready-$(PINS)
 PAGE  := book/_build/html/index.html
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf zip editions launch slides test faults lint serve clean constraints
+.PHONY: help book pdf zip editions launch slides test faults benchmarks lint serve clean constraints
 .DELETE_ON_ERROR:
 
 help: ## What there is to say
@@ -50,6 +50,9 @@ test: $(READY) ## Run the tests
 faults: $(READY) ## Kill, fill, spoil and fuzz everything, minutes; writes results/faults.json
 	@rm -f results/faults.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o python_files='fault_*.py' --table results/faults.json tests/faults
+
+benchmarks: $(READY) ## Measure speed on this machine, idle, in minutes; writes results/speed.json
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/all.py $(BENCHMARKS)
 
 lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from PIL import Image
+from record import record
 from torch.nn.functional import interpolate
 
 from mae_lib.commands.arguments import setting
@@ -104,6 +105,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=256, help="of the step that is fed (default: 256)")
     parser.add_argument("--need", type=float, help="images/s to feed, instead of measuring a step here")
     parser.add_argument("--set", type=setting, action="append", default=[], dest="settings", metavar="NAME=VALUE")
+    parser.add_argument("--out", type=Path, help="keep the figures in this JSON file, e.g. results/speed.json")
+    parser.add_argument("--section", default="data loading", help="their name there (default: data loading)")
     arguments = parser.parse_args()
     config = PretrainConfig.from_scale(load_preset(arguments.preset)["scale"], **dict(arguments.settings))
     device = best_device()
@@ -114,6 +117,7 @@ def main() -> None:
         need, where = arguments.need, "as given"
     sizes = f"{config.image_size} px, patch {config.patch}, {config.width} wide, {config.depth} deep"
     print(f"a step at ratio {config.mask_ratio:g} ({sizes}) eats {need:,.0f} images/s, {where}")
+    rows = []
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         whole = imagenet("train", arguments.root or photographs(folder / "made", arguments.images))
@@ -127,6 +131,10 @@ def main() -> None:
                 found |= {workers: prepared(kept, config, workers, arguments.seconds)[0]} if workers else {}
             listed = ", ".join(f"{workers}: {speed:,.0f}" for workers, speed in found.items())
             print(f"{name:>14} {1000 * cost:>12.1f} {need * cost:>17.1f}   {listed}", flush=True)
+            row = {"kept as": name, "CPU ms an image": round(1000 * cost, 2), "images/s": round(max(found.values()))}
+            rows.append(row | {"needed, images/s": round(need), "cores to feed it": round(need * cost, 2)})
+    about = {"preset": arguments.preset, "settings": dict(arguments.settings), "need": where, "device": device.type}
+    record(arguments.out, arguments.section, rows, about | {"workers": arguments.workers, "images": len(images)})
 
 
 if __name__ == "__main__":

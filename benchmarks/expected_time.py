@@ -3,7 +3,8 @@
     python benchmarks/expected_time.py [--preset paper] [--set patch=8 ...] [--peak 989] [--share 0.35] [--scaling 0.9]
 
 FLOPs are counted on torch's meta device, attention's products among them, forward once and backward twice; the probe
-goes forward alone, over whole images. Of a detector its encoder is counted, by a formula, and no head. A card does
+goes forward alone, over whole images. Of the encoder of a probe or a detector its blocks are counted, by a formula, and
+no head. A card does
 `share` of its `peak` (dense bf16, TFLOP/s, from its data sheet: H100 SXM 989, A100 312); several do `scaling` of what
 as many single ones would. The default share is that of the fastest published MAE pretraining that we know: 1,980
 images/s of ViT-B/16 on an A100 (DailyMAE, arXiv 2404.00509).
@@ -33,19 +34,23 @@ def forward_flops(config: PretrainConfig) -> int:
     return counter.get_total_flops()
 
 
+def blocks_flops(tokens: int, width: int, attended: int) -> int:
+    """FLOPs of one block of the encoder whose tokens attend to so many each."""
+    return tokens * (24 * width**2 + 4 * width * attended)
+
+
 def probe_flops(config: PretrainConfig) -> int:
-    """FLOPs of the encoder for one whole image."""
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        config.model().encode(torch.empty(1, 3, config.image_size, config.image_size))
-    return counter.get_total_flops()
+    """FLOPs of the encoder's blocks for one whole image."""
+    tokens = (config.image_size // config.patch) ** 2 + 1
+    return config.depth * blocks_flops(tokens, config.width, tokens)
 
 
-def detector_flops(config: PretrainConfig, size: int, window: int, global_blocks: list[int]) -> float:
-    """FLOPs of the encoder's blocks for one image of `size` pixels, attention within windows but for some blocks."""
-    grid, width = size // config.patch, config.width
-    padded = -(-grid // window) * window  # windows that reach over the edge
-    whole = grid**2 * (24 * width**2 + 4 * width * grid**2)
-    windowed = padded**2 * (24 * width**2 + 4 * width * window**2)
+def detector_flops(config: PretrainConfig, size: int, window: int, global_blocks: list[int]) -> int:
+    """The same for one image of `size` pixels, attention within windows but for some blocks."""
+    grid = size // config.patch
+    padded = -(-grid // window) * window  # windows reach over the edge
+    whole = blocks_flops(grid**2, config.width, grid**2)
+    windowed = blocks_flops(padded**2, config.width, window**2)
     return len(global_blocks) * whole + (config.depth - len(global_blocks)) * windowed
 
 

@@ -1,4 +1,4 @@
-"""evaluate: Tables 1 and 2 for one model on ImageNet."""
+"""evaluate: attention and Tables 1 and 2 for one model on ImageNet."""
 
 import argparse
 from pathlib import Path
@@ -12,11 +12,12 @@ from mae_lib.presets import load_preset
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
-        help="linear probe, Table 1's sets and shape bias of one model on ImageNet",
-        description="Train the linear probe on a finished run or a released checkpoint, and score it on every set "
-        "that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib evaluate ...",
+        help="attention, linear probe, Table 1's sets and shape bias of one model on ImageNet",
+        description="Draw and score the attention of a finished run or a released checkpoint, train the linear probe "
+        "on it, and score that on every set that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib "
+        "evaluate ...",
     )
-    parser.add_argument("--model", type=Path, help="a released checkpoint; instead of a run of the preset")
+    parser.add_argument("--model", type=Path, help="a released checkpoint, or timm:NAME; instead of a run")
     add_mask(parser, of=" of the run")
     add_preset(parser, default="paper")
     add_settings(parser, example="norm_pixels=false")

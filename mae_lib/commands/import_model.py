@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         description="Make a run of a checkpoint that others released (.pth or .safetensors), with a preset that names "
         "it, which every command and notebook takes.",
     )
-    parser.add_argument("path", type=Path, help="for example mae_pretrain_vit_base.pth")
+    parser.add_argument("path", type=Path, help="e.g. mae_pretrain_vit_base.pth, or timm:vit_base_patch16_224.mae")
     add_preset(parser, default="paper")
     add_runs(parser)
     add_settings(parser, example="norm_pixels=false")

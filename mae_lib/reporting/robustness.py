@@ -56,3 +56,45 @@ def where(record: dict[str, Any]) -> str:
         busy = f", with {record['load_average']:g} processes at work on {record['cores']} cores"
     torch = record["versions"].get("torch", "?")
     return f"Measured on {record['device']}{busy}; PyTorch {torch}; {record['finished'][:10]}."
+
+
+def what_limits(kinds: dict[str, Any]) -> str:
+    """The kind of operation that takes most of a step, in a sentence, from the section of `time_by_kind.py`."""
+    first, second = sorted(kinds["rows"], key=lambda row: -row["share"])[:2]
+    return (
+        f"The largest part of a step goes into {first['kind']} ({first['share']:.0%}), "
+        f"the next into {second['kind']} ({second['share']:.0%})."
+    )
+
+
+def what_feeds(loading: dict[str, Any]) -> str:
+    """Whether each way of keeping images keeps up with the step that was measured, in a sentence."""
+    need = loading["rows"][0]["needed, images/s"]
+    enough = [row["kept as"] for row in loading["rows"] if row["images/s"] >= need]
+    starved = [row["kept as"] for row in loading["rows"] if row["images/s"] < need]
+    said = f"A step eats {need:,} images/s ({loading['provenance']['parameters']['need']}). "
+    said += f"Fast enough: {', '.join(enough) or 'none'}. "
+    return said + (f"Too slow, so that loading limits the step: {', '.join(starved)}." if starved else "")
+
+
+def what_reaches(step: dict[str, Any], bar: float = 0.5) -> str:
+    """The shares of the matmul rate that a model reaches over its rows, against a bar, in a sentence."""
+    low, high = (pick(row["share"] for row in step["rows"]) for pick in (min, max))
+    shares = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
+    word = "reaches" if low >= bar else "does not reach" if high < bar else "reaches at some ratios only"
+    return f"It multiplies matrices at {shares} of the rate of one large product, and {word} {bar:.0%}."
+
+
+def what_grows(growth: dict[str, Any]) -> str:
+    """What the change that costs the most memory, and the one that costs the most work, do, in a sentence."""
+    first, *others = growth["rows"]
+    names = ("image_size", "patch", "mask_ratio", "batch")
+
+    def change(row: dict[str, Any]) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in names if row[name] != first[name])
+
+    said = []
+    for key, what in (("GFLOP an image", "work for an image"), ("peak MiB", "peak memory")):
+        most = max(others, key=lambda row: row[key])
+        said.append(f"{what} grows most, {most[key] / first[key]:.1f} times, with {change(most)}")
+    return f"Against the first row, {'; '.join(said)}."

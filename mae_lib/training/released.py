@@ -2,6 +2,7 @@
 
     python -m mae_lib import mae_pretrain_vit_base.pth
     python -m mae_lib evaluate --model mae_pretrain_vit_base.pth
+    python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae    # fetched by timm, which needs a network
 
 Notable: a released model gets an address of its own, whose seed is read off the file's SHA-256, so nobody's training is
 taken for it; beside it lies a preset that names it alone, which every command and notebook takes. Sizes are read off
@@ -11,12 +12,14 @@ the tensors. A file is data only: torch's weights-only reader takes tensors and 
 import argparse
 import hashlib
 import math
+import re
 from dataclasses import asdict
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
+import timm
 import torch
 import yaml
 from safetensors import SafetensorError
@@ -36,9 +39,10 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
     """The run of a released checkpoint, written into `runs` at its first import, with a preset of its name beside it.
 
     `scale`: a preset's, for the data and the sizes of evaluations. `overrides` set what a file does not tell, such as
-    heads=3 or norm_pixels=False. Raises CheckpointError for a file that holds no masked autoencoder's encoder.
+    heads=3 or norm_pixels=False. `timm:NAME` in place of a path is what timm has under that name. Raises
+    CheckpointError for a file that holds no masked autoencoder's encoder.
     """
-    path = Path(path)
+    path = of_timm(str(path).removeprefix("timm:"), runs) if str(path).startswith("timm:") else Path(path)
     state, settings = read_state(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     told = sizes(path, state) | _told(settings) | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
@@ -62,6 +66,25 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
             done |= {"imported": path.name, "sha256": digest, "decoder": decoder}
             checkpoints.write_json(run.directory / "done.json", done)
     return run
+
+
+def of_timm(name: str, runs: Path) -> Path:
+    """A file in `runs` of the weights that timm has under a name, fetched if it is not there yet.
+
+    Raises CheckpointError for a name that timm does not have, and when they cannot be fetched.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):  # nor any other place than timm's own
+        raise CheckpointError(f"timm:{name}: a name of timm is a word, such as vit_base_patch16_224.mae")
+    file = runs / f"timm-{name}.safetensors"
+    if not file.is_file():
+        try:
+            state = timm.create_model(name, pretrained=True).state_dict()
+        except (RuntimeError, OSError, ValueError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CheckpointError(f"timm:{name}: cannot be had ({reason})") from None
+        file.parent.mkdir(parents=True, exist_ok=True)
+        checkpoints.write_files({file: safetensors.torch.save(state)})
+    return file
 
 
 def preset_of(run: Run) -> Path:

@@ -9,8 +9,10 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 
 from mae_lib.__main__ import main
+from mae_lib.evaluation.evaluate import ATTENTION
 from mae_lib.evaluation.robustness import SETS
 from mae_lib.evaluation.scores import measure_all, section_of
 from mae_lib.evaluation.sections import SECTIONS
@@ -43,13 +45,20 @@ def table(runs: Path) -> dict:
 
 def test_one_command_scores_every_set_and_the_shape_bias(trained):
     scores = table(trained[0])
-    assert set(scores) == {*SETS, "shape bias", "missing"} and not scores["missing"]
+    assert set(scores) == {*SETS, "shape bias", *ATTENTION, "missing"} and not scores["missing"]
     counts = {column: scores[column]["images"] for column in SETS}
     assert counts == {"IN1K": 64, "IN-v2": 16, "OJN": 9, "IN-R": 14, "IN-A": 10, "IN-S": 16}
     # Colour tells the class of a miniature, and a probe that works reads it: one in sixteen is a guess.
     assert scores["IN1K"]["low"] > 2 / 16 and scores["IN-v2"]["value"] > 2 / 16
     hits = scores["shape bias"]["counts"]
     assert sum(hits.values()) == 48 and hits["same"] == 16
+    # A token of sixteen that looks everywhere alike keeps a sixteenth; none reaches further than the diagonal.
+    assert scores["kept by a token"]["low"] > 0 and 0 < scores["reach of a token"]["value"] < 2**0.5
+    drawn = Image.open(next(trained[0].glob("imagenet-*/attention.png")), formats=["PNG"])
+    pixels = np.asarray(drawn)
+    assert pixels.shape == (3 * 32, 8 * 32, 3) and pixels.std((0, 1)).min() > 0
+    maps = pixels[32:].reshape(2, 4, 8, 8, 4, 8, 3)  # each patch is of one grey; the brightest is white
+    assert (maps == maps[:, :, :1, :, :, :1, :1]).all() and (maps.max((1, 2, 4, 5, 6)) == 255).all()
     decided = hits["shape"] + hits["texture"]
     assert scores["shape bias"]["value"] == pytest.approx(hits["shape"] / decided)
 

@@ -3,13 +3,23 @@
 import os
 import shutil
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ground import RUN, assert_one_line, assert_same_bits, lines_of, start, train_run, trains, wait_until
 from small import CONFIG
 
+from mae_lib.data.coco import CocoSplit
+from mae_lib.data.files import DataError, Folder
+from mae_lib.evaluation.detection.drawn import drawn as drawn_scenes
+from mae_lib.evaluation.detection.finetune import DetectionConfig, finetune
+from mae_lib.evaluation.detection.model import DetectorSizes
+from mae_lib.presets import load_preset
+from mae_lib.training import MAE, PretrainConfig, engine, pretrain
 from mae_lib.worlds import make_world, rendered
+from mae_lib.worlds.scenes import Scenes
 
 FAULT = "data that vanish"
 COUNT = CONFIG.unique_images
@@ -95,3 +105,61 @@ def test_a_process_that_is_killed_while_it_draws_leaves_no_half_file(tmp_path, s
         assert np.array_equal(rendered(world(), "train", 2000, folder).numpy(), known)
         assert not list(folder.glob("*.part"))
         saw(FAULT, "a process is killed while it draws images", "drawn again, the same images")
+
+
+def vanishes_at(call, owner, name, folder, monkeypatch):
+    """`owner.name`, during whose call-th call the folder is moved away; where it is then."""
+    original, away, count = getattr(owner, name), folder.with_name(f"{folder.name}-away"), 0
+
+    def deadly(self, index):
+        nonlocal count
+        count += 1
+        if count == call:
+            folder.rename(away)
+        return original(self, index)
+
+    monkeypatch.setattr(owner, name, deadly)
+    return away
+
+
+def test_imagenet_that_vanishes_while_a_run_trains(real_data, tmp_path, monkeypatch, saw):
+    small = {"image_size": 32, "unique_images": 64, "patch": 8, "unit": 8, "batch": 16, "images": 640}
+    small |= {"width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+    own = Path(shutil.copytree(real_data["MAE_LIB_IMAGENET"], tmp_path / "imagenet"))
+    small |= {"world_options": {"root": str(own), "max_broken": 0.05}}
+    config = PretrainConfig.from_scale(load_preset("paper")["scale"], **small)
+    monkeypatch.setattr(engine.time, "perf_counter", iter(range(0, 10**9, 100)).__next__)  # a save at every step
+    whole = pretrain(config, tmp_path / "whole", device="cpu", progress=False)
+    for call in (1, 100, 333):
+        runs = tmp_path / str(call)
+        with monkeypatch.context() as patch:
+            away = vanishes_at(call, Folder, "read", own, patch)
+            with pytest.raises(DataError) as error:
+                pretrain(config, runs, device="cpu", progress=False)
+        assert_one_line(str(error.value), "has vanished: mount it again, and the same command goes on")
+        away.rename(own)
+        assert any(runs.glob("*/checkpoint-*.json")) == (call > 16)
+        assert_same_bits(pretrain(config, runs, device="cpu", progress=False), whole)
+        saw(FAULT, "ImageNet's folder, while a run trains", "one line; when it is back, on to the same bits")
+
+
+def test_coco_that_vanishes_while_a_detector_learns(tmp_path, monkeypatch, saw):
+    torch.manual_seed(0)
+    mae = MAE(32, 8, width=16, depth=1, heads=2, decoder_width=16, decoder_heads=2, pixel_mean=(0.5,) * 3).eval()
+    sizes = DetectorSizes(channels=16, scales=(2, 1), head_convs=0, head_width=16, sampling=1, proposals=16, samples=16)
+    small = {"size": 32, "images": 24, "batch": 4, "lr": 2e-3, "jitter": (0.5, 1.5), "flip": True, "clip": 1.0}
+    config = DetectionConfig(**small, sizes=sizes)
+    data = drawn_scenes(Scenes(size=32, side=(10.0, 20.0), objects=(0, 2)), {"train": 12}, tmp_path)["train"]
+    whole = finetune(config, mae, data, "x", tmp_path / "whole", "cpu", False, save_seconds=0).state_dict()
+    for call in (1, 10, 23):
+        learn = partial(finetune, config, mae, data, "x", tmp_path / str(call), "cpu", False, save_seconds=0)
+        with monkeypatch.context() as patch:
+            away = vanishes_at(call, CocoSplit, "read", data.images, patch)
+            with pytest.raises(DataError) as error:
+                learn()
+        assert_one_line(str(error.value), "train2017 has vanished: mount it again, and the same command goes on")
+        away.rename(data.images)
+        assert any((tmp_path / str(call)).glob("*/checkpoint-*.json")) == (call > 4)
+        found = learn().state_dict()
+        assert all(torch.equal(found[name], whole[name]) for name in whole)
+        saw(FAULT, "COCO's images, while a detector learns", "one line; when they are back, on to the same bits")

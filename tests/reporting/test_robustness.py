@@ -3,7 +3,16 @@
 import json
 from pathlib import Path
 
-from mae_lib.reporting.robustness import fault_table, held, speed_table, where
+from mae_lib.reporting.robustness import (
+    fault_table,
+    held,
+    speed_table,
+    what_feeds,
+    what_grows,
+    what_limits,
+    what_reaches,
+    where,
+)
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FAULTS = {
@@ -44,3 +53,26 @@ def test_what_is_held_has_its_provenance_and_no_failure():
         assert {"device", "versions", "finished", "code_hash"} <= record.keys() and where(record)
     for section in speed.values():
         assert len(speed_table(section)) == len(section["rows"])
+
+
+def test_sentences_follow_from_the_figures():
+    kinds = {"rows": [{"kind": "GELU", "share": 0.2}, {"kind": "products", "share": 0.7}]}
+    assert what_limits(kinds) == ("The largest part of a step goes into products (70%), the next into GELU (20%).")
+    rows = [{"kept as": name, "images/s": speed, "needed, images/s": 1000} for name, speed in (("a", 999), ("b", 1000))]
+    loading = {"rows": rows, "provenance": {"parameters": {"need": "as given"}}}
+    assert what_feeds(loading) == (
+        "A step eats 1,000 images/s (as given). Fast enough: b. Too slow, so that loading limits the step: a."
+    )
+    assert "Fast enough: b. " in what_feeds(loading | {"rows": rows[1:]}) and "Too" not in what_feeds(
+        loading | {"rows": rows[1:]}
+    )
+    for shares, said in (((0.3,), "30% of the rate"), ((0.6, 0.7), "60% to 70% of the rate")):
+        assert said in what_reaches({"rows": [{"share": share} for share in shares]})
+    for shares, word in (((0.3, 0.4), "does not reach 50%"), ((0.6,), "and reaches 50%"), ((0.3, 0.6), "some ratios")):
+        assert word in what_reaches({"rows": [{"share": share} for share in shares]})
+    base = {"image_size": 32, "patch": 4, "mask_ratio": 0.75, "batch": 32, "GFLOP an image": 1.0, "peak MiB": 10}
+    changes = [base | {"image_size": 64, "GFLOP an image": 4.0, "peak MiB": 30}]
+    changes += [base | {"batch": 128, "peak MiB": 40}]
+    said = what_grows({"rows": [base, *changes]})
+    assert "work for an image grows most, 4.0 times, with image size 64;" in said
+    assert said.endswith("peak memory grows most, 4.0 times, with batch 128.")

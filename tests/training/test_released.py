@@ -149,3 +149,23 @@ def test_one_command_evaluates_a_released_model(full, tmp_path, real_data, minia
     assert load_preset(preset)["units"] == [8]
     run = next((tmp_path / "runs").glob("imagenet-*"))
     assert load_model(run / "model").has_decoder
+
+
+def test_a_name_of_timm_is_fetched_once(tmp_path, real_data, monkeypatch):
+    asked = []
+
+    def create_model(name, pretrained):
+        asked.append((name, pretrained))
+        if name == "unheard_of":
+            raise RuntimeError("Unknown model (unheard_of)\nand more")
+        return timm.models.VisionTransformer(32, 8, embed_dim=64, depth=2, num_heads=1, num_classes=0)
+
+    monkeypatch.setattr("mae_lib.training.released.timm.create_model", create_model)
+    run = import_model("timm:vit_small.mae", SCALE, tmp_path)
+    assert import_model("timm:vit_small.mae", SCALE, tmp_path) == run and asked == [("vit_small.mae", True)]
+    assert run.config.width == 64 and run.done["imported"] == "timm-vit_small.mae.safetensors"
+    with pytest.raises(CheckpointError, match=r"timm:unheard_of: cannot be had \(Unknown model \(unheard_of\)\)\Z"):
+        import_model("timm:unheard_of", SCALE, tmp_path)
+    with pytest.raises(CheckpointError, match="a name of timm is a word"):
+        import_model("timm:../outside", SCALE, tmp_path)
+    assert len(asked) == 2

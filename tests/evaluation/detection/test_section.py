@@ -88,3 +88,22 @@ def test_scores_are_those_of_the_detector_and_scratch_learns_at_one_rate(preset,
     real = dataclasses.replace(real, scale=real.scale | {"detection_train": None, "detection_test": None})
     assert len(real.data["train"]) == 4 and real.key != section.key
     assert section.key == section_of("detection", series).key
+
+
+def test_coco_end_to_end_by_the_command_of_the_real_one(preset, coco, tmp_path, capsys, monkeypatch):
+    """The miniature in COCO's layout, with the paper's jitter and flips: learned, scored, published, found again."""
+    monkeypatch.delenv("MAE_LIB_COCO", raising=False)
+    whole = load_preset(preset)
+    real = {name: load_preset("paper")["scale"][name] for name in ("detection_jitter", "detection_flip")}
+    real |= {"detection_data": "coco", "detection_train": None, "detection_test": None}
+    path = tmp_path / "mini.yaml"
+    path.write_text(yaml.safe_dump(whole | {"scale": whole["scale"] | real}, sort_keys=False))
+    command = ["detect", "--preset", str(path), "--mask-ratio", "0.75", "--scratch", "--coco", str(coco)]
+    command += ["--out", str(tmp_path / "out"), "--workers", "2", "--device", "cpu"]
+    assert main(command) == 0
+    assert "2 of 2: r 0.75, unit 8 px, seed 0: AP box" in capsys.readouterr().out
+    rows = (tmp_path / "out" / "detection.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 4 and all(np.isfinite(float(row.split(",")[-2])) for row in rows[1:])
+    done = [folder.stat().st_mtime_ns for folder in runs_folder().glob("detection-*/done.json")]
+    assert main(command) == 0
+    assert [folder.stat().st_mtime_ns for folder in runs_folder().glob("detection-*/done.json")] == done
