@@ -148,7 +148,7 @@ def test_a_control_is_reached_and_worked_by_keys(control, browser):
     tab = context.new_page()
     tab.goto((HTML / f"{page}.html").as_uri())
     tab.wait_for_load_state()
-    one = tab.locator(selector).locator("visible=true").first
+    one = tab.locator(selector).locator("visible=true").first.element_handle()
     # From just before it, or before the box that holds it, a few Tabs get there.
     one.evaluate("""e => {
         const before = document.createElement("button");
