@@ -100,7 +100,7 @@ def test_nothing_moves_for_those_who_asked_for_it(browser):
 # Every control is reached by Tab, shows that it is, and is worked by a key: page, control, key, what changes (in
 # JavaScript, of the control).
 CONTROLS = {
-    "theme": ("index", "header .theme-switch-button", "Enter", "() => document.documentElement.dataset.mode"),
+    "theme": ("index", ".theme-switch-button", "Enter", "() => document.documentElement.dataset.mode"),
     "copy a command": (
         f"experiments/{SWITCHED}",
         "#run-card button.copybtn",
@@ -131,12 +131,12 @@ CONTROLS = {
     ),
     "contents": (
         "index",
-        "header .primary-toggle",
+        ".primary-toggle",
         "Enter",
         "() => document.querySelector('.bd-sidebar-primary').className",
     ),
     "download": ("index", ".dropdown-download-buttons > button", "Enter", "e => e.ariaExpanded"),
-    "search": ("index", "header .search-button", "Enter", "() => document.activeElement.tagName"),
+    "search": ("index", ".search-button__button", "Enter", "() => document.activeElement.tagName"),
     "a chapter of the map": ("chapter_map", ".mae-chapters a", "Enter", "() => location.href"),
 }
 
