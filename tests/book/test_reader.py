@@ -199,7 +199,7 @@ def test_a_card_that_tab_has_scrolled_to_stays_until_escape(scheme, browser):
     tab = context.new_page()
     tab.goto((HTML / "experiments" / "2_3_theorem_1.html").as_uri())
     tab.wait_for_load_state()
-    link = tab.locator("article a.mae-has-card").last
+    link = tab.locator("article a.mae-has-card").locator("visible=true").last.element_handle()
     assert link.evaluate("e => e.getBoundingClientRect().top > innerHeight")
     link.evaluate("""e => {
         const before = document.createElement("button");
