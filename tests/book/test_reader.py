@@ -100,7 +100,7 @@ def test_nothing_moves_for_those_who_asked_for_it(browser):
 # Every control is reached by Tab, shows that it is, and is worked by a key: page, control, key, what changes (in
 # JavaScript, of the control).
 CONTROLS = {
-    "theme": ("index", "header .theme-switch-button", "Enter", "() => document.documentElement.dataset.mode"),
+    "theme": ("index", ".theme-switch-button", "Enter", "() => document.documentElement.dataset.mode"),
     "copy a command": (
         f"experiments/{SWITCHED}",
         "#run-card button.copybtn",
@@ -131,12 +131,12 @@ CONTROLS = {
     ),
     "contents": (
         "index",
-        "header .primary-toggle",
+        ".primary-toggle",
         "Enter",
         "() => document.querySelector('.bd-sidebar-primary').className",
     ),
     "download": ("index", ".dropdown-download-buttons > button", "Enter", "e => e.ariaExpanded"),
-    "search": ("index", "header .search-button", "Enter", "() => document.activeElement.tagName"),
+    "search": ("index", ".search-button__button", "Enter", "() => document.activeElement.tagName"),
     "a chapter of the map": ("chapter_map", ".mae-chapters a", "Enter", "() => location.href"),
 }
 
@@ -148,7 +148,7 @@ def test_a_control_is_reached_and_worked_by_keys(control, browser):
     tab = context.new_page()
     tab.goto((HTML / f"{page}.html").as_uri())
     tab.wait_for_load_state()
-    one = tab.locator(selector).locator("visible=true").first
+    one = tab.locator(selector).locator("visible=true").first.element_handle()
     # From just before it, or before the box that holds it, a few Tabs get there.
     one.evaluate("""e => {
         const before = document.createElement("button");
@@ -199,7 +199,7 @@ def test_a_card_that_tab_has_scrolled_to_stays_until_escape(scheme, browser):
     tab = context.new_page()
     tab.goto((HTML / "experiments" / "2_3_theorem_1.html").as_uri())
     tab.wait_for_load_state()
-    link = tab.locator("article a.mae-has-card").last
+    link = tab.locator("article a.mae-has-card").locator("visible=true").last.element_handle()
     assert link.evaluate("e => e.getBoundingClientRect().top > innerHeight")
     link.evaluate("""e => {
         const before = document.createElement("button");

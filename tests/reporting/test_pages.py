@@ -367,7 +367,7 @@ def test_both_citations_are_bibtex(tmp_path):
     book, paper = parse_string(text, "bibtex").entries.values()
     first, *others = paper.persons["author"]
     assert first.last_names == ["Kong"] and len(others) == 6
-    assert str(book.persons["author"][0]) == "The mae_lib authors" and "0.1.0" in book.fields["note"]
+    assert str(book.persons["author"][0]) == "{The mae_lib authors}" and "0.1.0" in book.fields["note"]
 
 
 def test_what_was_found_changes_with_the_verdicts():

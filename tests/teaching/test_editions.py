@@ -177,9 +177,9 @@ def test_nbgrader_releases_the_assignments_of_the_book(tmp_path, monkeypatch):
         assert any("belongs to a solution" in fault for fault in faults(CHAPTERS[name], made))
     source = tmp_path / "course" / "source" / names[0] / f"{names[0]}.ipynb"
     broken = read(source)
-    next(c for c in broken.cells if "exercise-solution" in tags(c)).source = "### BEGIN SOLUTION\nanswer = 42"
+    broken.cells.append(nbformat.from_dict({**broken.cells[-1], "id": "twice"}))  # two cells of one name
     editions._write(source, broken)
-    with pytest.raises(Exception, match=r"(?i)solution"):
+    with pytest.raises(Exception, match="traceback"):  # nbgrader logs what it is
         released(tmp_path / "course", names[0])
 
 

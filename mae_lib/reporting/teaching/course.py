@@ -17,12 +17,14 @@ def released(course: Path, name: str) -> NotebookNode:
     """What `nbgrader generate_assignment` makes of an assignment of the folder `course`; raises as that does."""
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
+    from nbgrader.preprocessors import SaveCells
     from traitlets.config.loader import PyFileConfigLoader
 
     config = PyFileConfigLoader("nbgrader_config.py", str(course)).load_config()
     config.CourseDirectory.root, config.CourseDirectory.assignment_id = str(course), name
     config.GenerateAssignment.no_database = True
     converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
+    converter.preprocessors = [step for step in converter.preprocessors if step is not SaveCells]  # into the database
     converter.log.setLevel(logging.ERROR)
     converter.start()
     return read(course / "release" / name / f"{name}.ipynb")
