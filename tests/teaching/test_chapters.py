@@ -24,7 +24,7 @@ CHAPTERS = {path.stem: read(path) for path in chapters()}
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_has_all_that_a_chapter_must_have(name):
-    assert page_problems(CHAPTERS[name], name) == []
+    assert page_problems(CHAPTERS[name]) == []
     assert planned(CHAPTERS[name]), "the opening box says `N minutes to read and M for the exercises`"
 
 

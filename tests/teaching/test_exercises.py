@@ -7,7 +7,6 @@ from mae_lib.reporting.teaching.directives import Directive, pieces
 from mae_lib.reporting.teaching.execution import _names, attempt, needed_cells, prepared
 from mae_lib.reporting.teaching.exercises import (
     STUB,
-    UNCODED,
     ContractError,
     apart,
     exercises,
@@ -101,7 +100,6 @@ def test_an_exercise_says_its_level_and_one_is_coded():
     book = chapter()
     del book.cells[5:8]
     assert "no exercise is in code with a check" in page_problems(book)
-    assert "no exercise is in code with a check" not in page_problems(book, next(iter(UNCODED)))
 
 
 def test_what_is_the_students_to_write_and_what_stays():

@@ -24,8 +24,6 @@ FEWEST, MOST = 3, 6  # exercises on a page
 # What an exercise asks for, which opens its title: what the page says; a case of one's own, by hand; a function that a
 # check marks; another run of the page; a question that nobody has answered.
 LEVELS = ("Recall", "Apply", "Code", "Run", "Research")
-# Pages that need no coding exercise, and why.
-UNCODED = {"robustness": "its exercises kill runs and spoil files, and ask what is left: no cell may do that"}
 # What a student finds in place of a solution; nbgrader writes the same.
 STUB = 'raise NotImplementedError("this part is yours to write: replace this line, then run this cell and the check")'
 _REGION = re.compile(
@@ -229,8 +227,8 @@ def problems(book: NotebookNode) -> list[str]:
     return found
 
 
-def page_problems(book: NotebookNode, name: str = "") -> list[str]:
-    """What the chapter `name` lacks: objectives, what it needs, time, take-away, three to six exercises.
+def page_problems(book: NotebookNode) -> list[str]:
+    """What a chapter lacks: objectives, what it needs, time, take-away, three to six exercises.
 
     They keep the contract; each one's title says its level, and one at least is coded.
     """
@@ -249,7 +247,7 @@ def page_problems(book: NotebookNode, name: str = "") -> list[str]:
             found.append(f"{task.label}: the title should open with its level, one of {', '.join(LEVELS)}")
         elif task.coded != task.title.startswith("Code"):
             found.append(f"{task.label}: an exercise that a check marks is of the level Code, and no other is")
-    if name not in UNCODED and not any(task.coded for task in tasks):
+    if not any(task.coded for task in tasks):
         found.append("no exercise is in code with a check")
     number = len(tasks)
     if not FEWEST <= number <= MOST:
