@@ -16,7 +16,7 @@ PAGE  := book/_build/html/index.html
 
 help: ## What there is to say
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  PRESET=smoke|laptop|gpu|paper (now $(PRESET)), CORES=$(CORES), PORT=$(PORT)"
+	@echo "  PRESET=smoke|laptop|longer|gpu|paper|paper8 (now $(PRESET)), CORES=$(CORES), PORT=$(PORT)"
 
 # uv where present, else a venv that brings it along, else pip alone.
 $(READY):

@@ -3,11 +3,10 @@
     python benchmarks/expected_time.py [--preset paper] [--set patch=8 ...] [--peak 989] [--share 0.35] [--scaling 0.9]
 
 FLOPs are counted on torch's meta device, attention's products among them, forward once and backward twice; the probe
-goes forward alone, over whole images. Of the encoder of a probe or a detector its blocks are counted, by a formula, and
-no head. A card does
-`share` of its `peak` (dense bf16, TFLOP/s, from its data sheet: H100 SXM 989, A100 312); several do `scaling` of what
-as many single ones would. The default share is that of the fastest published MAE pretraining that we know: 1,980
-images/s of ViT-B/16 on an A100 (DailyMAE, arXiv 2404.00509).
+goes forward alone, over whole images. Of a probe's or a detector's encoder the blocks are counted, by a formula, and no
+head. A card does `share` of its `peak` (dense bf16, TFLOP/s, from its data sheet: H100 SXM 989, A100 312); several do
+`scaling` of what as many single ones would. The default share is that of the fastest published MAE pretraining that we
+know: 1,980 images/s of ViT-B/16 on an A100 (DailyMAE, arXiv 2404.00509).
 """
 
 import argparse

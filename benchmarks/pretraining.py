@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def compare(config: PretrainConfig, arguments: argparse.Namespace, device: torch
     shape, rows = (3, config.image_size, config.image_size), torch.arange(config.batch)
     images, masks = torch.rand(config.batch, *shape, device=device), config.masks()
     resident = torch.randint(256, (4 * config.batch, *shape), dtype=torch.uint8)
-    batch_of = mae_batches(config, resident, device)
+    batch_of = mae_batches(replace(config, unique_images=len(resident)), resident, device)
     ours, theirs = config.model().to(device).train(), vit_mae(config).to(device)
     ease(ours, arguments.compile, False)
     product, flops = matmul(device)

@@ -9,6 +9,7 @@ kernel.
 
 import argparse
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,7 +30,7 @@ def measure(configs: list[PretrainConfig], device: torch.device, steps: int, com
     config, rows = configs[0], torch.arange(configs[0].batch)
     shape = (4 * config.batch, 3, config.image_size, config.image_size)
     images = torch.randint(256, shape, dtype=torch.uint8)
-    batches = [mae_batches(one, images, device) for one in configs]
+    batches = [mae_batches(replace(one, unique_images=len(images)), images, device) for one in configs]
     models = [one.model().to(device).train() for one in configs]
     stack = Stack(models, compiled)
     own = [adamw(model, config.schedule(), device) for model in models]

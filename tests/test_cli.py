@@ -37,7 +37,10 @@ def test_locate_prints_figure_4(capsys, tmp_path):
         (["pretrain", "--unit", "6"], "mask unit 6 must be a multiple of the patch, 4 pixels"),
         (["pretrain", "--unit", "64"], "mask unit 64 is larger than the image: at most 32 pixels"),
         (["pretrain", "--set", "widht=3"], "pretraining has no setting 'widht': choose among"),
-        (["pretrain", "--preset", "laptp"], "preset 'laptp' is unknown: choose one of smoke, laptop, gpu, paper"),
+        (
+            ["pretrain", "--preset", "laptp"],
+            "preset 'laptp' is unknown: choose one of smoke, laptop, longer",
+        ),
         (["pretrain", "--device", "abacus"], "device 'abacus'"),
         (["locate", "figure_4", "x9"], "'x9' is not an observable"),
         (["locate", "figure_4", "z3"], "'z3' is latent: only observables can be masked; below it lie 'x1', 'x2', 'x3'"),

@@ -89,6 +89,10 @@ def test_presets_are_whole_and_alike(name):
     assert set(preset["scale"]) == set(load_preset("laptop")["scale"])
 
 
+def test_every_preset_file_has_a_name():
+    assert {path.stem for path in (ROOT / "notebooks" / "presets").glob("*.yaml")} == set(PRESETS)
+
+
 def test_series_are_the_papers_seven_pretrainings():
     masks = series(load_preset("laptop"))
     assert len(masks) == len(set(masks)) == 7
@@ -96,7 +100,7 @@ def test_series_are_the_papers_seven_pretrainings():
 
 
 def test_preset_errors_name_what_is_wrong(tmp_path):
-    with pytest.raises(ValueError, match="'laptp' is unknown: choose one of smoke, laptop"):
+    with pytest.raises(ValueError, match="'laptp' is unknown: choose one of smoke, laptop, longer, gpu, paper, paper8"):
         load_preset("laptp")
     (tmp_path / "mine.yaml").write_text("preset: mine")
     with pytest.raises(ValueError, match=r"mine\.yaml is not a preset"):
