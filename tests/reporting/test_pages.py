@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import zipfile
+from html import escape
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -378,3 +379,12 @@ def test_what_was_found_changes_with_the_verdicts():
         first, *others = BeautifulSoup(front.found({one.name: one}), "html.parser").select("li")
         assert first["class"] == [f"mae-{word}"] and first.a["href"].endswith(f"#claim-{claim}")
         assert len(others) == 4 and all("has not tried it" in other.text for other in others)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "laptop"])
+def test_what_was_found_says_at_which_preset(preset):
+    card = f'<div class="mae-card" data-record="{escape(json.dumps({"parameters": {"preset": preset}}))}"></div>'
+    one = Page("a", card, "")
+    assert one.record is not None
+    shown = front.found({"a": one})
+    assert f"<em>{preset}</em>" in shown and ("far too little" in shown) == (preset == "smoke")

@@ -109,7 +109,18 @@ _SAID: dict[Word, str] = {
 
 def found(pages: Mapping[str, Page]) -> str:
     """Five sentences on what came out: claims with their verdicts here and in longer runs, linked to what decides."""
-    return f'<ul class="mae-found">{"".join(_finding(load_claims()[claim], pages) for claim in FOUND)}</ul>'
+    findings = "".join(_finding(load_claims()[claim], pages) for claim in FOUND)
+    return f'{_scale(pages)}<ul class="mae-found">{findings}</ul>'
+
+
+def _scale(pages: Mapping[str, Page]) -> str:
+    """At which preset the verdicts were found, and that the smallest shows nothing."""
+    presets = {str(page.record["parameters"]["preset"]) for page in pages.values() if page.record}
+    if not presets:
+        return ""
+    small = " It trains far too little to decide a claim: it shows that everything runs." if "smoke" in presets else ""
+    named = " and ".join(f"<em>{escape(preset)}</em>" for preset in sorted(presets))
+    return f"<p>In this build, at the preset {named}.{small}</p>"
 
 
 def _finding(claim: Claim, pages: Mapping[str, Page]) -> str:
