@@ -27,7 +27,7 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be written or trusted; the message names the file and the reason."""
 
 
-def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any], new_folder: bool = True) -> None:
     """Write the pair `path`.safetensors and `path`.json; `about` is what JSON holds beside the tensors.
 
     Raises CheckpointError if the disk refuses; what stood there before then still stands.
@@ -35,7 +35,7 @@ def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) ->
     body, head = _pair(path)
     payload = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     claim = {"format": FORMAT, "sha256": hashlib.sha256(payload).hexdigest(), "about": about}
-    write_files({body: payload, head: _json(claim | {"seal": _seal(claim)})})
+    write_files({body: payload, head: _json(claim | {"seal": _seal(claim)})}, new_folder)
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -76,9 +76,9 @@ def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Te
 
 def save_state(folder: Path, step: int, tensors: dict[str, Tensor], seconds: float) -> None:
     """Write the state after `step` steps, beside older ones. Raises CheckpointError if the folder is gone."""
-    if not folder.is_dir():  # made anew it would lack the log of what came before
-        raise CheckpointError(f"{folder}: is gone")
-    save(folder / f"checkpoint-{step:09d}", tensors, {"step": step, "seconds": seconds})
+    about = {"step": step, "seconds": seconds}
+    # A folder that is gone is not made anew, not even between a look and a write: it would lack the log so far.
+    save(folder / f"checkpoint-{step:09d}", tensors, about, new_folder=False)
 
 
 def prune(folder: Path, step: int | None = None) -> None:
@@ -148,7 +148,7 @@ def write_json(path: Path, value: Any) -> None:
     write_files({path: _json(value)})
 
 
-def write_files(payloads: dict[Path, bytes]) -> None:
+def write_files(payloads: dict[Path, bytes], new_folder: bool = True) -> None:
     """Each file whole and on the disk, moved into place in this order once all are written; else none of them.
 
     Raises CheckpointError if the disk refuses; what stood there before then still stands.
@@ -156,7 +156,8 @@ def write_files(payloads: dict[Path, bytes]) -> None:
     temporary = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in payloads}
     try:
         for path, payload in payloads.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if new_folder:
+                path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary[path], "wb") as file:
                 file.write(payload)
                 file.flush()

@@ -175,3 +175,9 @@ def test_what_a_killed_writer_left_is_swept_and_nothing_else(saved, tmp_path):
     (tmp_path / "one.json.4711.tmp").write_text("half")
     checkpoints.sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.json", "one.safetensors"]
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
+    with pytest.raises(CheckpointError, match=r"checkpoint-000000002\.safetensors: cannot be written"):
+        checkpoints.save_state(tmp_path / "gone", 2, {"weight": torch.zeros(1)}, seconds=1.0)
+    assert not (tmp_path / "gone").exists()
