@@ -16,6 +16,7 @@ sys.path.insert(0, os.getcwd())
 import nbformat
 import yaml
 
+from mae_lib import warm
 from mae_lib.presets import load_preset, preset_file, preset_word, series
 from mae_lib.reporting.page_presets import preset_of_page
 from mae_lib.reporting.teaching.slides import lecture_notebooks
@@ -90,7 +91,12 @@ if PARAMETERS["scale"].get("world") == "imagenet":
 if PARAMETERS["scale"].get("detection_data") == "coco":
     scratch = [f"{RUNS}/detect/{WORD}/scratch-s{seed}.txt" for seed in PARAMETERS["seeds"]]
     JOBS |= dict.fromkeys(DETECTED, runs_of(PRESET, "detect") + scratch)
+MAE_LIB = f"{sys.executable} -m mae_lib.warm mae_lib"
 MASK = " --mask-ratio {wildcards.ratio} --unit {wildcards.unit}"
+
+
+onstart:
+    warm.start()
 
 
 rule all:
@@ -104,7 +110,7 @@ rule pretrain:
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib pretrain --preset {params.preset}" + MASK +
+        "OMP_NUM_THREADS={threads} {MAE_LIB} pretrain --preset {params.preset}" + MASK +
         " --seed {wildcards.seed} {params.more} > {output}"
 
 
@@ -115,7 +121,7 @@ rule evaluate:
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib evaluate --preset {params.preset}" + MASK +
+        "OMP_NUM_THREADS={threads} {MAE_LIB} evaluate --preset {params.preset}" + MASK +
         " --seed {wildcards.seed} {params.more} > {output}"
 
 
@@ -126,7 +132,7 @@ rule detect:
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib detect --preset {params.preset}" + MASK +
+        "OMP_NUM_THREADS={threads} {MAE_LIB} detect --preset {params.preset}" + MASK +
         " --seeds [{wildcards.seed}] --workers {threads} {params.more} > {output}"
 
 
@@ -137,7 +143,7 @@ rule detect_from_scratch:
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib detect --preset {params.preset} --scratch"
+        "OMP_NUM_THREADS={threads} {MAE_LIB} detect --preset {params.preset} --scratch"
         " --seeds [{wildcards.seed}] --workers {threads} {params.more} > {output}"
 
 
@@ -157,7 +163,7 @@ rule notebook:
     threads: 1
     resources: gpu=lambda w: gpu(preset_word(AT[w.name])) if w.name in TRAINED else 0
     shell:
-        "OMP_NUM_THREADS={threads} {sys.executable} -m mae_lib execute {input.notebook} {output} --preset {params.preset}"
+        "OMP_NUM_THREADS={threads} {MAE_LIB} execute {input.notebook} {output} --preset {params.preset}"
 
 
 rule slides:

@@ -84,6 +84,8 @@ def execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from mae_lib.reporting.kernel import Kernel
+
     declared = declared_parameters(notebook)
     check_parameters(notebook, parameters or {})
     of_preset = {k: v for k, v in load_preset(preset).items() if k in declared} if preset else {}
@@ -101,6 +103,7 @@ def execute(
             str(unfinished),
             of_preset | dict(parameters or {}),
             start_timeout=180,  # seconds; a busy machine may be slow to start a kernel
+            kernel_manager_class=Kernel,
             # A kernel warns at every start that loopback is not encrypted, and calls its orderly end an error.
             extra_arguments=["--log-level=CRITICAL"],
         )
