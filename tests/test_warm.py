@@ -19,7 +19,8 @@ import json, os, sys, time
 import mae_lib.folders
 print(json.dumps({
     "argv": sys.argv, "name": __name__, "folder": os.getcwd(), "said": os.environ["SAID"],
-    "input": sys.stdin.readline(), "parent": os.getppid(), "decimal": "decimal" in sys.modules, "mae_lib": mae_lib.folders.__file__,
+    "input": sys.stdin.readline(), "parent": os.getppid(),
+    "decimal": "decimal" in sys.modules, "mae_lib": mae_lib.folders.__file__,
 }), flush=True)
 print("to stderr", file=sys.stderr, flush=True)
 if "wait" in sys.argv:
