@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mae_lib.evaluation.low_level import TASKS
 from mae_lib.evaluation.suggestions import BOUNDARIES, MASKS
 from mae_lib.presets import load_scale
 from mae_lib.training.checkpoints import read_json, write_json
@@ -13,23 +14,31 @@ ROOTS = {"patches": 0.4, "squares": 0.5, "blocks": 0.7, "subtrees": 0.6, "discov
 READ = {
     "boundary": ("class probe", "parts probe", "corners probe", "texture probe", "shape bias"),
     "masks": ("root probe", "nodes probe", "leaves probe"),
+    "extremes": tuple(TASKS),
 }
+RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)  # what is read of extremes is the ratio
 
 
 def fake_suggestions(folder: Path, wall_seconds: float | None = 1.0, scale: dict | None = None) -> Path:
     """Section 3.6 as `python -m mae_lib suggestions` publishes it, of two seeds; roots are `ROOTS` + seed / 100."""
-    arms = {"boundary": BOUNDARIES, "masks": (*MASKS, "untrained")}
-    rows = [
-        (name, arm, seed, metric, (ROOTS[arm] if metric == "root probe" else 0.5) + seed / 100, 24)
-        for name, metrics in READ.items()
-        for arm, seed, metric in itertools.product(arms[name], (0, 1), metrics)
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    columns = ["suggestion", "arm", "seed", "metric", "value", "count"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "scores.csv", index=False)
+    arms = {"boundary": BOUNDARIES, "masks": (*MASKS, "untrained"), "extremes": (*RATIOS, "untrained")}
     parameters = {"preset": "smoke", "seeds": [0, 1], "scale": scale or load_scale("smoke")}
-    write_json(folder / "provenance.json", {"parameters": parameters, "seeds": [0, 1], "wall_seconds": wall_seconds})
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, metrics in READ.items():
+        rows = [
+            (arm, seed, metric, _read(name, arm, metric) + seed / 100, 24)
+            for arm, seed, metric in itertools.product(arms[name], (0, 1), metrics)
+        ]
+        columns = ["arm", "seed", "metric", "value", "count"]
+        pd.DataFrame(rows, columns=columns).to_csv(folder / f"{name}.csv", index=False)
+        write_json(folder / f"{name}.json", {"parameters": parameters, "seeds": [0, 1], "wall_seconds": wall_seconds})
     return folder
+
+
+def _read(name: str, arm: int | float | str, metric: str) -> float:
+    if metric == "root probe":
+        return ROOTS[arm]
+    return arm if name == "extremes" and arm in RATIOS else 0.5
 
 
 def fake_detection(folder: Path, scale: dict) -> None:

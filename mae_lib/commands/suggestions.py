@@ -12,10 +12,12 @@ def add(commands: Any) -> None:
         "suggestions",
         help="train and measure what Section 3.6 suggests at a preset, and publish it in a folder",
         description="Train the masked autoencoder with each of the settings that Section 3.6 suggests, measure it, and "
-        "write the scores, seed by seed. What is finished is never done again: the same command goes on after a kill.",
+        "write the scores, seed by seed, in two files for each suggestion. What is finished is never done again: the "
+        "same command goes on after a kill.",
     )
     add_preset(parser)
     parser.add_argument("--out", type=Path, required=True, help="the folder, for example results/suggestions")
+    parser.add_argument("--only", help="boundary, masks or extremes; what the folder holds of the others stays")
     add_seeds(parser)
     add_device(parser)
     parser.set_defaults(run=run)
@@ -24,4 +26,4 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from mae_lib.reporting.suggestions import publish_suggestions
 
-    print(publish_suggestions(arguments.preset, arguments.out, arguments.seeds, arguments.device))
+    print(publish_suggestions(arguments.preset, arguments.out, arguments.seeds, arguments.device, arguments.only))

@@ -3,14 +3,16 @@
     python -m mae_lib suggestions --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
 
 Suggestion after suggestion and seed after seed; what is trained and measured lies in the runs folder and is never done
-twice. The folder holds what is finished at any time: scores.csv (a row for each suggestion, arm, seed and metric) and
-provenance.json, whose `wall_seconds` is null until the last seed is in.
+twice. The folder holds what is finished at any time, two files for each suggestion: NAME.csv, a row for each arm, seed
+and metric, and NAME.json, its provenance, whose `wall_seconds` is null until the last seed is in. With `--only NAME`
+those two alone are written.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pandas as pd
 import yaml
 from IPython.display import Markdown, display
 
+from mae_lib.evaluation.low_level import LowLevel
 from mae_lib.evaluation.scores import measure, section_of
 from mae_lib.evaluation.sections import Reader, Scores
 from mae_lib.evaluation.suggestions import (
@@ -30,7 +33,8 @@ from mae_lib.evaluation.suggestions import (
     tree_series,
 )
 from mae_lib.presets import load_preset
-from mae_lib.reporting.ledger import Verdict, decide, load_claims
+from mae_lib.reporting.ledger import Claim, Verdict, decide, load_claims
+from mae_lib.reporting.notebooks import need_latents
 from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.publish import csv_of, different
 from mae_lib.reporting.published import published_folder
@@ -41,55 +45,95 @@ from mae_lib.training import Run
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.series import Series
 
-MODULES = ("mae_lib.evaluation.suggestions", "mae_lib.evaluation.sections", "mae_lib.training.pretrain")
 FOLDER = "suggestions"
-SUGGESTIONS = ("boundary", "masks")  # that are trained and published
-COLUMNS = ("suggestion", "arm", "seed", "metric", "value", "count")
+COLUMNS = ("arm", "seed", "metric", "value", "count")
 UNTRAINED = "untrained"
 _SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
 
-Row = tuple[str, Any, int, str, str, int]
+Row = tuple[Any, int, str, str, int]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One of the three: what it is measured by, and which claims it decides."""
+
+    page: str  # the claims of this notebook
+    series: str  # what they call its arms
+    modules: tuple[str, ...]  # whose code its numbers depend on
+    rows: Callable[[str | Path, int, str | None], Iterator[Row]]  # from preset, seed and device
+
+    def claims(self) -> list[Claim]:
+        """What its published numbers decide."""
+        return [one for one in load_claims().values() if (one.notebook, one.series) == (self.page, self.series)]
 
 
 def publish_suggestions(
-    preset: str | Path, out: str | Path, seeds: list[int] | str | None = None, device: str | None = None
+    preset: str | Path,
+    out: str | Path,
+    seeds: list[int] | str | None = None,
+    device: str | None = None,
+    only: str | None = None,
 ) -> Path:
-    """Train and measure what is missing, and write it into `out`.
+    """Train and measure what is missing of all suggestions, or of `only` one, and write it into `out`.
 
-    Raises ValueError for a folder that holds results of another preset, of other seeds or code, or something else.
+    Raises ValueError for a suggestion that there is not, and for a folder that holds results of another preset, of
+    other seeds or code, or something else; what it holds of other suggestions does not matter and stays as it is.
     """
+    if only is not None and only not in SUGGESTIONS:
+        raise ValueError(f"suggestion {only!r} is unknown: choose one of {', '.join(SUGGESTIONS)}")
+    names = list(SUGGESTIONS) if only is None else [only]
     parameters, out = load_preset(preset), Path(out)
     if seeds is not None:
         parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
-    boundary_series(preset, parameters["seeds"])  # all is checked before any work starts
-    code = source_hash(*MODULES, without="theory")
-    if _is_whole(out, parameters, code):
+    ratios = ratio_series(preset, parameters["seeds"])  # all is checked before any work starts
+    if "boundary" in names:
+        boundary_series(preset, parameters["seeds"])
+    if "extremes" in names:
+        need_latents(ratios.world)
+    missing = [name for name in names if not _is_whole(out, name, parameters)]
+    if not missing:
         print(f"{out}: complete already")
-        return out
-    started, rows = time.time(), []
-    record = provenance(parameters, MODULES, device=device) | {"code_hash": code, "wall_seconds": None}
-    tree = discovered_tree(tree_series(preset, parameters["seeds"][:1]).world)
-    for part in (partial(_mask_rows, tree), _boundary_rows):
-        for seed in parameters["seeds"]:
-            rows += part(preset, seed, device)
-            write_files({out / "scores.csv": csv_of(COLUMNS, rows)})
-            write_json(out / "provenance.json", record)
-    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_json(out / "provenance.json", record | {"wall_seconds": round(time.time() - started, 1)})
+    for name in missing:
+        _publish(name, preset, out, parameters, device)
     return out
 
 
-def _is_whole(out: Path, parameters: dict[str, Any], code: str) -> bool:
-    """Whether the folder holds all of this. Raises ValueError if it holds anything else."""
+def _publish(name: str, preset: str | Path, out: Path, parameters: dict[str, Any], device: str | None) -> None:
+    one, started, rows = SUGGESTIONS[name], time.time(), []
+    record = provenance(parameters, one.modules, device=device) | {"code_hash": _code(name), "wall_seconds": None}
+    for seed in parameters["seeds"]:
+        rows += one.rows(preset, seed, device)
+        write_json(out / f"{name}.json", record)
+        write_files({out / f"{name}.csv": csv_of(COLUMNS, rows)})
+    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_json(out / f"{name}.json", record | {"wall_seconds": round(time.time() - started, 1)})
+
+
+def _code(name: str) -> str:
+    return source_hash(*SUGGESTIONS[name].modules, without="theory")
+
+
+def _is_whole(out: Path, name: str, parameters: dict[str, Any]) -> bool:
+    """Whether the folder holds all of a suggestion. Raises ValueError if it holds anything else, but for the others."""
     if not out.exists() or not any(out.iterdir()):
         return False
-    if not (out / "provenance.json").is_file():
+    if not any((out / f"{known}.json").is_file() for known in SUGGESTIONS):
         raise ValueError(f"{out} is not empty and holds no published suggestions: give another folder")
-    held = read_json(out / "provenance.json")
+    if not (out / f"{name}.json").is_file():
+        return False
+    held = read_json(out / f"{name}.json")
     before, now = ({k: v for k, v in one.items() if k != "seeds"} for one in (held["parameters"], parameters))
-    if before != now or held.get("code_hash") != code or not set(held["seeds"]) <= set(parameters["seeds"]):
-        raise ValueError(f"{out} holds results of another preset, of other seeds or of other code: remove it first")
+    if before != now or held.get("code_hash") != _code(name) or not set(held["seeds"]) <= set(parameters["seeds"]):
+        raise ValueError(
+            f"{out} holds {name} of another preset, of other seeds or of other code: remove {name}.csv and {name}.json"
+        )
     return held["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
+
+
+def ratio_series(preset: str | Path, seeds: list[int] | str) -> Series:
+    """The preset's mask ratios at its own unit, which Section 3 trains too. Raises ValueError as `Series.of` does."""
+    parameters = load_preset(preset)
+    return Series.of(preset, parameters["mask_ratios"], [parameters["scale"]["unit"]], seeds)
 
 
 def _boundary_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
@@ -97,17 +141,30 @@ def _boundary_rows(preset: str | Path, seed: int, device: str | None) -> Iterato
         runs = _trained(series, f"boundary {width}, seed {seed}", device)
         for mask, run in runs.items():
             for name in _SECTIONS:
-                yield from _rows("boundary", width, seed, measure(section_of(name, series), series, mask, device))
-            yield from _rows("boundary", width, seed, _took(run))
+                yield from _rows(width, seed, measure(section_of(name, series), series, mask, device))
+            yield from _rows(width, seed, _took(run))
 
 
-def _mask_rows(tree: LatentHierarchy, preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+@cache  # it is the same for every seed
+def _tree(preset: str | Path) -> LatentHierarchy:
+    return discovered_tree(tree_series(preset, [0]).world)
+
+
+def _mask_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
     plain = tree_series(preset, [seed])
-    section, untrained = TreeLevels(plain.world, plain.scale, plain.cache), (UNTRAINED, seed)
-    yield from _rows("masks", UNTRAINED, seed, measure(section, plain, untrained, device))
-    for name, series in mask_series(plain, tree).items():
+    section = TreeLevels(plain.world, plain.scale, plain.cache)
+    yield from _rows(UNTRAINED, seed, measure(section, plain, (UNTRAINED, seed), device))
+    for name, series in mask_series(plain, _tree(preset)).items():
         for mask, run in _trained(series, f"masks by {name}, seed {seed}", device).items():
-            yield from _rows("masks", name, seed, measure(section, series, mask, device) | _took(run))
+            yield from _rows(name, seed, measure(section, series, mask, device) | _took(run))
+
+
+def _extreme_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+    series = ratio_series(preset, [seed])
+    section = LowLevel(series.world, series.scale, series.cache)
+    yield from _rows(UNTRAINED, seed, measure(section, series, (UNTRAINED, seed), device))
+    for mask, run in _trained(series, f"every ratio, seed {seed}", device).items():
+        yield from _rows(mask[0], seed, measure(section, series, mask, device) | _took(run))
 
 
 def _trained(series: Series, what: str, device: str | None) -> dict[Reader, Run]:
@@ -119,28 +176,35 @@ def _took(run: Run) -> Scores:
     return {"training seconds": np.array([run.done["seconds"]])}
 
 
-def _rows(suggestion: str, arm: Any, seed: int, scores: Scores) -> list[Row]:
-    return [(suggestion, arm, seed, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+def _rows(arm: Any, seed: int, scores: Scores) -> list[Row]:
+    return [(arm, seed, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+
+
+_CODE = ("mae_lib.evaluation.suggestions", "mae_lib.evaluation.sections", "mae_lib.training.pretrain")
+_LOW_LEVEL = ("mae_lib.evaluation.low_level", "mae_lib.training.pretrain")
+SUGGESTIONS = {  # that are trained and published, in the paper's order
+    "boundary": Suggestion("3_6_boundary", "boundary", _CODE, _boundary_rows),
+    "masks": Suggestion("3_6_structure", "masks", _CODE, _mask_rows),
+    "extremes": Suggestion("3_6_extremes", "ratio", _LOW_LEVEL, _extreme_rows),
+}
 
 
 # Reading it back
 
 
 def published_suggestion(name: str) -> pd.DataFrame:
-    """What is published of "boundary" or "masks", tidy: the arms in a column of that name, seed, metric and value.
+    """What is published of a suggestion, tidy: its arms in a column named as its series, seed, metric and value.
 
-    An empty table where nothing is.
+    An empty table where nothing is. The arm "untrained", an encoder with fresh weights, is in it where it was measured.
     """
-    file = published_folder() / FOLDER / "scores.csv"
-    table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
-    rows = table[table["suggestion"] == name]
-    arms = rows["arm"].astype(int) if name == "boundary" and len(rows) else rows["arm"]
-    return rows.assign(**{name: arms})[[name, "seed", "metric", "value"]].reset_index(drop=True)
+    file, series = published_folder() / FOLDER / f"{name}.csv", SUGGESTIONS[name].series
+    table = pd.read_csv(file, dtype={"arm": str}) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    return table.assign(**{series: table["arm"].map(yaml.safe_load)})[[series, "seed", "metric", "value"]]
 
 
-def published_provenance() -> dict[str, Any] | None:
-    """Where these numbers come from; None where nothing is published."""
-    file = published_folder() / FOLDER / "provenance.json"
+def published_provenance(name: str) -> dict[str, Any] | None:
+    """Where a suggestion's numbers come from; None where nothing is published."""
+    file = published_folder() / FOLDER / f"{name}.json"
     return read_json(file) if file.is_file() else None
 
 
@@ -152,7 +216,7 @@ def published_arms(
     `scale` is the preset's that was asked for, `share` the tree's. Raises ValueError, which names what differs, where
     these settings or seeds were not published.
     """
-    about, table = published_provenance(), published_suggestion(name)
+    about, table = published_provenance(name), published_suggestion(name)
     if about is None or table.empty:
         raise ValueError(f"{published_folder() / FOLDER} holds no {name}: set use_published to False to train here")
     held = about["parameters"]["scale"]
@@ -166,15 +230,20 @@ def published_arms(
 
 
 def verdicts() -> dict[str, Verdict]:
-    """What becomes of the claims about boundaries and masks over published seeds, by id; none before the last one."""
-    if not (published_provenance() or {}).get("wall_seconds"):
-        return {}
-    claims = [claim for claim in load_claims().values() if claim.series in ("boundary", "masks")]
-    return {claim.id: decide(claim, _of(published_suggestion(claim.series), claim.metrics)) for claim in claims}
+    """What becomes of the suggestions' claims over published seeds, by id; of each not before its last seed is in."""
+    finished = [name for name in SUGGESTIONS if (published_provenance(name) or {}).get("wall_seconds")]
+    return {id: verdict for name in finished for id, verdict in verdicts_of(name).items()}
 
 
-def _of(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    return table[table["metric"].isin(metrics)]
+def verdicts_of(name: str) -> dict[str, Verdict]:
+    """The same of one suggestion, as far as it has come."""
+    table = published_suggestion(name)
+    return {claim.id: _decided(claim, table) for claim in SUGGESTIONS[name].claims()}
+
+
+def _decided(claim: Claim, table: pd.DataFrame) -> Verdict:
+    """From the trained arms; fresh weights are no value of a series."""
+    return decide(claim, table[table["metric"].isin(claim.metrics) & (table[claim.series] != UNTRAINED)])
 
 
 # On a page
@@ -195,16 +264,16 @@ def more_seeds_of(name: str, draw: Callable[[pd.DataFrame, str, str], None], cla
 
     `what` says in words which runs they are, `bars` what the bars are. One sentence where nothing is published.
     """
-    about, table = published_provenance(), published_suggestion(name)
+    about, table = published_provenance(name), published_suggestion(name)
     if about is None or table.empty:
-        return display(Markdown("None are published yet; `python -m mae_lib suggestions` makes them."))
+        return display(Markdown(f"None are published yet; `python -m mae_lib suggestions --only {name}` makes them."))
     number = table["seed"].nunique()
     bars = "Bars are 95% intervals over seeds." if number > 1 else "One seed has no bars."
     state = "" if about["wall_seconds"] else " (not finished)"
     draw(table, f"published, preset {about['parameters']['preset']}, seeds: {number}{state}", bars)
     lines = []
     for claim in map(load_claims().get, claims):
-        said = decide(claim, _of(table, claim.metrics))
+        said = _decided(claim, table)
         lines.append(f"* {claim.claim} **{said.verdict}**: {said.why}")
     display(Markdown("\n".join(lines)))
 

@@ -14,6 +14,7 @@ import nbformat
 import networkx as nx
 import pytest
 from bs4 import BeautifulSoup
+from fakes import fake_suggestions
 
 from mae_lib.reporting.archive import archive
 from mae_lib.reporting.ledger import ELSEWHERE, load_claims
@@ -172,10 +173,10 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     folder = tmp_path / "suggestions"
     folder.mkdir()
-    rows = [("boundary", w, s, m, 0.1 * w + 0.01 * s, 9) for w in (0, 1, 2) for s in (0, 1, 2) for m in METRICS]
-    (folder / "scores.csv").write_bytes(csv_of(COLUMNS, rows))
+    rows = [(w, s, m, 0.1 * w + 0.01 * s, 9) for w in (0, 1, 2) for s in (0, 1, 2) for m in METRICS]
+    (folder / "boundary.csv").write_bytes(csv_of(COLUMNS, rows))
     record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
-    (folder / "provenance.json").write_text(json.dumps(record))
+    (folder / "boundary.json").write_text(json.dumps(record))
     scales.results.cache_clear()
     box = '<div class="mae-verdict mae-partly" role="note" id="claim-{}"><p>ours</p>' + ELSEWHERE + "</div>"
     page = scales.with_scales(box.format("boundary-left-out-raises-the-level"), "3_6_boundary")
@@ -184,6 +185,11 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=published]")
     assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
     assert masks.startswith(scales.ALONE)  # nothing of it is there yet, and no switch pretends
+    fake_suggestions(folder)
+    (folder / "boundary.json").write_text(json.dumps(record))
+    words, _ = scales.results()[scales.SUGGESTED]
+    scales.results.cache_clear()
+    assert words == "boundary: laptop, 2 seeds, not finished; masks: smoke, 2 seeds; extremes: smoke, 2 seeds"
 
 
 def test_the_calibration_is_switched_too(only_tiny):

@@ -1,16 +1,21 @@
 """`python -m mae_lib suggestions`: every arm and seed once, read back, resumed, and no mixing of results."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from fakes import fake_suggestions
 
 from mae_lib.__main__ import main
+from mae_lib.evaluation.low_level import TASKS
 from mae_lib.evaluation.suggestions import BOUNDARIES, MASKS
 from mae_lib.presets import load_scale
 from mae_lib.reporting import suggestions
 from mae_lib.reporting.ledger import load_claims
 from mae_lib.reporting.published import is_whole
 from mae_lib.reporting.suggestions import (
+    SUGGESTIONS,
     more_seeds_of,
     ordered_pairs,
     published_arms,
@@ -19,7 +24,7 @@ from mae_lib.reporting.suggestions import (
     tidy,
     verdicts,
 )
-from mae_lib.training.checkpoints import read_json, write_json
+from mae_lib.training.checkpoints import read_json, write_files, write_json
 
 COMMAND = ["suggestions", "--seeds", "[0]", "--preset"]
 
@@ -37,46 +42,69 @@ def folder(tiny_preset, tmp_path_factory):
 
 def test_every_arm_and_seed_is_there_once(folder, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(folder.parent))
-    boundary, masks = published_suggestion("boundary"), published_suggestion("masks")
+    boundary, masks, extremes = map(published_suggestion, SUGGESTIONS)
     assert {(row.boundary, row.seed) for row in boundary.itertuples()} == {(width, 0) for width in BOUNDARIES}
     assert set(masks["masks"]) == {*MASKS, "untrained"}
-    for table, name in ((boundary, "boundary"), (masks, "masks")):
+    assert set(extremes["ratio"]) == {0.5, 0.75, 0.9, "untrained"}  # the preset's
+    for table, name in ((boundary, "boundary"), (masks, "masks"), (extremes, "ratio")):
         assert not table.duplicated([name, "seed", "metric"]).any()
     wanted = {"class probe", "parts probe", "shape bias", "training seconds"}
     assert wanted <= set(boundary["metric"]) and "root probe" in set(masks["metric"])
-    assert published_provenance()["seeds"] == [0] and published_provenance()["wall_seconds"] > 0
+    assert set(extremes["metric"]) == {*TASKS, "training seconds"}
+    records = [published_provenance(name) for name in SUGGESTIONS]
+    assert all(record["seeds"] == [0] and record["wall_seconds"] > 0 for record in records)
+    assert len({record["code_hash"] for record in records}) == 2  # the first two are measured by the same code
     assert not is_whole(folder)  # it is no series, and no page of Section 3 must take it for one
 
 
 def test_what_is_done_is_done_once(folder, tiny_preset, monkeypatch, capsys):
     monkeypatch.setattr(suggestions, "discovered_tree", lambda world: world.hierarchy)
     monkeypatch.setenv("MAE_LIB_RUNS", str(folder.parent / "runs"))
-    before = (folder / "scores.csv").read_bytes()
+    before = (folder / "masks.csv").read_bytes()
     command = [*COMMAND, str(tiny_preset), "--out", str(folder)]
     assert main(command) == 0 and "complete already" in capsys.readouterr().out
-    record = read_json(folder / "provenance.json")
-    write_json(folder / "provenance.json", record | {"wall_seconds": None})  # as a kill leaves it
+    record = read_json(folder / "masks.json")
+    write_json(folder / "masks.json", record | {"wall_seconds": None})  # as a kill leaves it
     runs = {path: path.stat().st_mtime_ns for path in (folder.parent / "runs").rglob("done.json")}
     assert main(command) == 0
-    assert (folder / "scores.csv").read_bytes() == before
+    assert (folder / "masks.csv").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
+
+
+@pytest.mark.parametrize("name", ["extremes", "boundary"])
+def test_one_is_published_alone_and_keeps_what_other_code_has_made_of_the_others(name, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_RUNS", str(folder.parent / "runs"))
+    out, tiny = tmp_path / "suggestions", read_json(folder / f"{name}.json")["parameters"]
+    write_files({tmp_path / "tiny.yaml": json.dumps(tiny).encode()})
+    shutil.copytree(folder, out)
+    for path in out.glob("*.json"):
+        write_json(path, read_json(path) | {"code_hash": "older"})
+    others = {path: path.read_bytes() for path in out.iterdir() if path.stem != name}
+    command = [*COMMAND, str(tmp_path / "tiny.yaml"), "--only", name, "--out", str(out)]
+    assert main(command) == 2  # its own is of other code
+    for suffix in ("csv", "json"):
+        (out / f"{name}.{suffix}").unlink()
+    assert main(command) == 0
+    assert (out / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes()
+    assert {path: path.read_bytes() for path in out.iterdir() if path.stem != name} == others
 
 
 def test_other_results_are_not_mixed_in(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path))
     for preset, out, says in (
-        ("smoke", folder, "holds results of another preset"),
+        ("smoke", folder, "holds boundary of another preset"),
         ("smoke", folder.parent, "holds no published suggestions"),
         ("smok", tmp_path / "new", "'smok' is unknown"),
     ):
         assert main([*COMMAND, preset, "--out", str(out)]) == 2
         assert says in capsys.readouterr().err
+    assert main([*COMMAND, "smoke", "--only", "stars", "--out", str(tmp_path / "new")]) == 2
+    assert "'stars' is unknown: choose one of boundary, masks, extremes" in capsys.readouterr().err
 
 
 def test_nothing_published_is_an_empty_table(tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
-    assert published_suggestion("boundary").empty and published_suggestion("masks").empty
-    assert published_provenance() is None
+    assert all(published_suggestion(name).empty and published_provenance(name) is None for name in SUGGESTIONS)
 
 
 def test_a_page_is_given_the_arms_that_it_asks_for_or_is_told_what_differs(tmp_path, monkeypatch):
@@ -104,9 +132,20 @@ def test_published_verdicts_are_those_of_the_rules_and_wait_for_the_last_seed(tm
     assert verdicts() == {}
     fake_suggestions(tmp_path / "suggestions")
     found = {name: verdict.verdict for name, verdict in verdicts().items()}
-    assert set(found) == {claim.id for claim in load_claims().values() if claim.series in ("boundary", "masks")}
+    assert set(found) == {claim.id for one in SUGGESTIONS.values() for claim in one.claims()}
+    assert found["extreme-high-ratio-keeps-low-level"] == "reproduced"  # what is read rises with the ratio
     assert found["structure-masks-raise-the-level"] == "reproduced"  # 0.6 above 0.4, the same in both seeds
     assert found["boundary-left-out-raises-the-level"] == "not reproduced"  # a tie fails
+    record = read_json(tmp_path / "suggestions" / "extremes.json")
+    write_json(tmp_path / "suggestions" / "extremes.json", record | {"wall_seconds": None})
+    assert set(found) - set(verdicts()) == {claim.id for claim in SUGGESTIONS["extremes"].claims()}
+
+
+def test_every_suggestion_decides_claims_of_its_page():
+    decided = {name: {claim.id for claim in one.claims()} for name, one in SUGGESTIONS.items()}
+    assert all(decided.values())
+    extremes = {"extreme-high-ratio-keeps-low-level", "extreme-high-ratio-matches-low-ratio"}
+    assert decided["extremes"] == extremes
 
 
 def test_what_is_published_is_drawn_with_its_verdicts(tmp_path, monkeypatch):
@@ -114,7 +153,7 @@ def test_what_is_published_is_drawn_with_its_verdicts(tmp_path, monkeypatch):
     monkeypatch.setattr(suggestions, "display", lambda some: shown.append(some.data))
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
-    assert not drawn and "`python -m mae_lib suggestions` makes them" in shown.pop()
+    assert not drawn and "`python -m mae_lib suggestions --only masks` makes them" in shown.pop()
     fake_suggestions(tmp_path / "suggestions")
     more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
     (table, what, bars), said = drawn[0], shown.pop()

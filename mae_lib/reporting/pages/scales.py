@@ -8,14 +8,13 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape, unescape
-from typing import Any
 
-from mae_lib.reporting.ledger import ELSEWHERE, Verdict, decide, kind, label, load_claims, numbers_table
+from mae_lib.reporting.ledger import ELSEWHERE, Verdict, kind, label, load_claims, numbers_table
 from mae_lib.reporting.ledger_page import of_paper
 from mae_lib.reporting.more_seeds import HERE, PAPER, described
 from mae_lib.reporting.plots import summarise
 from mae_lib.reporting.published import encoder_table, published
-from mae_lib.reporting.suggestions import SUGGESTIONS, published_provenance, published_suggestion
+from mae_lib.reporting.suggestions import SUGGESTIONS, published_provenance, published_suggestion, verdicts_of
 
 _BOX = re.compile(r'<div class="mae-verdict [^>]*id="claim-([^"]+)">.*?' + re.escape(ELSEWHERE), re.DOTALL)
 _CALIBRATION = "3_0_calibration"
@@ -32,24 +31,24 @@ def results() -> dict[str, tuple[str, Mapping[str, Verdict]]]:
     """By key ("cpu", "the paper"): what it is in words, and its verdicts by claim, those that were run."""
     found = {one.name: (described(one), one.verdicts()) for one in published()}
     printed = {claim.id: of_paper(claim) for claim in load_claims().values() if claim.paper_table}
-    if record := published_provenance():
-        found[SUGGESTED] = _suggestions(record)
+    if words := _suggestions():
+        found[SUGGESTED] = (words, {id: v for name in SUGGESTIONS for id, v in verdicts_of(name).items()})
     found[PAPER] = ("the paper's own printed numbers", printed)
     ran = {key: {c: v for c, v in verdicts.items() if v.verdict != "not run"} for key, (_, verdicts) in found.items()}
     return {key: (words, ran[key]) for key, (words, _) in found.items()}
 
 
-def _suggestions(record: Mapping[str, Any]) -> tuple[str, Mapping[str, Verdict]]:
-    """The published runs of Section 3.6, as far as they have come."""
-    tables = {name: published_suggestion(name) for name in SUGGESTIONS}
-    verdicts = {
-        claim.id: decide(claim, tables[claim.series][tables[claim.series]["metric"].isin(claim.metrics)])
-        for claim in load_claims().values()
-        if claim.series in tables
-    }
-    seeds = len({seed for table in tables.values() for seed in table["seed"]})
-    state = "" if record["wall_seconds"] else ", not finished"
-    return f"{record['parameters']['preset']}, {seeds} seed{'s' * (seeds != 1)}{state}", verdicts
+def _suggestions() -> str:
+    """How far the published runs of Section 3.6 have come, in words; one by one where they differ, "" for none."""
+    states = {}
+    for name in SUGGESTIONS:
+        if record := published_provenance(name):
+            seeds = published_suggestion(name)["seed"].nunique()
+            state = "" if record["wall_seconds"] else ", not finished"
+            states[name] = f"{record['parameters']['preset']}, {seeds} seed{'s' * (seeds != 1)}{state}"
+    if len(set(states.values())) == 1:
+        return next(iter(states.values()))
+    return "; ".join(f"{name}: {state}" for name, state in states.items())
 
 
 @cache
