@@ -120,15 +120,19 @@ def shipped_runs(folder: Path) -> dict[Mask, Run]:
     return {(run.config.mask_ratio, run.config.unit, run.config.seed): run for run in runs}
 
 
-def different(asked: dict[str, Any], held: dict[str, Any], more_seeds: bool = False) -> list[str]:
+def different(
+    asked: dict[str, Any], held: dict[str, Any], more_seeds: bool = False, detection: bool = False
+) -> list[str]:
     """Where two presets differ, each in words; with `more_seeds`, `asked` may have seeds beyond those of `held`.
 
-    An entry that `held` lacks did not exist when it was run: a setting of the pretraining then had its default, and
-    anything else, such as the size of an evaluation that is newer, cannot have mattered.
+    Settings of Section 3.5 matter to nothing else, so they count with `detection` alone. An entry that `held` lacks did
+    not exist when it was run: a setting of the pretraining then had its default, and anything else, such as the size of
+    an evaluation that is newer, cannot have mattered.
     """
     wanted, found = ({k: v for k, v in one.items() if k != "scale"} | one["scale"] for one in (asked, held))
     defaults = json.loads(json.dumps(asdict(PretrainConfig())))
     names = [name for name in wanted if name in found or name in defaults] + sorted(found.keys() - wanted.keys())
+    names = [name for name in names if detection or not name.startswith("detection_")]
     pairs = {name: [one.get(name, defaults.get(name)) for one in (wanted, found)] for name in names}
     apart = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     if more_seeds and set(held["seeds"]) <= set(asked["seeds"]):

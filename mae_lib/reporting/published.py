@@ -208,8 +208,8 @@ def published_as(series: Series, section: str | None = None) -> Published:
     if not everything:
         what = f"results of the section {section!r}" if section else "results"
         raise ValueError(f"{published_folder()} holds no published {what}: set use_published to False to train here")
-    near = min(everything, key=lambda one: len(_differing(series, one)))
-    if differing := _differing(series, near):
+    near = min(everything, key=lambda one: len(_differing(series, one, section)))
+    if differing := _differing(series, near, section):
         there = f"published are {', '.join(one.name for one in everything)}"
         raise ValueError(f"no results of these settings ({there}); in {near.name} {'; '.join(differing)}")
     masks = {mask[:2] for mask in series.configs}
@@ -217,11 +217,11 @@ def published_as(series: Series, section: str | None = None) -> Published:
     return Published(near.directory, Series(chosen, near.series.scale))
 
 
-def _differing(series: Series, there: Published) -> list[str]:
+def _differing(series: Series, there: Published, section: str | None) -> list[str]:
     """What of a series a folder does not hold, in words."""
     # An entry that the folder's preset does not have was no entry yet, and has determined nothing there.
     asked = {name: value for name, value in series.scale.items() if name in there.series.scale}
-    found = different({"scale": asked}, {"scale": dict(there.series.scale)})
+    found = different({"scale": asked}, {"scale": dict(there.series.scale)}, detection=section == "detection")
     masks, seeds = ({mask[:2] for mask in there.series.configs}, {mask[2] for mask in there.series.configs})
     wanted = dict.fromkeys(mask[:2] for mask in series.configs)
     found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in wanted if (ratio, unit) not in masks]

@@ -122,8 +122,7 @@ def _is_whole(out: Path, name: str, parameters: dict[str, Any]) -> bool:
     if not (out / f"{name}.json").is_file():
         return False
     held = read_json(out / f"{name}.json")
-    before, now = ({k: v for k, v in one.items() if k != "seeds"} for one in (held["parameters"], parameters))
-    if before != now or held.get("code_hash") != _code(name) or not set(held["seeds"]) <= set(parameters["seeds"]):
+    if held.get("code_hash") != _code(name) or different(parameters, held["parameters"], more_seeds=True):
         raise ValueError(
             f"{out} holds {name} of another preset, of other seeds or of other code: remove {name}.csv and {name}.json"
         )

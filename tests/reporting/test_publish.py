@@ -199,6 +199,14 @@ def test_what_is_newer_than_a_published_preset_cannot_have_mattered_to_it():
     assert different(gone, held) == ["flip is True there, not False", "test_images is 24 there, not None"]
 
 
+def test_settings_of_detection_matter_to_detection_alone():
+    held = {"preset": "tiny", "seeds": [0], "scale": {"width": 16, "detection_images": 500}}
+    asked = held | {"scale": held["scale"] | {"detection_images": 600}}
+    assert different(asked, held) == []
+    assert different(asked, held, detection=True) == ["detection_images is 500 there, not 600"]
+    assert different({"preset": "tiny", "seeds": [0], "scale": {"width": 16}}, held) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
