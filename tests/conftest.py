@@ -68,6 +68,26 @@ def only_tiny(published_tiny, monkeypatch) -> Path:
     return published_tiny
 
 
+@pytest.fixture
+def longer(only_tiny, tmp_path, monkeypatch):
+    """Two published folders: `tiny`, and `long` of twice the images, two ratios, and values higher by ratio / 10."""
+    import pandas as pd
+
+    from mae_lib.reporting.published import published
+
+    shutil.copytree(only_tiny, tmp_path / "tiny")
+    shutil.copytree(only_tiny, tmp_path / "long")
+    preset = yaml.safe_load((tmp_path / "long" / "preset.yaml").read_text())
+    preset["scale"]["images"] *= 2
+    preset["mask_ratios"] = [0.75, 0.9]
+    (tmp_path / "long" / "preset.yaml").write_text(yaml.safe_dump(preset))
+    table = pd.read_csv(tmp_path / "long" / "scores.csv")
+    table.loc[table["reader"] == "trained", "value"] += table["ratio"] / 10
+    table.to_csv(tmp_path / "long" / "scores.csv", index=False)
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    return published()
+
+
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory) -> dict[str, str]:
     """A miniature of every real data set on disk: its folder by environment variable. Tests must not write there."""
