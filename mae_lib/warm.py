@@ -37,7 +37,9 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 def start(libraries: tuple[str, ...] = LIBRARIES) -> subprocess.Popen | None:
     """Start a server, which ends with this process; those that it starts find it. None elsewhere than on Linux."""
-    if not hasattr(os, "pidfd_open"):
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # another system, or a container that does not let it be asked
         return None
     address = os.path.join(tempfile.mkdtemp(prefix="mae_lib_warm_"), "socket")
     os.environ[ADDRESS] = address
@@ -67,11 +69,16 @@ def hand_over(module: str, arguments: list[str]) -> int | None:
         except OSError:
             return None
         wanted = {"argv": [module, *arguments], "folder": os.getcwd(), "environment": dict(os.environ)}
+        try:
+            socket.send_fds(server, [b"+"], [0, 1, 2])
+            server.sendall(json.dumps(wanted).encode() + b"\n")
+            heard = server.recv(1)
+        except OSError:
+            heard = b""
+        if not heard:  # it ended before it forked anything
+            return None
         for number in _PASSED_ON:
             signal.signal(number, lambda number, _: server.send(bytes([number])))
-        socket.send_fds(server, [b"+"], [0, 1, 2])
-        with server.makefile("wb") as written:
-            written.write(json.dumps(wanted).encode() + b"\n")
         status = server.recv(4)
     if not status:
         print(f"{module}: the process that forks others has ended, and this one with it", file=sys.stderr)
@@ -109,6 +116,8 @@ class Server:
         _, files, _, _ = socket.recv_fds(connection, 1, 3)
         with connection.makefile("rb") as asked:
             wanted = asked.readline()
+        with suppress(OSError):
+            connection.send(b"+")
         if not wanted.endswith(b"\n"):  # killed before it had said all
             connection.close()
         elif process := os.fork():

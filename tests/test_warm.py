@@ -147,6 +147,20 @@ def test_who_leaves_in_the_middle_of_a_request_harms_nobody(server, tmp_path):
     assert ask(tmp_path).communicate("\n")[0]
 
 
+def test_a_server_that_ends_while_it_imports_is_done_without(monkeypatch, tmp_path):
+    for name, value in ((warm.ADDRESS, ""), (warm.THREADS, "1"), ("PYTHONPATH", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    (tmp_path / "a_module.py").write_text(MODULE)
+    (tmp_path / "broken.py").write_text("import time; time.sleep(1); raise ImportError('broken')")
+    started = warm.start(("broken",))
+    while not os.path.exists(os.environ[warm.ADDRESS]):
+        time.sleep(0.01)
+    out, _ = ask(tmp_path).communicate("\n")  # before it breaks, and after
+    assert started.wait(20) == 1 and json.loads(out)["parent"] == os.getpid()
+    out, _ = ask(tmp_path).communicate("\n")
+    assert json.loads(out)["parent"] == os.getpid()
+
+
 def test_a_kernel_is_asked_for_in_the_same_way():
     from mae_lib.reporting.kernel import Kernel
 

@@ -92,6 +92,7 @@ def test_a_build_that_is_killed_half_way_goes_on(tmp_path, saw):
         time.sleep(wait)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        wait_until(lambda: not kernels(str(tmp_path)), _Forever())  # what forks them, and they, end with the build
         if target.exists():
             pytest.fail("the page was done before the build could be killed")
     done = subprocess.run(command, timeout=600, **options)
