@@ -78,7 +78,8 @@ def hand_over(module: str, arguments: list[str]) -> int | None:
         if not heard:  # it ended before it forked anything
             return None
         for number in _PASSED_ON:
-            signal.signal(number, lambda number, _: server.send(bytes([number])))
+            if signal.getsignal(number) != signal.SIG_IGN:  # as of a job in the background
+                signal.signal(number, lambda number, _: server.send(bytes([number])))
         status = server.recv(4)
     if not status:
         print(f"{module}: the process that forks others has ended, and this one with it", file=sys.stderr)
@@ -177,6 +178,7 @@ def _become(wanted: dict, files: list[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(wanted["environment"])
     sys.path[0] = wanted["folder"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server may have been told to ignore it
     for name in [name for name in sys.modules if name.split(".")[0] == "mae_lib"]:
         del sys.modules[name]
     return wanted["argv"]

@@ -46,6 +46,11 @@ def server(monkeypatch, tmp_path):
     started.wait(20)
 
 
+def attend():
+    """Whoever runs the tests in the background ignores interrupts, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def ask(folder, *arguments, **settings):
     return subprocess.Popen(
         [sys.executable, "-m", "mae_lib.warm", "a_module", *arguments],
@@ -55,6 +60,7 @@ def ask(folder, *arguments, **settings):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=attend,
     )
 
 
