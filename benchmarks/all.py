@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 # Blocks as wide as the paper's, few enough for minutes on a CPU.
 VIT_B = ["--preset", "paper", "--set", "world=figurines", "--set", "depth=4", "--set", "decoder_depth=2"]
 VIT_B += ["--set", "batch=4"]
+WIDER = ["--ratios", "0.75", "--wider", "1", "2", "3", "6"]
 
 
 def blocks(section: str) -> list[str]:
@@ -30,6 +31,7 @@ def commands(arguments: argparse.Namespace) -> list[list[str]]:
     return [
         ["pretraining", *small, *device, *facebook, *few],
         ["pretraining", *wide, *device, *facebook, "--ratios", "0.75", *(few or ["--steps", "5"]), *blocks("step")],
+        ["pretraining", *small, *device, *facebook, *WIDER, *few, "--section", "step by width"],
         ["time_by_kind", *small, *device, *few],
         ["time_by_kind", *wide, *device, *(few or ["--steps", "3"]), *blocks("kinds")],
         ["growth", *small, *device, *few],

@@ -14,9 +14,8 @@ import sys
 from pathlib import Path
 
 import torch
-from pretraining import fastest, stepper
+from pretraining import fastest, flops_of, stepper
 from record import record, table
-from torch.utils.flop_counter import FlopCounterMode
 
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
@@ -49,10 +48,8 @@ def measure(preset: str, change: dict, device: torch.device, steps: int, checkpo
         memory = torch.cuda.max_memory_allocated() / 2**20
     else:
         memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10  # ru_maxrss is in KiB on Linux
-    with FlopCounterMode(display=False) as counter:
-        model(images, masks.sample(0, 0, rows)).loss.backward()
     sizes = {name: getattr(config, name) for name in ("image_size", "patch", "mask_ratio", "batch")}
-    flops = counter.get_total_flops() / config.batch / 1e9
+    flops = flops_of(lambda: model(images, masks.sample(0, 0, rows)).loss.backward()) / config.batch / 1e9
     return sizes | {
         "tokens": config.masks().patches,
         "visible": config.masks().visible,

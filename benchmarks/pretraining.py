@@ -1,13 +1,13 @@
-"""Images/s of a pretraining step, ours beside others', and its share of the matmul rate, for each mask ratio.
+"""Images/s of a pretraining step, ours beside others', and its share of the matmul rate, for each ratio and width.
 
     python benchmarks/pretraining.py [--preset laptop] [--device cuda] [--steps 20] [--set heads=2 ...]
+    python benchmarks/pretraining.py --ratios 0.75 --wider 1 2 4     # times the width, and times the heads
     python benchmarks/pretraining.py --facebook PATH      # a checkout of facebookresearch/mae, timed beside them
 
 A step is masks, forward, backward and AdamW (fused for all; bf16 on a GPU). The models take a step in turn and the
 fastest counts; on one CPU thread by the time of that thread, so that other work on the machine hardly counts. Rate and
-share count the products of matrices that a step needs (forward once, backward twice; those inside attention are left
-out, as torch's counter does on a CPU), against a square product timed in between. `loading` is how fast batches are
-drawn from resident images.
+share count the products of matrices in a step, those inside attention among them, against a square product timed in
+between. `loading` is how fast batches are drawn from resident images.
 `--compile` compiles our blocks. `--out results/speed.json` keeps the figures for the book.
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import timm.models.vision_transformer as timm_vit
 import torch
 from record import record, table
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
 from mae_lib.commands.arguments import setting
@@ -118,6 +119,29 @@ def fastest(works: list[Callable[[], object]], rounds: int, device: torch.device
     return best
 
 
+def flops_of(work: Callable[[], object]) -> int:
+    """Of the products of matrices in `work`, two for each multiplication and addition.
+
+    torch's counter knows attention's kernels on a GPU alone; on a CPU they do the same products.
+    """
+    aten = torch.ops.aten
+    on_cpu = {  # shapes of the query, the key and the value; the backward pass has its gradient's before them
+        aten._scaled_dot_product_flash_attention_for_cpu: lambda *shapes, **_: sdpa_flop_count(*shapes[:3]),
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *shapes, **_: sdpa_backward_flop_count(
+            *shapes[:4]
+        ),
+    }
+    with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def wider(config: PretrainConfig, times: int) -> PretrainConfig:
+    """So many times as wide, by as many times the heads."""
+    names = ("width", "heads", "decoder_width", "decoder_heads")
+    return replace(config, **{name: times * getattr(config, name) for name in names})
+
+
 def matmul(device: torch.device) -> tuple[Callable[[], object], int]:
     """A large product in the precision of training, and its FLOPs."""
     side = 8192 if device.type == "cuda" else 1024
@@ -133,24 +157,23 @@ def compare(config: PretrainConfig, arguments: argparse.Namespace, device: torch
     batch_of = mae_batches(replace(config, unique_images=len(resident)), resident, device)
     ours, theirs = config.model().to(device).train(), vit_mae(config).to(device)
     ease(ours, arguments.compile, False)
-    product, flops = matmul(device)
+    square, flops = matmul(device)
     works = {
         "ours": stepper(ours, config, lambda: ours(images, masks.sample(0, 0, rows)).loss, device),
         "ViTMAE": stepper(theirs, config, lambda: theirs(images).loss, device),
         "loading": lambda: batch_of(0, rows),
-        "matmul": product,
+        "matmul": square,
     }
     if arguments.facebook:
         authors = facebook_mae(config, arguments.facebook).to(device)
         works["facebook"] = stepper(authors, config, lambda: authors(images, config.mask_ratio)[0], device)
     times = dict(zip(works, fastest(list(works.values()), arguments.steps, device)))
-    with FlopCounterMode(display=False) as counter:
-        ours(images, masks.sample(0, 0, rows)).loss.backward()
-    rate, peak = counter.get_total_flops() / times["ours"], flops / times["matmul"]
+    needed = flops_of(lambda: ours(images, masks.sample(0, 0, rows)).loss.backward())
+    rate, peak = needed / times["ours"], flops / times["matmul"]
     speeds = {f"{name}, images/s": round(config.batch / times[name]) for name in works if name != "matmul"}
     times_theirs = {f"times {name}": times[name] / times["ours"] for name in ("ViTMAE", "facebook") if name in works}
     shares = {"GFLOP/s": rate / 1e9, "matmul, GFLOP/s": peak / 1e9, "share": rate / peak}
-    return {"ratio": config.mask_ratio, **speeds, **times_theirs, **shares}
+    return {"ratio": config.mask_ratio, "width": config.width, **speeds, **times_theirs, **shares}
 
 
 def main() -> None:
@@ -160,6 +183,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--ratios", type=float, nargs="+", help="(default: the preset's)")
+    parser.add_argument("--wider", type=int, nargs="+", default=[1], metavar="TIMES", help="times the preset's width")
     parser.add_argument("--compile", action="store_true", help="compile our blocks")
     parser.add_argument("--facebook", type=Path, metavar="PATH", help="a checkout of facebookresearch/mae")
     parser.add_argument("--set", type=setting, action="append", default=[], dest="settings", metavar="NAME=VALUE")
@@ -171,10 +195,9 @@ def main() -> None:
     device, preset, settings = best_device(arguments.device), load_preset(arguments.preset), dict(arguments.settings)
     print(f"{arguments.preset} on {device.type}, {arguments.threads} CPU thread(s), fastest of {arguments.steps} steps")
     rows = []
-    for ratio in arguments.ratios or preset["mask_ratios"]:
-        rows.append(
-            compare(PretrainConfig.from_scale(preset["scale"], mask_ratio=ratio, **settings), arguments, device)
-        )
+    for ratio, times in product(arguments.ratios or preset["mask_ratios"], arguments.wider):
+        config = PretrainConfig.from_scale(preset["scale"], mask_ratio=ratio, **settings)
+        rows.append(compare(wider(config, times), arguments, device))
         print(table(rows[-1:]), flush=True)
     about = {"preset": arguments.preset, "settings": settings, "device": device.type, "threads": arguments.threads}
     record(arguments.out, arguments.section, rows, about | {"steps": arguments.steps, "compiled": arguments.compile})

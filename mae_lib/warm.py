@@ -95,9 +95,13 @@ class Server:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(address)
         self.listener.listen(128)  # who comes while libraries are imported waits
-        for library in libraries:
-            if find_spec(library.split(".")[0]):
-                import_module(library)
+        try:
+            for library in libraries:
+                if find_spec(library.split(".")[0]):
+                    import_module(library)
+        except BaseException:  # one that breaks ends the server, which leaves nothing behind
+            self._leave()
+            raise
         gc.collect()
         gc.freeze()  # what all share is not touched, and so copied, by a collection
         self.asking: dict[int, socket.socket] = {}  # by the process that was forked for it
@@ -158,9 +162,12 @@ class Server:
     def _end(self, _: object) -> None:
         for process in self.asking:
             _kill(process)
+        self._leave()
+        sys.exit()
+
+    def _leave(self) -> None:
         os.remove(self.address)
         os.rmdir(os.path.dirname(self.address))
-        sys.exit()
 
 
 def _kill(process: int) -> None:

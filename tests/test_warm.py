@@ -163,6 +163,7 @@ def test_a_server_that_ends_while_it_imports_is_done_without(monkeypatch, tmp_pa
         time.sleep(0.01)
     out, _ = ask(tmp_path).communicate("\n")  # before it breaks, and after
     assert started.wait(20) == 1 and json.loads(out)["parent"] == os.getpid()
+    assert not Path(os.environ[warm.ADDRESS]).parent.exists(), "it leaves nothing behind"
     out, _ = ask(tmp_path).communicate("\n")
     assert json.loads(out)["parent"] == os.getpid()
 

@@ -40,9 +40,10 @@ def _counted(outcomes: dict[str, int]) -> str:
 
 
 def speed_table(section: dict[str, Any]) -> pd.DataFrame:
-    """The rows of a benchmark to two decimals; the first column leads, and a share, in percent, follows it."""
+    """The rows of a benchmark to two decimals; the first column that varies leads, and a share, in percent, follows."""
     table = pd.DataFrame(section["rows"]).round(2)
-    first, *others = table.columns
+    first = next((name for name in table if table[name].nunique() > 1), table.columns[0])
+    others = [name for name in table if name != first]
     if "share" in others:
         table["share"] = [f"{row['share']:.0%}" for row in section["rows"]]
         others = ["share", *(name for name in others if name != "share")]
@@ -83,6 +84,17 @@ def what_reaches(step: dict[str, Any], bar: float = 0.5) -> str:
     shares = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
     word = "reaches" if low >= bar else "does not reach" if high < bar else "reaches at some ratios only"
     return f"It multiplies matrices at {shares} of the rate of one large product, and {word} {bar:.0%}."
+
+
+def what_width(widths: dict[str, Any], bar: float = 0.5) -> str:
+    """From which width on a model reaches a bar of the matmul rate, in a sentence, from rows of growing width."""
+    below = [row["width"] for row in widths["rows"] if row["share"] < bar]
+    above = [row["width"] for row in widths["rows"] if row["width"] > max(below, default=0)]
+    if not above:
+        return f"None of these widths reaches {bar:.0%} of the rate of one large product."
+    least = min(above)
+    tried = f"; at {max(below)} it does not" if below else ""
+    return f"From {least} wide on, a step reaches {bar:.0%} of the rate of one large product{tried}."
 
 
 def what_grows(growth: dict[str, Any]) -> str:

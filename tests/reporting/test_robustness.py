@@ -11,6 +11,7 @@ from mae_lib.reporting.robustness import (
     what_grows,
     what_limits,
     what_reaches,
+    what_width,
     where,
 )
 
@@ -32,6 +33,8 @@ def test_what_happened_is_counted_and_faults_stand_together():
 def test_a_benchmark_is_a_table_with_shares_in_percent():
     table = speed_table({"rows": [{"ratio": 0.75, "ours": 100, "times": 1.2345, "share": 0.456}]})
     assert table.columns.tolist() == ["share", "ours", "times"] and table.loc[0.75].tolist() == ["46%", 100, 1.23]
+    rows = [{"ratio": 0.75, "width": width, "share": 0.5} for width in (64, 128)]
+    assert speed_table({"rows": rows}).index.tolist() == [64, 128], "what varies leads"
 
 
 def test_where_names_machine_day_and_company():
@@ -70,6 +73,15 @@ def test_sentences_follow_from_the_figures():
         assert said in what_reaches({"rows": [{"share": share} for share in shares]})
     for shares, word in (((0.3, 0.4), "does not reach 50%"), ((0.6,), "and reaches 50%"), ((0.3, 0.6), "some ratios")):
         assert word in what_reaches({"rows": [{"share": share} for share in shares]})
+    for shares, word in (
+        ((0.3, 0.6, 0.7), "From 2 wide on, a step reaches 50% of the rate of one large product; at 1 it does not."),
+        ((0.6, 0.4, 0.5), "From 3 wide on, a step reaches 50% of the rate of one large product; at 2 it does not."),
+        ((0.6, 0.7), "From 1 wide on, a step reaches 50% of the rate of one large product."),
+        ((0.6, 0.4), "None of these widths"),
+    ):
+        assert what_width({"rows": [{"width": n, "share": share} for n, share in enumerate(shares, 1)]}).startswith(
+            word
+        )
     base = {"image_size": 32, "patch": 4, "mask_ratio": 0.75, "batch": 32, "GFLOP an image": 1.0, "peak MiB": 10}
     changes = [base | {"image_size": 64, "GFLOP an image": 4.0, "peak MiB": 30}]
     changes += [base | {"batch": 128, "peak MiB": 40}]
