@@ -4,6 +4,7 @@ PRESET ?= laptop
 CORES  ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 PORT   ?= 8000
+HOST   ?= 127.0.0.1
 
 BIN   := .venv/bin
 PINS  := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
@@ -68,9 +69,9 @@ slides: $(READY) ## Write the slides of three lectures into slides/, from the no
 		--nolock --config preset=$(PRESET) -- slides
 	@echo "the slides ($(PRESET)): $(abspath slides/index.html)"
 
-serve: ## Serve the rendered book on http://localhost:PORT
+serve: ## Serve the rendered book on http://localhost:PORT, or to a room: HOST=0.0.0.0
 	@[ -f $(PAGE) ] || { echo "no book yet: run make book"; exit 1; }
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(dir $(PAGE))
+	@$(BIN)/python -m http.server $(PORT) --bind $(HOST) --directory $(dir $(PAGE))
 
 constraints: ## Resolve constraints.txt anew from pyproject.toml
 	@{ sed -n '/^#/p' constraints.txt; uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

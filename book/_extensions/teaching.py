@@ -45,6 +45,8 @@ class Teaching(SphinxDirective):
             raise self.error(str(error)) from None
         box = nodes.container()
         self.state.nested_parse(StringList(text.split("\n"), "teaching"), self.content_offset, box)
+        for table in box.findall(nodes.table):
+            table["classes"].append("mae-rows")  # a phone shows each row as a block
         return box.children
 
 

@@ -94,7 +94,7 @@ def _links(entry: Entry) -> str:
     """To the box of the verdict and to the figure, on the page that decides; nothing where no page has been run."""
     page, marks = f"{escape(entry.claim.notebook)}.html", {"verdict": f"claim-{entry.claim.id}"}
     marks |= {"figure": entry.claim.figure} if entry.claim.figure else {}
-    return " · ".join(f'<a href="{page}#{escape(mark)}">{name}</a>' for name, mark in marks.items() if entry.recorded)
+    return "".join(f'<a href="{page}#{escape(mark)}">{name}</a>' for name, mark in marks.items() if entry.recorded)
 
 
 def _row(entry: Entry) -> str:

@@ -151,8 +151,9 @@ def seeds_against_masks(one: Published, section: str, metrics: Sequence[str]) ->
 def verdict_cell(verdict: Verdict | None) -> str:
     """A verdict in a table: icon and word, None for what has not been run. A narrow screen shows the icon alone."""
     word = "not run" if verdict is None else verdict.verdict
-    said = word + (" (one seed)" if verdict and verdict.one_seed else "")
-    return f'{ICONS[word]}<span class="mae-word"> {said}</span>'
+    once = bool(verdict and verdict.one_seed)
+    mark = '<sup class="mae-once" aria-hidden="true">1</sup>' if once else ""
+    return f'{ICONS[word]}{mark}<span class="mae-word"> {word}{" (one seed)" if once else ""}</span>'
 
 
 def verdicts_html(page: str, scales: Sequence[Published]) -> str:

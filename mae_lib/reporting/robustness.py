@@ -8,6 +8,7 @@ import pandas as pd
 
 from mae_lib.folders import checkout
 
+_NO_ROOM = ["loading, images/s", "GFLOP/s", "visible"]  # columns that follow from others, or matter to few
 _HELD = (checkout() or Path(__file__).resolve().parents[1]) / "results"
 
 
@@ -18,7 +19,7 @@ def held(name: str, folder: Path = _HELD) -> dict[str, Any]:
 
 
 def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
-    """A row for each thing that was tried: fault, tried, times, and what happened, how often."""
+    """A row for each thing that was tried: fault (once for all of its rows), tried, times, and what happened."""
     rows = [
         {
             "fault": row["fault"],
@@ -29,7 +30,13 @@ def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
         for row in faults["rows"]
     ]
     columns = ["fault", "what was tried", "times", "what happened"]
-    return pd.DataFrame(rows, columns=columns).sort_values("fault", kind="stable").set_index(columns[:2])
+    table = pd.DataFrame(rows, columns=columns).sort_values("fault", kind="stable", ignore_index=True)
+    return table.assign(fault=table["fault"].mask(table["fault"].duplicated(), ""))
+
+
+def rows_html(table: pd.DataFrame) -> str:
+    """A table of words as HTML; a phone shows each row as a block, each cell under the name of its column."""
+    return table.to_html(index=False, border=0, classes="mae-rows")
 
 
 def _counted(outcomes: dict[str, int]) -> str:
@@ -40,10 +47,16 @@ def _counted(outcomes: dict[str, int]) -> str:
 
 
 def speed_table(section: dict[str, Any]) -> pd.DataFrame:
-    """The rows of a benchmark to two decimals; the first column that varies leads, and a share, in percent, follows."""
-    table = pd.DataFrame(section["rows"]).round(2)
-    first = next((name for name in table if table[name].nunique() > 1), table.columns[0])
-    others = [name for name in table if name != first]
+    """The rows of a benchmark to three digits; the first column that varies leads, and a share, in percent, follows.
+
+    What is the same in all rows, and what a page has no room for, is left out.
+    """
+    table = pd.DataFrame(section["rows"]).drop(columns=_NO_ROOM, errors="ignore")
+    table = table.map(lambda value: float(f"{value:.3g}") if isinstance(value, float) else value)
+    table.columns = table.columns.str.replace("_", " ")
+    if len(table) > 1:
+        table = table.loc[:, table.nunique() > 1]
+    first, *others = table.columns
     if "share" in others:
         table["share"] = [f"{row['share']:.0%}" for row in section["rows"]]
         others = ["share", *(name for name in others if name != "share")]
@@ -63,8 +76,8 @@ def what_limits(kinds: dict[str, Any]) -> str:
     """The kind of operation that takes most of a step, in a sentence, from the section of `time_by_kind.py`."""
     first, second = sorted(kinds["rows"], key=lambda row: -row["share"])[:2]
     return (
-        f"The largest part of a step goes into {first['kind']} ({first['share']:.0%}), "
-        f"the next into {second['kind']} ({second['share']:.0%})."
+        f"The largest part of a step: {first['kind']} ({first['share']:.0%}); "
+        f"the next: {second['kind']} ({second['share']:.0%})."
     )
 
 
@@ -74,8 +87,8 @@ def what_feeds(loading: dict[str, Any]) -> str:
     enough = [row["kept as"] for row in loading["rows"] if row["images/s"] >= need]
     starved = [row["kept as"] for row in loading["rows"] if row["images/s"] < need]
     said = f"A step eats {need:,} images/s ({loading['provenance']['parameters']['need']}). "
-    said += f"Fast enough: {', '.join(enough) or 'none'}. "
-    return said + (f"Too slow, so that loading limits the step: {', '.join(starved)}." if starved else "")
+    said += f"Fast enough: {'; '.join(enough) or 'none'}. "
+    return said + (f"Too slow, so that loading limits the step: {'; '.join(starved)}." if starved else "")
 
 
 def what_reaches(step: dict[str, Any], bar: float = 0.5) -> str:

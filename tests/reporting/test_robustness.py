@@ -6,6 +6,7 @@ from pathlib import Path
 from mae_lib.reporting.robustness import (
     fault_table,
     held,
+    rows_html,
     speed_table,
     what_feeds,
     what_grows,
@@ -26,8 +27,11 @@ FAULTS = {
 
 def test_what_happened_is_counted_and_faults_stand_together():
     table = fault_table(FAULTS)
-    assert table.index.tolist() == [("a", "y"), ("b", "x")]
+    assert table["fault"].tolist() == ["a", "b"]
     assert table["what happened"].tolist() == ["well", "2 x well; 1 x refused"]
+    again = fault_table({"rows": [*FAULTS["rows"], FAULTS["rows"][0] | {"tried": "z"}]})
+    assert again["fault"].tolist() == ["a", "b", ""] and again["what was tried"].tolist() == ["y", "x", "z"]
+    assert "<th>times</th>" in rows_html(again) and "mae-rows" in rows_html(again)
 
 
 def test_a_benchmark_is_a_table_with_shares_in_percent():
@@ -60,7 +64,7 @@ def test_what_is_held_has_its_provenance_and_no_failure():
 
 def test_sentences_follow_from_the_figures():
     kinds = {"rows": [{"kind": "GELU", "share": 0.2}, {"kind": "products", "share": 0.7}]}
-    assert what_limits(kinds) == ("The largest part of a step goes into products (70%), the next into GELU (20%).")
+    assert what_limits(kinds) == "The largest part of a step: products (70%); the next: GELU (20%)."
     rows = [{"kept as": name, "images/s": speed, "needed, images/s": 1000} for name, speed in (("a", 999), ("b", 1000))]
     loading = {"rows": rows, "provenance": {"parameters": {"need": "as given"}}}
     assert what_feeds(loading) == (

@@ -75,11 +75,11 @@ def _cut(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _prose(text: str) -> str:
-    """A docstring as MyST: what would read as markup or math is escaped; code in backticks stays."""
-    pieces = re.split(r"(`[^`\n]+`)", text)
+    """A docstring as MyST: what would read as markup or math is escaped; code stays, and a word that is stressed."""
+    pieces = re.split(r"(`[^`\n]+`|(?<![\w*])\*\w+\*(?![\w*])|(?<=\n\n)(?: {4}.*\n)+)", text)
     escaped = [
-        piece if piece.startswith("`") else re.sub(r"(?<!\*)\*(?!\*)|[_<>\[\]$|]", r"\\\g<0>", piece)
-        for piece in pieces
+        piece if number % 2 else re.sub(r"(?<!\*)\*(?!\*)|[_<>\[\]$|]", r"\\\g<0>", piece)
+        for number, piece in enumerate(pieces)
     ]
     return "".join(escaped)
 

@@ -16,8 +16,9 @@ from mae_lib.reporting.ledger import ICONS, load_claims
 from mae_lib.reporting.pages.executed import Page
 from mae_lib.reporting.pages.names import resolve
 from mae_lib.reporting.pages.repository import launch_addresses, repository
-from mae_lib.reporting.published import published
+from mae_lib.reporting.published import published_folder
 from mae_lib.reporting.run_card import duration
+from mae_lib.training.checkpoints import read_json
 
 # Every numbered thing of the paper, which the map must hold: kind -> names.
 INVENTORY = {
@@ -222,14 +223,20 @@ def build_status(folder: Path, pages: Mapping[str, Page]) -> str:
         rows.append((name, duration(record["wall_seconds"]), preset, escape(record["device"]), said or "none"))
     built = list_table(("Notebook", "Time", "Preset", "Device", "Verdicts"), rows, "mae-status")
     named = list_table(("Package", "Version"), [(name, number) for name, number in versions.items()], "mae-versions")
-    longer = [(one.name, *_published(one.provenance)) for one in published()]
-    results = list_table(("Results", "Finished", "Device", "Code"), longer, "mae-status")
+    results = list_table(("Results", "Finished", "Device", "Code"), _published(published_folder()), "mae-status")
     sections = ("## Notebooks", built, "## Versions", named, "## Published results", results, "## Hosted", hosted())
     return "\n\n".join(sections)
 
 
-def _published(record: Mapping[str, Any]) -> tuple[str, str, str]:
-    return record["finished"], escape(record["device"]), f"`{record['code_hash']}`"
+def _published(folder: Path) -> list[tuple[str, ...]]:
+    """Name, day, device and code of everything below `folder` that says where it comes from and is finished."""
+    rows = []
+    for path in sorted(folder.rglob("*.json")):
+        record = read_json(path)
+        if record.get("finished") and "code_hash" in record:
+            name = path.relative_to(folder).with_suffix("").as_posix().removesuffix("/provenance")
+            rows.append((name, record["finished"], escape(record["device"]), f"`{record['code_hash']}`"))
+    return rows
 
 
 def hosted() -> str:
