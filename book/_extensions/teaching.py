@@ -46,7 +46,7 @@ class Teaching(SphinxDirective):
         box = nodes.container()
         self.state.nested_parse(StringList(text.split("\n"), "teaching"), self.content_offset, box)
         for table in box.findall(nodes.table):
-            table["classes"].append("mae-rows")  # a phone shows each row as a block
+            table["classes"] += ["mae-rows", "mae-numbers"]  # a phone shows each row as a block
         return box.children
 
 

@@ -113,7 +113,22 @@
     }
   };
 
-  const start = () => { cards(); switches(); rows(); };
+  // What goes on beyond the right edge of its box is marked, for a phone shows no bar to scroll by.
+  const BOXES = ".bd-article :is(.highlight pre, .cell_output .output, div.math mjx-container, .mae-scroll)";
+  const edges = () => {
+    for (const box of document.querySelectorAll(BOXES)) {
+      const mark = () => box.classList.toggle("mae-more", box.scrollWidth - box.clientWidth - box.scrollLeft > 4);
+      box.addEventListener("scroll", mark, {passive: true});
+      new ResizeObserver(mark).observe(box);  // also when it is unfolded
+    }
+  };
+
+  const start = () => {
+    cards();
+    switches();
+    rows();
+    Promise.resolve(window.MathJax?.startup?.promise).then(edges);
+  };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);
   else start();
 })();

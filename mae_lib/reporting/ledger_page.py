@@ -19,7 +19,7 @@ from mae_lib.reporting.page_presets import preset_of_page
 from mae_lib.reporting.published import published
 from mae_lib.reporting.suggestions import FOLDER, verdicts
 
-PAPER = "the paper"
+PAPER, HERE = "the paper", "this build"
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,17 @@ def head_badges(words: Collection[Word]) -> str:
     return link if words else ""
 
 
-def _cell(verdict: Verdict | None) -> str:
+def _cell(scale: str, verdict: Verdict | None) -> str:
+    """A phone, which has no room for columns, shows the scale before the verdict."""
     why = f' title="{escape(verdict.why)}"' if verdict else ""
-    return f"<td{why}>{verdict_cell(verdict)}</td>"
+    return f'<td data-column="{escape(scale)}"{why}>{verdict_cell(verdict)}</td>'
 
 
 def _links(entry: Entry) -> str:
     """To the box of the verdict and to the figure, on the page that decides; nothing where no page has been run."""
     page, marks = f"{escape(entry.claim.notebook)}.html", {"verdict": f"claim-{entry.claim.id}"}
     marks |= {"figure": entry.claim.figure} if entry.claim.figure else {}
-    return "".join(f'<a href="{page}#{escape(mark)}">{name}</a>' for name, mark in marks.items() if entry.recorded)
+    return " ".join(f'<a href="{page}#{escape(mark)}">{name}</a>' for name, mark in marks.items() if entry.recorded)
 
 
 def _row(entry: Entry) -> str:
@@ -103,13 +104,13 @@ def _row(entry: Entry) -> str:
     said = " <em>A claim of this book.</em>" if claim.ours else ""
     said += f" <em>Also: {', '.join(map(place, claim.also))}.</em>" if claim.also else ""
     why = f"<details><summary>why</summary>{escape(entry.why)}</details>"
-    cells = "".join(map(_cell, (here, *entry.elsewhere.values())))
+    cells = "".join(_cell(*one) for one in ({HERE: here} | dict(entry.elsewhere)).items())
     return f'<tr><th scope="row">{escape(claim.claim)}{said}{why}</th>{cells}<td>{_links(entry)}</td></tr>'
 
 
 def ledger_html(entries: Sequence[Entry]) -> str:
     """One table, a column for each scale; a section is headed by its badges, and a claim links to what decides it."""
-    names = ("claim", "this build", *entries[0].elsewhere, "see")
+    names = ("claim", HERE, *entries[0].elsewhere, "see")
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     bodies = []
     for section in dict.fromkeys(entry.claim.section for entry in entries):

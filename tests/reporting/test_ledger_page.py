@@ -28,10 +28,10 @@ def test_recorded_verdicts_are_gathered_and_the_rest_is_not_run(tmp_path, monkey
     assert {entry.verdict for entry in gather("laptop")} == {"not run"}
 
     html = ledger_html(list(entries.values()))
-    mark = '◐<span class="mae-word"> partly (one seed)</span>'
+    mark = '◐<sup class="mae-once" aria-hidden="true">1</sup><span class="mae-word"> partly (one seed)</span>'
     assert f"{mark}</td>" in html
     links = (f'<a href="{claim.notebook}.html#{mark}">{word}</a>' for mark, word in MARKS)
-    assert f"<td>{' · '.join(links)}</td></tr>" in html
+    assert f"<td>{' '.join(links)}</td></tr>" in html
     assert html.count('">verdict</a>') == 1  # the others have no page in this build
     assert '<span class="mae-badge mae-partly">◐ 1 partly</span>' in html
     assert "because of &quot;&lt;b&gt;&quot;" in html and "<b>" not in html

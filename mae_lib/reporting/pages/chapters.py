@@ -20,7 +20,7 @@ _NEEDS = re.compile(r"^\*\*You need\*\*(.*)$", re.MULTILINE)
 _LINK = re.compile(r"\{(?:doc|ref)\}`(?:[^`<]*<)?([\w-]+)>?`")
 _LABEL = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
 _TITLE = re.compile(r"^# (.*)$", re.MULTILINE)
-_WIDE, _HIGH, _APART, _BELOW, _LINE, _LETTERS = 128, 56, 32, 16, 14, 18  # pixels; characters in a line of a box
+_WIDE, _HIGH, _APART, _BELOW, _LINE, _LETTERS = 128, 62, 32, 12, 14, 18  # pixels; characters in a line of a box
 
 
 def chapter_graph(root: Path) -> nx.DiGraph:
@@ -47,8 +47,16 @@ def chapter_graph(root: Path) -> nx.DiGraph:
 
 
 def places(graph: nx.DiGraph) -> dict[str, tuple[int, float]]:
-    """Column and row of each chapter: right of all that it needs, and as near to their middle as the others let it."""
+    """Column and row of each chapter: right of all that it needs, and as near to their middle as the others let it.
+
+    One that needs nothing stands next to what needs it, or its arrow would run behind all in between.
+    """
     columns = list(nx.topological_generations(graph))
+    place = {name: x for x, column in enumerate(columns) for name in column}
+    for name in list(columns[0]):
+        if after := min((place[later] for later in graph.successors(name)), default=1) - 1:
+            columns[0].remove(name)
+            columns[after].append(name)
     order = {name: number for number, name in enumerate(graph)}
     tallest, rows = max(map(len, columns)), {}
 
@@ -88,7 +96,7 @@ def _arrow(one: tuple[float, float], other: tuple[float, float]) -> str:
 
 def _box(point: tuple[float, float], name: str, title: str) -> str:
     x, y = point
-    lines = textwrap.wrap(title, _LETTERS, max_lines=3, placeholder=" …")
+    lines = textwrap.wrap(title, _LETTERS, max_lines=4, placeholder=" …")
     top = y + _HIGH / 2 - (len(lines) - 1) * _LINE / 2
     text = "".join(
         f'<tspan x="{x + _WIDE / 2:g}" y="{top + i * _LINE:g}">{escape(line)}</tspan>' for i, line in enumerate(lines)

@@ -18,8 +18,8 @@ _STEP, _RISE, _RADIUS, _MARGIN = 38, 62, 15, 26  # pixels between neighbours and
 _HIDDEN = {"Hide little": 1, "Hide in between": 3, "Hide nearly all": 6}  # of Figure 4's seven pixels, the first ones
 _CAPTION = (
     "Latent variables make pixels, and a mask hides some of them (crossed). In blue what the hidden and the visible "
-    "pixels share, as Algorithm 1 finds it on the graph of the paper's Figure 4. Hide too little or too much, and what "
-    "is shared lies low."
+    "pixels share, as Algorithm 1 finds it on a graph that fits the caption of the paper's Figure 4. Hide too little "
+    "or too much, and what is shared lies low."
 )
 
 
@@ -76,7 +76,7 @@ def _latent(point: tuple[float, float], name: str, state: str) -> str:
     return (
         f'<g class="latent {state}"><circle class="ground" cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}"/>'
         f'<circle class="tint" cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}"/>'
-        f'<text x="{x:.1f}" y="{y:.1f}">{name[0]}<tspan dy="4" font-size="9">{name[1:]}</tspan></text></g>'
+        f'<text x="{x:.1f}" y="{y:.1f}">{name[0]}<tspan dy="4" font-size="13">{name[1:]}</tspan></text></g>'
     )
 
 
@@ -108,7 +108,7 @@ _SAID: dict[Word, str] = {
 
 
 def found(pages: Mapping[str, Page]) -> str:
-    """Five sentences on what came out: claims with their verdicts here and in longer runs, linked to what decides."""
+    """Five sentences on what came out: claims with their verdicts here and in published runs, and links."""
     findings = "".join(_finding(load_claims()[claim], pages) for claim in FOUND)
     return f'{_scale(pages)}<ul class="mae-found">{findings}</ul>'
 
@@ -130,7 +130,7 @@ def _finding(claim: Claim, pages: Mapping[str, Page]) -> str:
         for key, (_, verdicts) in results().items()
         if key != PAPER and claim.id in verdicts
     ]
-    also = f" <span>Longer runs: {', '.join(longer)}.</span>" if longer else ""
+    also = f" <span>Published runs: {', '.join(longer)}.</span>" if longer else ""
     where = f"experiments/{claim.notebook}.html" + ("" if word == "not run" else f"#claim-{claim.id}")
     said = escape(claim.claim)
     why = f'<a class="reference internal" href="{where}">See why<span class="mae-unseen">: {said}</span></a>'
