@@ -73,10 +73,13 @@ def test_sentences_follow_from_the_figures():
     assert "Fast enough: b. " in what_feeds(loading | {"rows": rows[1:]}) and "Too" not in what_feeds(
         loading | {"rows": rows[1:]}
     )
-    for shares, said in (((0.3,), "30% of the rate"), ((0.6, 0.7), "60% to 70% of the rate")):
-        assert said in what_reaches({"rows": [{"share": share} for share in shares]})
+    for shares, said in (
+        ((0.3,), "30% of the rate of one large product (170 GFLOP/s)"),
+        ((0.6, 0.7), "60% to 70% of the rate"),
+    ):
+        assert said in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})
     for shares, word in (((0.3, 0.4), "does not reach 50%"), ((0.6,), "and reaches 50%"), ((0.3, 0.6), "some ratios")):
-        assert word in what_reaches({"rows": [{"share": share} for share in shares]})
+        assert word in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})
     for shares, word in (
         ((0.3, 0.6, 0.7), "From 2 wide on, a step reaches 50% of the rate of one large product; at 1 it does not."),
         ((0.6, 0.4, 0.5), "From 3 wide on, a step reaches 50% of the rate of one large product; at 2 it does not."),
