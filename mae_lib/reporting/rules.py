@@ -118,10 +118,14 @@ class Measured:
         return _finding(f"{self.metric}: {self.series} {high} above {low}", interval)
 
 
-def _finding(what: str, interval: Interval) -> Finding:
-    outcome: Outcome = "holds" if interval.low > 0 else "leans" if interval.mean > 0 else "fails"
-    numbers = {"difference": interval.mean, "low": interval.low, "high": interval.high, "count": interval.count}
-    return Finding(what, outcome, numbers)
+def _outcome(margin: Interval) -> Outcome:
+    return "holds" if margin.low > 0 else "leans" if margin.mean > 0 else "fails"
+
+
+def _finding(what: str, margin: Interval, least: float = 0.0) -> Finding:
+    """A difference that must exceed `least`, from by how much it does: decided by the margin, told as it was measured."""
+    mean, low, high = (end + least for end in margin[:3])
+    return Finding(what, _outcome(margin), {"difference": mean, "low": low, "high": high, "count": margin.count})
 
 
 def increasing(measured: Measured, points: list[Point] | Literal["all"]) -> list[Finding]:
@@ -166,8 +170,13 @@ def peak_inside(measured: Measured, points: list[Point] | Literal["all"]) -> lis
 def below(measured: Measured, points: list[Point] | Literal["all"], limit: float) -> list[Finding]:
     """The value stays under `limit` at each point."""
     chosen = measured.chosen(points)
-    margins = {p: measured.interval(limit - measured.values(p), measured.confidence) for p in chosen}
-    return [_finding(f"{measured.metric}: {measured.series} {p} below {limit:g}", margins[p]) for p in chosen]
+    findings = []
+    for p in chosen:
+        margin = measured.interval(limit - measured.values(p), measured.confidence)
+        value, high, low = (limit - end for end in margin[:3])
+        numbers = {"value": value, "low": low, "high": high, "count": margin.count}
+        findings.append(Finding(f"{measured.metric}: {measured.series} {p} below {limit:g}", _outcome(margin), numbers))
+    return findings
 
 
 def spread(measured: Measured, points: list[Point] | Literal["all"], least: float) -> list[Finding]:
@@ -181,7 +190,7 @@ def spread(measured: Measured, points: list[Point] | Literal["all"], least: floa
     strict = 1 - (1 - measured.confidence) / (len(chosen) * (len(chosen) - 1))
     differences = (measured.values(high) - measured.values(low)).dropna() - least
     what = f"{measured.metric}: {measured.series} {high} above {low} by {least:g} or more"
-    return [_finding(what, measured.interval(differences, strict))]
+    return [_finding(what, measured.interval(differences, strict), least)]
 
 
 def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Finding]:
