@@ -1,7 +1,7 @@
 """The explorer's graph: the look of `drawing.draw_hierarchy`, as SVG whose nodes a script can find and change."""
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from html import escape
 from itertools import pairwise
 
@@ -13,10 +13,10 @@ from mae_lib.theory import LatentHierarchy, SharedInformation
 _WIDTH = 360.0  # of the view box: about a phone's width, so that names are legible there
 
 
-def names(hierarchy: LatentHierarchy, nodes: Iterable[Hashable]) -> str:
-    """The nodes as a set in the order of the hierarchy: "{z1, x2}", or "∅"."""
+def names(hierarchy: LatentHierarchy, nodes: Iterable[Hashable], name: Callable[[str], str] = str) -> str:
+    """The nodes as a set in the order of the hierarchy: "{z1, x2}", or "∅"; `name` says how each is written."""
     nodes = set(nodes)
-    return f"{{{', '.join(str(v) for v in hierarchy.nodes if v in nodes)}}}" if nodes else "∅"
+    return f"{{{', '.join(name(str(v)) for v in hierarchy.nodes if v in nodes)}}}" if nodes else "∅"
 
 
 def _state_of(node: Hashable, shared: SharedInformation) -> str:
@@ -38,6 +38,12 @@ def _letters(name: str) -> tuple[str, str]:
     """A name and its subscript: "x_10" is x and 10, "z4_0" is z and 4,0."""
     parts = re.fullmatch(r"([A-Za-z])_?(\d+(?:_\d+)*)", name)
     return (parts[1], parts[2].replace("_", ",")) if parts else (name, "")
+
+
+def told(name: str) -> str:
+    """A name in a line of the page, as HTML."""
+    letters, below = map(escape, _letters(name))
+    return f"{letters}<sub>{below}</sub>" if below else letters
 
 
 def _ems(name: str) -> float:

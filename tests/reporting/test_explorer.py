@@ -132,6 +132,11 @@ def tab(browser, tmp_path_factory):
     context.close()
 
 
+def in_words(node):
+    """A name with its subscript, as text: "z1_0" is z and 1,0, "x_3" is x and 3."""
+    return re.sub(r"(?<=\d)_", ",", node).replace("_", "")
+
+
 def agrees(explorer, graph):
     """Compare what the page says and draws with the library, for the mask that the page shows."""
     checked = explorer.locator("[role=checkbox]").evaluate_all("all => all.map(x => x.ariaChecked)")
@@ -139,7 +144,7 @@ def agrees(explorer, graph):
     shared = locate_shared_information(graph, masked)
     for name in STATES:
         wanted = getattr(shared, name)
-        text = ", ".join(str(v) for v in graph.nodes if v in wanted)
+        text = ", ".join(in_words(v) for v in graph.nodes if v in wanted)
         assert explorer.locator(f"[data-set={name}]").inner_text() == (f"{{{text}}}" if text else "∅")
     states = explorer.locator("[data-node]").evaluate_all("all => all.map(x => x.dataset.state)")
     assert dict(zip(graph.nodes, states, strict=True)) == expected(graph, masked)
