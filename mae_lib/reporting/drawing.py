@@ -5,20 +5,23 @@ goes, so that no reading hangs on colour: c has a thick outline, s_m a dashed on
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch
+from matplotlib.patches import ConnectionStyle, FancyArrowPatch, Patch
+from matplotlib.path import Path
 
 from mae_lib.reporting.plots import INK, PALETTE, PAPER
 from mae_lib.theory import LatentHierarchy, SharedInformation
 
 LARGEST = 100  # nodes; beyond that a picture of the book's width shows nothing
 _BLUE, _VERMILLION, _GREEN = PALETTE[:3]
+_ROOM_ACROSS, _ROOM_UP = 0.42, 0.34  # from a node's middle to where an edge may pass, in columns and levels
 
 
 class _Look(NamedTuple):
@@ -65,6 +68,33 @@ def layout(hierarchy: LatentHierarchy) -> dict[Hashable, tuple[float, float]]:
     return position
 
 
+def curve(start: tuple, end: tuple, shift: float, count: int = 41) -> np.ndarray:
+    """Points (count, 2) of an edge whose middle control point is moved to the right by `shift`."""
+    (a, b), t = np.array([start, end]), np.linspace(0, 1, count)[:, None]
+    return a + t * (b - a) + 2 * t * (1 - t) * (shift, 0)
+
+
+def bends(hierarchy: LatentHierarchy) -> dict[tuple[Hashable, Hashable], float]:
+    """By how much to bend each edge (parent, child), as `curve` does: not at all, or so as to pass no other node.
+
+    Only an edge past a level can meet a node. Bends are counted in columns, so they hold at any height of the picture.
+    """
+    position, found = layout(hierarchy), {}
+    tried = sorted((sign * step / 2 for step, sign in product(range(9), (1, -1))), key=abs)
+    for parent in hierarchy.latents:
+        for child in hierarchy.children(parent):
+            ends = position[parent], position[child]
+            others = np.array([point for node, point in position.items() if node not in (parent, child)]).reshape(-1, 2)
+
+            def gap(shift: float, ends=ends, others=others) -> float:
+                away = (curve(*ends, shift)[:, None] - others) / (_ROOM_ACROSS, _ROOM_UP)
+                return min(1.0, float(np.hypot(*away.T).min(initial=1.0)))
+
+            skips = ends[0][1] - ends[1][1] > 1.5
+            found[parent, child] = max(tried, key=gap) if skips else 0.0  # the first, and so the least, of the best
+    return found
+
+
 def _sizes(position: dict[Hashable, tuple[float, float]], pixels: int) -> dict[float, float]:
     """Diameter in points of the nodes of each level: as large as the level's closest neighbours allow."""
     unit, sizes = 190 / max(pixels, 8), {}
@@ -98,15 +128,25 @@ def _legend(ax: Axes, used: Iterable[_Look], crosses: bool) -> None:
         ax.legend(handles=entries, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, handlelength=2.6)
 
 
-def _draw_edges(ax: Axes, hierarchy: LatentHierarchy, position: dict, sizes: dict[float, float]) -> None:
-    for parent in hierarchy.latents:
-        for child in hierarchy.children(parent):
-            skips = position[parent][1] - position[child][1] > 1.5  # such an edge bends past the nodes between
-            curve = f"arc3,rad={0.12 if skips else 0}"
-            ends = position[parent], position[child]
-            room = {"shrinkA": sizes[ends[0][1]] / 2, "shrinkB": sizes[ends[1][1]] / 2 + 1}
-            style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": INK, "alpha": 0.55, "lw": 0.8}
-            ax.add_patch(FancyArrowPatch(*ends, connectionstyle=curve, **style, **room))
+class _Bent(ConnectionStyle.Arc3):
+    """An edge as `curve` has it, whatever the scales of the axes."""
+
+    def __init__(self, ax: Axes, shift: float):
+        super().__init__()
+        self.ax, self.shift = ax, shift
+
+    def connect(self, posA: tuple, posB: tuple) -> Path:
+        (left, _), (right, _) = self.ax.transData.transform([(0, 0), (self.shift, 0)])
+        middle = ((posA[0] + posB[0]) / 2 + right - left, (posA[1] + posB[1]) / 2)
+        return Path([posA, middle, posB], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+
+
+def _draw_edges(ax: Axes, bent: Mapping[tuple, float], position: dict, sizes: dict[float, float]) -> None:
+    for (parent, child), shift in bent.items():
+        ends = position[parent], position[child]
+        room = {"shrinkA": sizes[ends[0][1]] / 2, "shrinkB": sizes[ends[1][1]] / 2 + 1}
+        style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": INK, "alpha": 0.55, "lw": 0.8}
+        ax.add_patch(FancyArrowPatch(*ends, connectionstyle=_Bent(ax, shift), **style, **room))
 
 
 def _check(hierarchy: LatentHierarchy, masked: set[Hashable]) -> None:
@@ -127,15 +167,17 @@ def draw_hierarchy(
 ) -> None:
     """Draw a hierarchy on `ax`, coloured by Theorem 1's sets where `shared` is given, the `masked` pixels crossed.
 
-    A level's nodes are named, or carry what `labels` says of them, where the texts fit. Raises ValueError for more than
-    100 nodes, or one masked that is no pixel.
+    A level's nodes are named, pixels below, or carry what `labels` says of them, where the texts fit. Raises
+    ValueError for more than 100 nodes, or one masked that is no pixel.
     """
     masked, labels = set(masked), labels or {}
     _check(hierarchy, masked)
     position, latents = layout(hierarchy), set(hierarchy.latents)
     sizes = _sizes(position, len(hierarchy.observables))
-    _draw_edges(ax, hierarchy, position, sizes)
+    bent = bends(hierarchy)
+    _draw_edges(ax, bent, position, sizes)
     texts = {node: labels.get(node, str(node)) for node in position}
+    named = False
     longest = {y: max(len(texts[node]) for node in position if position[node][1] == y) for y in sizes}
     for node, point in position.items():
         size = sizes[point[1]]
@@ -143,9 +185,15 @@ def draw_hierarchy(
         if node in masked:
             ax.plot(*point, "x", color=INK, ms=size * 0.8, mew=1.6, alpha=0.5, zorder=6)
         if longest[point[1]] * 5.2 < size:
-            ax.text(*point, texts[node], ha="center", va="center", fontsize=9, zorder=7)
-    across, up = zip(*position.values())
-    ax.set(xlim=(min(across) - 0.7, max(across) + 0.7), ylim=(-0.45, max(up) + 0.45))
+            # A pixel's name stands below it, where no cross is drawn.
+            place = {"va": "center"} if node in latents else {"va": "top", "xytext": (0, -size / 2 - 2)}
+            place = {"xytext": (0, 0), "textcoords": "offset points", "ha": "center"} | place
+            ax.annotate(texts[node], point, fontsize=9, zorder=7, **place)
+            named |= node not in latents and bool(texts[node])
+    across, up = map(list, zip(*position.values()))
+    across += [x for (z, v), shift in bent.items() for x in curve(position[z], position[v], shift)[:, 0]]
+    bottom = -0.75 if named else -0.45
+    ax.set(xlim=(min(across) - 0.7, max(across) + 0.7), ylim=(bottom, max(up) + 0.45))
     ax.set_axis_off()
     if legend:
         used = {_look(node, shared) for node in position}

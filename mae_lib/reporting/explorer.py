@@ -15,7 +15,7 @@ import numpy as np
 from IPython.display import HTML, display
 from numpy.typing import ArrayLike
 
-from mae_lib.reporting.explorer_drawing import graph_svg, names
+from mae_lib.reporting.explorer_drawing import graph_svg, names, told
 from mae_lib.reporting.explorer_page import SCRIPT, STYLE
 from mae_lib.reporting.plots import PALETTE
 from mae_lib.theory import (
@@ -119,7 +119,7 @@ def _slider(draws: Mapping[str, list], ratio: float) -> str:
 def _set_list(hierarchy: LatentHierarchy, shared: SharedInformation) -> str:
     lines = (
         f'<li aria-atomic="true"><span class="swatch" data-state="{name}"></span><span>{symbol} '
-        f'<span data-set="{name}">{escape(names(hierarchy, getattr(shared, name)))}</span> '
+        f'<span data-set="{name}">{names(hierarchy, getattr(shared, name), told)}</span> '
         f"<small>{meaning}</small></span></li>"
         for name, (symbol, meaning) in _SETS.items()
     )
@@ -135,7 +135,7 @@ def _table(hierarchy: LatentHierarchy, masks: Mapping[str, frozenset]) -> str:
     for name, mask in masks.items():
         shared = locate_shared_information(hierarchy, mask)
         sets = (mask, shared.c, shared.split, shared.s_m, shared.s_mc)
-        cells = "".join(f"<td>{escape(names(hierarchy, nodes))}</td>" for nodes in sets)
+        cells = "".join(f"<td>{names(hierarchy, nodes, told)}</td>" for nodes in sets)
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="still mae-scroll">{table}</div>'
@@ -158,6 +158,7 @@ def explorer_html(
     draws = _unit_orders(units or {}, len(hierarchy.observables), seed)
     below, rows, table = node_tables(hierarchy)
     model = {"names": list(map(str, hierarchy.nodes)), "below": below, "rows": rows, "draws": draws}
+    model["told"] = [told(name) for name in model["names"]]
     model["start_mask"] = _bits(hierarchy, masked)
     data = {"model": escape(json.dumps(model, separators=(",", ":"))), "table": base64.b64encode(table).decode()}
     attributes = " ".join(f'data-{name}="{value}"' for name, value in data.items())

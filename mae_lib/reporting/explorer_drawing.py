@@ -1,31 +1,31 @@
 """The explorer's graph: the look of `drawing.draw_hierarchy`, as SVG whose nodes a script can find and change."""
 
-from collections.abc import Hashable, Iterable
+import re
+from collections.abc import Callable, Hashable, Iterable
 from html import escape
 from itertools import pairwise
 
 import numpy as np
 
-from mae_lib.reporting.drawing import layout
+from mae_lib.reporting.drawing import bends, layout
 from mae_lib.theory import LatentHierarchy, SharedInformation
 
 _WIDTH = 360.0  # of the view box: about a phone's width, so that names are legible there
 
 
-def names(hierarchy: LatentHierarchy, nodes: Iterable[Hashable]) -> str:
-    """The nodes as a set in the order of the hierarchy: "{z1, x2}", or "∅"."""
+def names(hierarchy: LatentHierarchy, nodes: Iterable[Hashable], name: Callable[[str], str] = str) -> str:
+    """The nodes as a set in the order of the hierarchy: "{z1, x2}", or "∅"; `name` says how each is written."""
     nodes = set(nodes)
-    return f"{{{', '.join(str(v) for v in hierarchy.nodes if v in nodes)}}}" if nodes else "∅"
+    return f"{{{', '.join(name(str(v)) for v in hierarchy.nodes if v in nodes)}}}" if nodes else "∅"
 
 
 def _state_of(node: Hashable, shared: SharedInformation) -> str:
     return next((state for state in ("c", "split", "s_m", "s_mc") if node in getattr(shared, state)), "")
 
 
-def _edge(start: np.ndarray, end: np.ndarray, radii: tuple[float, float], bend: float) -> str:
-    """An arrow between two nodes, stopping at their outlines; `bend` as a share of its length."""
-    along = end - start
-    middle = (start + end) / 2 + bend * np.array([-along[1], along[0]])
+def _edge(start: np.ndarray, end: np.ndarray, radii: tuple[float, float], shift: float) -> str:
+    """An arrow between two nodes, stopping at their outlines; `shift` moves its middle control point, in px."""
+    middle = (start + end) / 2 + (shift, 0)
     (out, back) = ((point - other) / np.hypot(*(point - other)) for point, other in ((middle, start), (middle, end)))
     tail, tip = start + radii[0] * out, end + (radii[1] + 1) * back
     base, side = tip + 6 * back, 2.2 * np.array([-back[1], back[0]])
@@ -34,13 +34,34 @@ def _edge(start: np.ndarray, end: np.ndarray, radii: tuple[float, float], bend: 
     return f'<path class="edge" d="{line}"/><path class="head" d="{head}"/>'
 
 
-def _text(name: str, x: float, y: float, room: float, longest: int) -> str:
+def _letters(name: str) -> tuple[str, str]:
+    """A name and its subscript: "x_10" is x and 10, "z4_0" is z and 4,0."""
+    parts = re.fullmatch(r"([A-Za-z])_?(\d+(?:_\d+)*)", name)
+    return (parts[1], parts[2].replace("_", ",")) if parts else (name, "")
+
+
+def told(name: str) -> str:
+    """A name in a line of the page, as HTML."""
+    letters, below = map(escape, _letters(name))
+    return f"{letters}<sub>{below}</sub>" if below else letters
+
+
+def _ems(name: str) -> float:
+    """About how wide a name is, in its font size."""
+    letters, below = _letters(name)
+    return 0.58 * (len(letters) + 0.75 * len(below))
+
+
+def _text(name: str, x: float, y: float, room: float, longest: float) -> str:
     """The name, as large as `room` px allow the longest of its kind; nothing where it could not be read."""
-    size = min(12.0, room / (0.58 * max(longest, 1)))
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}">{escape(name)}</text>' if size >= 6.5 else ""
+    if (size := min(12.0, room / max(longest, 0.58))) < 6.5:
+        return ""
+    letters, below = map(escape, _letters(name))
+    below = f'<tspan dy="{0.25 * size:.1f}" font-size="{0.75 * size:.1f}">{below}</tspan>' if below else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}">{letters}{below}</text>'
 
 
-def _latent(name: str, point: np.ndarray, radius: float, longest: int) -> str:
+def _latent(name: str, point: np.ndarray, radius: float, longest: float) -> str:
     """A circle: the ground hides the edges behind it, so that the tint above may be translucent."""
     circle = f'cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="{radius:.1f}"'
     return (
@@ -48,7 +69,7 @@ def _latent(name: str, point: np.ndarray, radius: float, longest: int) -> str:
     )
 
 
-def _pixel(name: str, point: np.ndarray, radius: float, column: float, longest: int) -> str:
+def _pixel(name: str, point: np.ndarray, radius: float, column: float, longest: float) -> str:
     """A square, its cross and its name below, in a column of `column` px that takes the clicks."""
     (x, y), arm = point, 0.7 * radius
     square = f'x="{x - radius:.1f}" y="{y - radius:.1f}" width="{2 * radius:.1f}" height="{2 * radius:.1f}"'
@@ -57,7 +78,7 @@ def _pixel(name: str, point: np.ndarray, radius: float, column: float, longest: 
     return (
         f'<rect class="hit" rx="3" {hit}/><rect class="ground" {square}/><rect class="tint" {square}/>'
         f'<path class="cross" d="M{left} {up}L{right} {down}M{left} {down}L{right} {up}"/>'
-        f"{_text(name, x, y + radius + 9, 0.95 * column, longest)}"
+        f"{_text(name, x, y + radius + 9, 0.85 * column, longest)}"
     )
 
 
@@ -76,13 +97,12 @@ def graph_svg(hierarchy: LatentHierarchy, masked: frozenset, shared: SharedInfor
     radius |= {x: min(15.0, 0.42 * scale) for x in hierarchy.observables}
     at = {v: np.array([(x - min(across) + 0.6) * scale, margin + (top - y) * rise]) for v, (x, y) in place.items()}
     edges = [
-        _edge(at[z], at[child], (radius[z], radius[child]), 0.12 if place[z][1] - place[child][1] > 1.5 else 0.0)
-        for z in hierarchy.latents
-        for child in hierarchy.children(z)
+        _edge(at[z], at[child], (radius[z], radius[child]), shift * scale)
+        for (z, child), shift in bends(hierarchy).items()
     ]
-    letters = [max((len(str(v)) for v in kind), default=0) for kind in (hierarchy.latents, hierarchy.observables)]
-    drawn = [_latent(str(z), at[z], radius[z], letters[0]) for z in hierarchy.latents]
-    drawn += [_pixel(str(x), at[x], radius[x], min(scale, 48.0), letters[1]) for x in hierarchy.observables]
+    longest = [max((_ems(str(v)) for v in kind), default=0.0) for kind in (hierarchy.latents, hierarchy.observables)]
+    drawn = [_latent(str(z), at[z], radius[z], longest[0]) for z in hierarchy.latents]
+    drawn += [_pixel(str(x), at[x], radius[x], min(scale, 48.0), longest[1]) for x in hierarchy.observables]
     nodes = []
     for v, shape in zip(hierarchy.nodes, drawn, strict=True):
         kind = ' class="masked"' if v in masked else ""

@@ -41,6 +41,7 @@ mae-explorer input[type=range] { width: 8rem; min-height: 2rem; accent-color: va
 mae-explorer output { min-width: 2.3em; font-variant-numeric: tabular-nums; }
 mae-explorer ul { list-style: none; margin: 0.4rem 0; padding: 0; }
 mae-explorer li { display: flex; gap: 0.6rem; align-items: baseline; margin: 0.15rem 0; overflow-wrap: anywhere; }
+mae-explorer sub { line-height: 0; }
 mae-explorer li small { color: var(--pst-color-text-muted, inherit); }
 mae-explorer .swatch { flex: none; box-sizing: border-box; width: 1.5rem; height: 0.85rem;
   border: 1px solid var(--x-c); }
@@ -68,7 +69,7 @@ SCRIPT = """
 
     start() {
       if (this.masked || !this.dataset.model) return;
-      Object.assign(this, JSON.parse(this.dataset.model));  // names, below, rows, start, presets, draws
+      Object.assign(this, JSON.parse(this.dataset.model));  // names, told, below, rows, start_mask, draws
       this.table = Uint8Array.from(atob(this.dataset.table), (letter) => letter.charCodeAt(0));
       this.nodes = [...this.querySelectorAll("[data-node]")];
       this.pixels = this.nodes.slice(-this.start_mask.length);
@@ -96,9 +97,9 @@ SCRIPT = """
         pixel.setAttribute("aria-checked", String(this.masked[i] === 1));
       });
       for (const line of this.querySelectorAll("[data-set]")) {
-        const found = this.names.filter((_, node) => SETS[line.dataset.set].includes(states[node]));
+        const found = this.told.filter((_, node) => SETS[line.dataset.set].includes(states[node]));
         const text = found.length ? `{${found.join(", ")}}` : "\\u2205";
-        if (line.textContent !== text) line.textContent = text;
+        if (line.shown !== text) line.innerHTML = line.shown = text;  // the names are escaped
       }
       const now = this.masked.join(""), told = this.querySelector("output");
       if (told) told.textContent = (this.masked.reduce((sum, bit) => sum + bit) / this.masked.length).toFixed(2);

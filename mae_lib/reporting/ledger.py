@@ -24,11 +24,12 @@ from mae_lib.folders import checkout, runs_folder
 from mae_lib.presets import preset_word
 from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
 
-SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "none")
+SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "mask", "condition", "none")
+REPEATED = ("seeds", "processes")  # what a column `seed` tells apart
 Word = Literal["reproduced", "partly", "not reproduced", "not run"]
 ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
 _BASES: dict[Basis, str] = {
-    "seeds": "Intervals are over {count} seeds, paired.",
+    "seeds": "Intervals are over {count} {over}, paired.",
     "images": "One seed: intervals are over {count} images and do not cover what another seed would give.",
     "one seed": "One seed, so there are no intervals, and an ordering can lean but not hold.",
     "exact": "The numbers are exact.",
@@ -47,6 +48,7 @@ class Claim:
     series: str
     rule: dict[str, Any]
     confidence: float
+    over: str = "seeds"
     ours: bool = False
     also: tuple[str, ...] = ()
     figure: str | None = None
@@ -60,6 +62,8 @@ class Claim:
                 raise ValueError(
                     f"series {self.series!r} does not fit: it is `none` for `always`, else one of {SERIES}"
                 )
+            if self.over not in REPEATED:
+                raise ValueError(f"over {self.over!r} is unknown: choose one of {REPEATED}")
             if not 0 < self.confidence < 1:
                 raise ValueError(f"confidence {self.confidence!r} must lie between 0 and 1")
             if not self.metrics:
@@ -154,7 +158,7 @@ def _word(findings: Sequence[Finding]) -> Word:
     return "partly" if outcomes["holds"] or not outcomes["fails"] else "not reproduced"
 
 
-def _why(findings: Sequence[Finding], basis: Basis) -> str:
+def _why(findings: Sequence[Finding], basis: Basis, over: str) -> str:
     held = sum(finding.outcome == "holds" for finding in findings)
     if "trials" in findings[0].numbers:
         return "; ".join(finding.what for finding in findings) + "."
@@ -163,14 +167,15 @@ def _why(findings: Sequence[Finding], basis: Basis) -> str:
     ]
     named = f" Not: {'; '.join(short)}." if 0 < len(short) <= 3 else ""  # more are better read in the table
     sentence = f"Orderings that hold: {held} of {len(findings)}.{named}"
-    return f"{sentence} {_BASES[basis].format(count=min(f.numbers['count'] for f in findings))}"
+    return f"{sentence} {_BASES[basis].format(count=min(f.numbers['count'] for f in findings), over=over)}"
 
 
 def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:
     """The verdict on a claim from a tidy table: a DataFrame or a list of dicts, one measurement a row.
 
     Columns: the claim's series (`ratio`, `unit` or `encoder`), `value`, `metric` where the claim has several, `seed`
-    and `image` (leave both out for exact numbers). For a rule `always`: `successes` and `trials`.
+    and `image` (leave both out for exact numbers). For a rule `always`: `successes` and `trials`, and `seed` where they
+    count trained models, so that one seed is marked.
 
     Raises ValueError for a table that lacks a column, or has two values for one measurement. A missing point, or a
     value that is not finite, gives the verdict "not run".
@@ -184,7 +189,7 @@ def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
         findings = _findings(claim, frame, basis)
     except MissingData as gap:
         return Verdict(claim.id, "not run", f"{gap}.")
-    return Verdict(claim.id, _word(findings), _why(findings, basis), basis, tuple(findings))
+    return Verdict(claim.id, _word(findings), _why(findings, basis, claim.over), basis, tuple(findings))
 
 
 ELSEWHERE = "<!-- elsewhere -->"  # where the book sets what the same rule says of other results

@@ -115,13 +115,22 @@ class Measured:
         if not len(differences):
             raise MissingData(f"{self.metric} at {self.series}s {high} and {low} shares no seed")
         interval = self.interval(differences, confidence or self.confidence)
-        return _finding(f"{self.metric}: {self.series} {high} above {low}", interval)
+        return _finding(f"{self.metric}: {self.series} {_said(high)} above {_said(low)}", interval)
 
 
-def _finding(what: str, interval: Interval) -> Finding:
-    outcome: Outcome = "holds" if interval.low > 0 else "leans" if interval.mean > 0 else "fails"
-    numbers = {"difference": interval.mean, "low": interval.low, "high": interval.high, "count": interval.count}
-    return Finding(what, outcome, numbers)
+def _outcome(margin: Interval) -> Outcome:
+    return "holds" if margin.low > 0 else "leans" if margin.mean > 0 else "fails"
+
+
+def _said(point: Point) -> Point:
+    """A point in a sentence: one that is words stands in quotation marks."""
+    return f"“{point}”" if isinstance(point, str) else point
+
+
+def _finding(what: str, margin: Interval, least: float = 0.0) -> Finding:
+    """A difference that must exceed `least`: by how much it does decides, and the numbers are the difference itself."""
+    mean, low, high = (end + least for end in margin[:3])
+    return Finding(what, _outcome(margin), {"difference": mean, "low": low, "high": high, "count": margin.count})
 
 
 def increasing(measured: Measured, points: list[Point] | Literal["all"]) -> list[Finding]:
@@ -166,8 +175,14 @@ def peak_inside(measured: Measured, points: list[Point] | Literal["all"]) -> lis
 def below(measured: Measured, points: list[Point] | Literal["all"], limit: float) -> list[Finding]:
     """The value stays under `limit` at each point."""
     chosen = measured.chosen(points)
-    margins = {p: measured.interval(limit - measured.values(p), measured.confidence) for p in chosen}
-    return [_finding(f"{measured.metric}: {measured.series} {p} below {limit:g}", margins[p]) for p in chosen]
+    findings = []
+    for p in chosen:
+        margin = measured.interval(limit - measured.values(p), measured.confidence)
+        value, high, low = (limit - end for end in margin[:3])
+        numbers = {"value": value, "low": low, "high": high, "count": margin.count}
+        what = f"{measured.metric}: {measured.series} {_said(p)} below {limit:g}"
+        findings.append(Finding(what, _outcome(margin), numbers))
+    return findings
 
 
 def spread(measured: Measured, points: list[Point] | Literal["all"], least: float) -> list[Finding]:
@@ -180,8 +195,8 @@ def spread(measured: Measured, points: list[Point] | Literal["all"], least: floa
     high, low = max(chosen, key=means.get), min(chosen, key=means.get)
     strict = 1 - (1 - measured.confidence) / (len(chosen) * (len(chosen) - 1))
     differences = (measured.values(high) - measured.values(low)).dropna() - least
-    what = f"{measured.metric}: {measured.series} {high} above {low} by {least:g} or more"
-    return [_finding(what, measured.interval(differences, strict))]
+    what = f"{measured.metric}: {measured.series} {_said(high)} above {_said(low)} by {least:g} or more"
+    return [_finding(what, measured.interval(differences, strict), least)]
 
 
 def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Finding]:
@@ -194,7 +209,7 @@ def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Fi
     to_far, to_near = (gap * np.sign(gap.mean()) for gap in gaps)
     if not len(differences := (to_far - to_near).dropna()):
         raise MissingData(f"{measured.metric} at {measured.series}s {point}, {near} and {far} shares no seed")
-    what = f"{measured.metric}: {measured.series} {point} nearer to {near} than to {far}"
+    what = f"{measured.metric}: {measured.series} {_said(point)} nearer to {_said(near)} than to {_said(far)}"
     return [_finding(what, measured.interval(differences, measured.confidence))]
 
 

@@ -76,6 +76,16 @@ def test_names_and_captions_are_escaped():
     assert page.find("button").text == '"><i>'
 
 
+def test_names_in_the_graph_have_subscripts_and_stand_apart():
+    graph = LatentHierarchy.tree((2, 2, 2, 2))
+    page = BeautifulSoup(explorer_html(graph, caption="Play."), "html.parser")
+    texts, titles = page.select("svg text"), [title.text for title in page.select("g[data-node] > title")]
+    assert titles == list(graph.nodes) and [text.text for text in texts[:2]] == ["z4,0", "z3,0"]
+    wide = [(text, len(text.tspan.text) * float(text.tspan["font-size"]) + float(text["font-size"])) for text in texts]
+    leaves = [(float(text["x"]), 0.58 * room) for text, room in wide if text.text[0] == "x"]
+    assert all(b - a > (left + right) / 2 for (a, left), (b, right) in zip(leaves, leaves[1:]))
+
+
 def test_without_a_script_the_first_mask_is_drawn_and_the_others_stand_in_a_table():
     graph = GRAPHS["figure 4"]
     page = BeautifulSoup(explorer_html(graph, ["x1"], "Play.", {"ideal": ["x1", "x2", "x3"]}), "html.parser")
@@ -122,6 +132,11 @@ def tab(browser, tmp_path_factory):
     context.close()
 
 
+def in_words(node):
+    """A name with its subscript, as text: "z1_0" is z and 1,0, "x_3" is x and 3."""
+    return re.sub(r"(?<=\d)_", ",", node).replace("_", "")
+
+
 def agrees(explorer, graph):
     """Compare what the page says and draws with the library, for the mask that the page shows."""
     checked = explorer.locator("[role=checkbox]").evaluate_all("all => all.map(x => x.ariaChecked)")
@@ -129,7 +144,7 @@ def agrees(explorer, graph):
     shared = locate_shared_information(graph, masked)
     for name in STATES:
         wanted = getattr(shared, name)
-        text = ", ".join(str(v) for v in graph.nodes if v in wanted)
+        text = ", ".join(in_words(v) for v in graph.nodes if v in wanted)
         assert explorer.locator(f"[data-set={name}]").inner_text() == (f"{{{text}}}" if text else "∅")
     states = explorer.locator("[data-node]").evaluate_all("all => all.map(x => x.dataset.state)")
     assert dict(zip(graph.nodes, states, strict=True)) == expected(graph, masked)

@@ -135,6 +135,23 @@ def test_counts_of_checks():
     assert failed.verdict == "not reproduced" and "810 of 811" in failed.why
 
 
+def test_counts_of_models_of_one_seed_are_marked():
+    claim = CLAIMS["siblings-are-nearer-the-limit"]
+    rows = [{"seed": seed, "successes": 3, "trials": 6} for seed in (0, 1)]
+    once, twice = decide(claim, rows[:1]), decide(claim, rows)
+    assert once.one_seed and not twice.one_seed and "6 of 12" in twice.why
+    assert "Not reproduced (one seed)" in verdict_html(claim, once)
+
+
+def test_intervals_name_what_is_repeated_and_points_in_words_are_quoted():
+    claim = CLAIMS["masks-decide-what-is-learned"]
+    points = {"conservative": 0.9, "aggressive": 0.1, "ideal": 0.1}
+    rows = [{"mask": mask, "seed": s, "value": value} for mask, value in points.items() for s in range(5)]
+    why = decide(claim, rows).why
+    assert "over 5 processes, paired" in why and "mask “aggressive” above “ideal” (fails)" in why
+    assert "over 3 seeds, paired" in decide(RISING, table(1)).why
+
+
 def test_a_table_without_its_columns_is_refused():
     with pytest.raises(ValueError, match=r"lacks \['value', 'metric'\]"):
         decide(RISING, [{"ratio": 0.1}])
@@ -147,6 +164,7 @@ def test_a_table_without_its_columns_is_refused():
         ({"series": "epoch"}, "claim 'x': series 'epoch'"),
         ({"series": "none"}, "claim 'x': series 'none'"),
         ({"confidence": 95}, "claim 'x': confidence 95"),
+        ({"over": "masks"}, "claim 'x': over 'masks'"),
         ({"metrics": ()}, "claim 'x': metrics is empty"),
     ],
 )

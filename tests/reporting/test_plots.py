@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.path import Path
 from PIL import Image
 
 from mae_lib.reporting import plots
@@ -172,6 +175,26 @@ def test_no_two_nodes_of_a_level_touch(hierarchy):
         across = sorted(x for x, y in position.values() if y == level)
         assert all(b - a >= 1 - 1e-9 for a, b in zip(across, across[1:]))
     assert all(position[z][1] > position[child][1] for z in hierarchy.latents for child in hierarchy.children(z))
+
+
+@pytest.mark.parametrize(
+    "hierarchy", [LatentHierarchy.figure_1(), LatentHierarchy.figure_2(), LatentHierarchy.figure_4()]
+)
+@pytest.mark.parametrize("height", [3.2, 9.6])
+def test_no_edge_passes_through_a_node_that_it_does_not_touch(hierarchy, height):
+    fig, axes = figure(4 if height > 9 else 1, 1, height=height, squeeze=False)
+    ax = axes[0, 0]
+    draw_hierarchy(ax, hierarchy, legend=False)
+    FigureCanvasAgg(fig).draw()
+    at = {node: ax.transData.transform(point) for node, point in layout(hierarchy).items()}
+    radius = 0.5 * max(line.get_markersize() for line in ax.lines) * fig.dpi / 72
+    arrows = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+    edges = [(z, child) for z in hierarchy.latents for child in hierarchy.children(z)]
+    for ends, arrow in zip(edges, arrows, strict=True):
+        (line, *_), _ = arrow._get_path_in_displaycoord()
+        points = Path(line.to_polygons(closed_only=False)[0]).interpolated(50).vertices
+        for node in set(at) - set(ends):
+            assert np.hypot(*(points - at[node]).T).min() > radius, f"the edge {ends} passes through {node}"
 
 
 def test_a_hierarchy_shows_its_sets_and_its_mask():

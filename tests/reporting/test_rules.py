@@ -88,7 +88,26 @@ def test_seeds_are_paired():
 def test_the_interval_of_seeds_is_students():
     data = measured({0.1: 0.0, 0.9: 0.0}, (1.0, 2.0, 3.0))
     (finding,) = apply_rule({"kind": "below", "points": [0.1], "limit": 5}, data)
-    assert finding.numbers["low"] == pytest.approx(3 - 4.302653 / 3**0.5)
+    assert finding.numbers["low"] == pytest.approx(2 - 4.302653 / 3**0.5)
+
+
+def test_a_margin_decides_and_the_numbers_are_what_was_measured():
+    data = measured({0.1: 0.3, 0.9: 0.5}, (-0.01, 0.0, 0.01, 0.03))
+    spread = {"kind": "spread", "points": [0.1, 0.9]}
+    (plain,) = apply_rule(spread | {"least": 0.0}, data)
+    low, high = plain.numbers["low"], plain.numbers["high"]  # a difference of 0.2 in an interval around it
+    for least, expected in ((low - 1e-9, "holds"), (low + 1e-9, "leans"), (0.2 + 1e-9, "fails"), (high, "fails")):
+        (found,) = apply_rule(spread | {"least": least}, data)
+        assert found.outcome == expected and found.numbers == pytest.approx(plain.numbers)
+    (wide,) = apply_rule({"kind": "below", "points": [0.9], "limit": 9.0}, data)
+    mean, low, high = (wide.numbers[name] for name in ("value", "low", "high"))
+    assert low < mean < high and mean == pytest.approx(0.5075)
+    for limit, expected in ((high + 1e-9, "holds"), (high - 1e-9, "leans"), (mean - 1e-9, "fails"), (low, "fails")):
+        (found,) = apply_rule({"kind": "below", "points": [0.9], "limit": limit}, data)
+        assert found.outcome == expected and found.numbers == pytest.approx(wide.numbers)
+    equal = measured({0.1: 0.5, 0.5: 0.5, 0.9: 0.5}, None)
+    (same,) = apply_rule({"kind": "spread", "points": "all", "least": 0.5}, equal)
+    assert same.outcome == "fails" and same.numbers["difference"] == same.numbers["low"] == same.numbers["high"] == 0
 
 
 def test_images_are_averaged_within_seeds_and_resampled_for_one_seed():
