@@ -273,7 +273,7 @@ def more_seeds_of(name: str, draw: Callable[[pd.DataFrame, str, str], None], cla
     lines = []
     for claim in map(load_claims().get, claims):
         said = _decided(claim, table)
-        lines.append(f"* {claim.claim} **{said.verdict}**: {said.why}")
+        lines.append(f"* {claim.claim} **{said.verdict.capitalize()}**: {said.why}")
     display(Markdown("\n".join(lines)))
 
 

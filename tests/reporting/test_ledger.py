@@ -133,6 +133,8 @@ def test_counts_of_checks():
     assert decide(claim, [{"successes": 811, "trials": 811}]).verdict == "reproduced"
     failed = decide(claim, [{"successes": 810, "trials": 811}])
     assert failed.verdict == "not reproduced" and "810 of 811" in failed.why
+    counted = [one for one in CLAIMS.values() if one.rule["kind"] == "always"]
+    assert counted and all(one.metrics[0][0].isupper() for one in counted)  # the metric starts the sentence
 
 
 def test_counts_of_models_of_one_seed_are_marked():

@@ -387,6 +387,11 @@ def test_what_was_found_changes_with_the_verdicts():
         assert len(others) == 4 and all("has not tried it" in other.text for other in others)
 
 
+def test_only_a_page_that_trains_nothing_waits_for_models():
+    taking = "from mae_lib.training.series import Series"
+    assert Page("a", "", taking).trained and not Page("a", "", f"{taking}\nseries.train()").trained
+
+
 @pytest.mark.parametrize("preset", ["smoke", "laptop"])
 def test_what_was_found_says_at_which_preset(preset):
     card = f'<div class="mae-card" data-record="{escape(json.dumps({"parameters": {"preset": preset}}))}"></div>'

@@ -158,7 +158,7 @@ def test_what_is_published_is_drawn_with_its_verdicts(tmp_path, monkeypatch):
     more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
     (table, what, bars), said = drawn[0], shown.pop()
     assert "untrained" in set(table["masks"]) and what == "published, preset smoke, seeds: 2" and "over seeds" in bars
-    assert load_claims()["structure-masks-raise-the-level"].claim in said and "**reproduced**" in said
+    assert load_claims()["structure-masks-raise-the-level"].claim in said and "**Reproduced**" in said
 
 
 def test_only_pairs_that_are_told_apart_are_counted():

@@ -38,8 +38,8 @@ class Page:
 
     @property
     def trained(self) -> bool:
-        """Whether it takes trained models, whose training its own time does not hold."""
-        return "mae_lib.training.series" in self.code
+        """Whether it takes models that are trained before it; where it trains its own, its time holds that."""
+        return "mae_lib.training.series" in self.code and ".train(" not in self.code
 
 
 def read(folder: Path) -> dict[str, Page]:
