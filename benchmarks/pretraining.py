@@ -136,7 +136,7 @@ def flops_of(work: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def few(speed: float) -> float:
+def rounded(speed: float) -> float:
     """To a whole number, or three digits of a small one, so that what is close still differs."""
     return round(speed) if speed >= 100 else float(f"{speed:.3g}")
 
@@ -175,7 +175,7 @@ def compare(config: PretrainConfig, arguments: argparse.Namespace, device: torch
     times = dict(zip(works, fastest(list(works.values()), arguments.steps, device)))
     needed = flops_of(lambda: ours(images, masks.sample(0, 0, rows)).loss.backward())
     rate, peak = needed / times["ours"], flops / times["matmul"]
-    speeds = {f"{name}, images/s": few(config.batch / times[name]) for name in works if name != "matmul"}
+    speeds = {f"{name}, images/s": rounded(config.batch / times[name]) for name in works if name != "matmul"}
     times_theirs = {f"times {name}": times[name] / times["ours"] for name in ("ViTMAE", "facebook") if name in works}
     shares = {"GFLOP/s": rate / 1e9, "matmul, GFLOP/s": peak / 1e9, "share": rate / peak}
     return {"ratio": config.mask_ratio, "width": config.width, **speeds, **times_theirs, **shares}

@@ -25,13 +25,13 @@ from mae_lib.presets import preset_word
 from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
 
 SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "mask", "condition", "none")
-REPEATED = ("seeds", "processes")  # what a column `seed` tells apart
+REPEATED = {"seeds": "seed", "processes": "process"}  # what a column `seed` tells apart, many and one
 Word = Literal["reproduced", "partly", "not reproduced", "not run"]
 ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
 _BASES: dict[Basis, str] = {
-    "seeds": "Intervals are over {count} {over}, paired.",
-    "images": "One seed: intervals are over {count} images and do not cover what another seed would give.",
-    "one seed": "One seed, so there are no intervals, and an ordering can lean but not hold.",
+    "seeds": "Intervals are over {count} {over}{paired}.",
+    "images": "One {one}: intervals are over {count} images and do not cover what another {one} would give.",
+    "one seed": "One {one}, so there are no intervals, and an ordering can lean but not hold.",
     "exact": "The numbers are exact.",
 }
 
@@ -63,7 +63,7 @@ class Claim:
                     f"series {self.series!r} does not fit: it is `none` for `always`, else one of {SERIES}"
                 )
             if self.over not in REPEATED:
-                raise ValueError(f"over {self.over!r} is unknown: choose one of {REPEATED}")
+                raise ValueError(f"over {self.over!r} is unknown: choose one of {tuple(REPEATED)}")
             if not 0 < self.confidence < 1:
                 raise ValueError(f"confidence {self.confidence!r} must lie between 0 and 1")
             if not self.metrics:
@@ -167,7 +167,9 @@ def _why(findings: Sequence[Finding], basis: Basis, over: str) -> str:
     ]
     named = f" Not: {'; '.join(short)}." if 0 < len(short) <= 3 else ""  # more are better read in the table
     sentence = f"Orderings that hold: {held} of {len(findings)}.{named}"
-    return f"{sentence} {_BASES[basis].format(count=min(f.numbers['count'] for f in findings), over=over)}"
+    count = min(finding.numbers["count"] for finding in findings)
+    paired = ", paired" if "difference" in findings[0].numbers else ""  # a value below a limit has no pair
+    return f"{sentence} {_BASES[basis].format(count=count, over=over, one=REPEATED[over], paired=paired)}"
 
 
 def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:

@@ -35,11 +35,6 @@ def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
     return table.assign(fault=table["fault"].mask(table["fault"].duplicated(), ""))
 
 
-def rows_html(table: pd.DataFrame) -> str:
-    """A table of words as HTML; a phone shows each row as a block, each cell under the name of its column."""
-    return table.to_html(index=False, border=0, classes="mae-rows")
-
-
 def _counted(outcomes: dict[str, int]) -> str:
     """One outcome as it is, several with how often each came."""
     if len(outcomes) == 1:

@@ -149,9 +149,12 @@ def test_intervals_name_what_is_repeated_and_points_in_words_are_quoted():
     claim = CLAIMS["masks-decide-what-is-learned"]
     points = {"conservative": 0.9, "aggressive": 0.1, "ideal": 0.1}
     rows = [{"mask": mask, "seed": s, "value": value} for mask, value in points.items() for s in range(5)]
+    under = [{"condition": condition, "seed": s, "value": 0.01 * s} for condition in "abc" for s in range(5)]
     why = decide(claim, rows).why
     assert "over 5 processes, paired" in why and "mask “aggressive” above “ideal” (fails)" in why
     assert "over 3 seeds, paired" in decide(RISING, table(1)).why
+    assert "over 5 processes." in decide(CLAIMS["squared-error-identifies-c"], under).why
+    assert "One process, so" in decide(claim, [row for row in rows if row["seed"] == 0]).why
 
 
 def test_a_table_without_its_columns_is_refused():

@@ -6,7 +6,6 @@ from pathlib import Path
 from mae_lib.reporting.robustness import (
     fault_table,
     held,
-    rows_html,
     speed_table,
     what_feeds,
     what_grows,
@@ -15,6 +14,7 @@ from mae_lib.reporting.robustness import (
     what_width,
     where,
 )
+from mae_lib.reporting.rows import rows_html
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FAULTS = {

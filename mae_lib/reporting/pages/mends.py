@@ -30,6 +30,8 @@ _MENDS = [
         re.compile(r'<span class="math notranslate nohighlight">[^<]*</span>[.,;:!?)]+'),
         r'<span class="mae-glued">\g<0></span>',
     ),
+    # The link of a solution begins with a space, which would be underlined.
+    (re.compile(r'(?<=<p class="admonition-title">Solution to)(<a [^>]*>) '), r" \1"),
     # A long name breaks between its words, where it must.
     (re.compile(r'(?<=<span class="pre">)[\w.]{16,}(?=</span>)'), _breakable),
     # The title and the search field of the side bar lie outside of every landmark.
