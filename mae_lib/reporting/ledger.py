@@ -167,7 +167,8 @@ def _why(findings: Sequence[Finding], basis: Basis, over: str) -> str:
     ]
     named = f" Not: {'; '.join(short)}." if 0 < len(short) <= 3 else ""  # more are better read in the table
     sentence = f"Orderings that hold: {held} of {len(findings)}.{named}"
-    count = min(finding.numbers["count"] for finding in findings)
+    counts = sorted({finding.numbers["count"] for finding in findings})
+    count = " to ".join(f"{end:,}" for end in dict.fromkeys((counts[0], counts[-1])))
     paired = ", paired" if "difference" in findings[0].numbers else ""  # a value below a limit has no pair
     return f"{sentence} {_BASES[basis].format(count=count, over=over, one=REPEATED[over], paired=paired)}"
 
@@ -200,7 +201,7 @@ ELSEWHERE = "<!-- elsewhere -->"  # where the book sets what the same rule says 
 def _number(value: float) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return "none" if math.isnan(value) else f"{value:.3g}"
+    return "none" if math.isnan(value) else f"{0.0 if abs(value) < 1e-12 else value:.3g}"  # what is left of rounding
 
 
 def numbers_table(findings: Sequence[Finding]) -> str:

@@ -32,6 +32,17 @@ def listed(name: str, value: Any) -> list:
     return list(found)
 
 
+def mapped(name: str, value: Any) -> dict:
+    """A mapping that a notebook was given, also as the text that papermill's own -p makes of it.
+
+    Raises ValueError for anything else.
+    """
+    found = parse_yaml(value, name) if isinstance(value, str) else value
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is {value!r}: it must be a mapping, such as {{width: 96}}")
+    return found
+
+
 def need_latents(world: Any) -> None:
     """Raises ValueError for a world without a hierarchy of known latents, such as ImageNet, which a page cannot use."""
     if world.hierarchy is None:

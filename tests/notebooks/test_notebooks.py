@@ -14,6 +14,7 @@ from mae_lib.reporting.notebooks import (
     declared_parameters,
     execute,
     listed,
+    mapped,
     need_latents,
 )
 from mae_lib.worlds import make_world
@@ -127,6 +128,15 @@ def test_a_list_may_come_as_text():
     for given in ("0.1", [], "[", 3):
         with pytest.raises(ValueError, match="noises is"):
             listed("noises", given)
+
+
+def test_a_mapping_may_come_as_text():
+    assert (
+        mapped("scale", "{width: 96}") == mapped("scale", {"width": 96}) == {"width": 96} and mapped("scale", {}) == {}
+    )
+    for given in ("0.1", [], "{", 3):
+        with pytest.raises(ValueError, match="scale is"):
+            mapped("scale", given)
 
 
 def test_a_page_about_latents_refuses_a_world_without():

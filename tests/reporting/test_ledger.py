@@ -14,6 +14,7 @@ from mae_lib.reporting.ledger import (
     judge,
     load_claims,
     load_paper,
+    numbers_table,
     paper_table,
     place,
     record,
@@ -155,6 +156,13 @@ def test_intervals_name_what_is_repeated_and_points_in_words_are_quoted():
     assert "over 3 seeds, paired" in decide(RISING, table(1)).why
     assert "over 5 processes." in decide(CLAIMS["squared-error-identifies-c"], under).why
     assert "One process, so" in decide(claim, [row for row in rows if row["seed"] == 0]).why
+
+
+def test_images_that_differ_in_number_are_a_range_and_rounding_is_no_number():
+    few = [{"ratio": r, "metric": "FSIM", "seed": 0, "image": i, "value": r} for r in RATIOS for i in range(5)]
+    many = [{"ratio": r, "metric": "SSIM", "seed": 0, "image": i, "value": r} for r in RATIOS for i in range(1200)]
+    assert "over 5 to 1,200 images and" in decide(RISING, few + many).why
+    assert "<td>0</td>" in numbers_table([Finding("a tie", "fails", {"difference": -2.8e-18})])
 
 
 def test_a_table_without_its_columns_is_refused():

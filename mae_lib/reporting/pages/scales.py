@@ -13,7 +13,7 @@ from mae_lib.reporting.ledger import ELSEWHERE, Verdict, kind, label, load_claim
 from mae_lib.reporting.ledger_page import of_paper
 from mae_lib.reporting.more_seeds import HERE, PAPER, described
 from mae_lib.reporting.plots import summarise
-from mae_lib.reporting.published import encoder_table, published
+from mae_lib.reporting.published import SECTION_OF, encoder_table, published
 from mae_lib.reporting.suggestions import SUGGESTIONS, published_provenance, published_suggestion, verdicts_of
 
 _BOX = re.compile(r'<div class="mae-verdict [^>]*id="claim-([^"]+)">.*?' + re.escape(ELSEWHERE), re.DOTALL)
@@ -55,9 +55,9 @@ def _suggestions() -> str:
 def calibration() -> dict[str, str]:
     """By key of a published run, a table of how well the class is read there: the calibration's readers, in HTML."""
     found = {}
-    for one in published("separability"):
-        table = encoder_table(one.series, one.scores("separability"))
-        means = summarise(table[table["metric"] == "class probe"], "encoder").set_index("encoder")
+    for one in published("pretraining"):
+        table = encoder_table(one.series, one.scores("pretraining"))
+        means = summarise(table[table["metric"] == "class probe accuracy"], "encoder").set_index("encoder")
         rows = "".join(
             f'<tr><th scope="row">{words}</th><td>{means.loc[reader, "mean"]:.2f}</td></tr>'
             for reader, words in _READERS.items()
@@ -89,14 +89,21 @@ def switch(keys: list[str], number: int) -> str:
 
 def elsewhere(claim: str) -> str:
     """What the rule says of a claim in every other result, a part for each."""
+    own = _of_section(SECTION_OF.get(load_claims()[claim].notebook))
     parts = [
         f'<div class="mae-{kind(verdict)}" data-mae-scale="{escape(key)}"><p class="mae-title"><strong>{label(verdict)}'
-        f"</strong> <span>{escape(words)}</span></p><p>{escape(verdict.why)}</p>"
+        f"</strong> <span>{escape(own.get(key, words))}</span></p><p>{escape(verdict.why)}</p>"
         f"{numbers_table(verdict.findings) if verdict.findings else ''}</div>"
         for key, (words, verdicts) in results().items()
         if (verdict := verdicts.get(claim))
     ]
     return f'<div class="mae-elsewhere">{"".join(parts)}</div>' if parts else ""
+
+
+@cache
+def _of_section(section: str | None) -> dict[str, str]:
+    """Each published run in words, by key, with the seeds that the section has there."""
+    return {one.name: described(one) for one in published(section)}
 
 
 def with_scales(body: str, name: str = "") -> str:
