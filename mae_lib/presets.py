@@ -1,4 +1,4 @@
-"""The scales of the book: smoke, laptop, gpu and paper; longer and paper8 vary laptop and paper.
+"""The scales of the book: smoke, laptop, desk, gpu and paper; longer and paper8 vary laptop and paper.
 
 A preset is a papermill parameter file in `notebooks/presets/`; an installed package carries copies beside this module.
 """
@@ -11,7 +11,7 @@ import yaml
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE.parent / "notebooks" / "presets", _HERE / "presets")
-PRESETS = ("smoke", "laptop", "longer", "gpu", "paper", "paper8")
+PRESETS = ("smoke", "laptop", "longer", "desk", "gpu", "paper", "paper8")
 SERIES_RATIO = 0.75  # of the series by unit
 
 

@@ -4,7 +4,6 @@ The probe is trained once on ImageNet's training images and meets every other se
 not on this machine is left out, and why is said.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from mae_lib.address import address
 from mae_lib.data.cue_conflict import entry_decisions
 from mae_lib.data.files import DataError, Images
 from mae_lib.data.loading import centres, default_workers, fixed_order
 from mae_lib.data.sets import ROBUSTNESS, LabelledSet, cue_conflict
 from mae_lib.data.views import SHARE
-from mae_lib.evaluation.linear_probe import CHUNK, Head, Read, recipe_key, recipe_of, train_head
+from mae_lib.evaluation.linear_probe import CHUNK, PROBE_VERSION, Head, Read, recipe_of, train_head
 from mae_lib.evaluation.shape_bias import ShapeBias, shape_bias
-from mae_lib.sources import source_hash
 from mae_lib.training import MAE
 from mae_lib.training.imagenet import ImageNet
 
@@ -83,9 +82,7 @@ def fit_probe(
     `who` names the reader; world and recipe, and the code of both, are part of the address too. Raises as `train_head`.
     """
     recipe = recipe_of(dict(world.probe))
-    code = source_hash("mae_lib.evaluation.linear_probe", "mae_lib.training.imagenet", without="theory")
-    what = recipe_key(recipe, who, images, world.spec(), code)
-    place = folder / f"probe-{hashlib.sha256(what.encode()).hexdigest()[:10]}"
+    place = folder / f"probe-{address(recipe, who, images, world.address(), PROBE_VERSION)}"
     visits = world.visits(images, recipe.crop, recipe.seed)
     head = train_head(read, visits, world.classes, recipe, place, device, world.max_broken, progress)
     return Probe(world, read, head, device)

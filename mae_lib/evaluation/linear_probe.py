@@ -9,7 +9,6 @@ head, so the result does not depend on their number; and what a step sees is a f
 cut off goes on where it was.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from mae_lib.training.engine import DivergedError, Schedule, rank_and_world
 from mae_lib.training.run import alone
 
 Read = Callable[[Tensor], Tensor]  # float images (b, 3, H, W) in [0, 1] -> features (b, width)
+PROBE_VERSION = 1  # raised when the same recipe gives other numbers than before
 CHUNK = 256  # images that an encoder looks at together
 _SAVE_SECONDS = 60
 
@@ -216,8 +216,3 @@ def recipe_of(options: dict[str, Any]) -> ProbeRecipe:
     if unknown := [name for name in options if name not in known]:
         raise ValueError(f"the probe has no setting {unknown[0]!r}: choose among {', '.join(known)}")
     return ProbeRecipe(**options)
-
-
-def recipe_key(recipe: ProbeRecipe, *more: Any) -> str:
-    """Text that two probes share if and only if they are trained alike."""
-    return json.dumps([asdict(recipe), *more], sort_keys=True)

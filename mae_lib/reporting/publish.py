@@ -2,13 +2,14 @@
 
     python -m mae_lib series --preset laptop --seeds "[0, 1, 2]" --out results/cpu
 
-Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing that draws. Work is done in parts, one for
-each reader; what a part leaves lies in the runs folder, so a killed command goes on where it was and a finished part is
-never done twice. The folder that it writes is what `mae_lib.reporting.published` reads:
+Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing that draws. The folder that it writes is
+all that it goes on from. Work is done in parts, one for each reader, the first seed of everything before a second, and
+a part stands in the folder as soon as it is finished: a command that is killed, or stopped by `minutes`, loses one
+part at most, and the same command goes on there, on any machine. `mae_lib.reporting.published` reads the folder:
 
-    preset.yaml  scores.csv  training.csv  provenance.json  encoders/<run>/
+    preset.yaml  scores.csv  training.csv  provenance.json  scores/<reader>.npz  encoders/<run>/
 
-`wall_seconds` is null until the folder is whole.
+`scores.csv` holds means, `scores/` the number of each image, in half precision.
 """
 
 import csv
@@ -19,11 +20,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,13 @@ import numpy as np
 import torch
 import yaml
 
-from mae_lib.evaluation.scores import measure, measure_all, readers, scores_file, section_of
-from mae_lib.evaluation.sections import SECTIONS, Reader, Section
+from mae_lib.evaluation.scores import measure, readers, section_of
+from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section
 from mae_lib.presets import load_preset, parse_yaml
 from mae_lib.reporting.provenance import provenance
-from mae_lib.sources import source_hash
 from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
-from mae_lib.training.engine import best_device
+from mae_lib.training.engine import TRAINER_VERSION, best_device
 from mae_lib.training.series import Mask, Series
 
 MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.worlds.real")
@@ -56,62 +56,101 @@ def publish(
     jobs: int = 1,
     device: str | None = None,
     ship: int = 1,
-    together: bool | None = None,
+    minutes: float | None = None,
 ) -> Path:
-    """Train and measure what is missing of a preset's series, and write it into the folder `out`.
+    """Train and measure what the folder `out` lacks of a preset's series, and write it there, part by part.
 
     `seeds` stand in for the preset's; `jobs` processes work at once; the encoders of the first `ship` seeds are
-    shipped. `together` trains the seeds of a mask as one batched model, before all else; by default on CUDA.
-    Raises ValueError for a folder that holds results of another preset or code, or something else.
+    shipped. After about `minutes` no part is begun: one starts only if as long a time as the longest so far is left.
+    Raises ValueError for a folder that holds results of another preset or trainer, or something else.
     """
-    if jobs < 1 or ship < 0:
-        raise ValueError(f"jobs is {jobs} and ship {ship}: at least 1 process, and encoders of 0 seeds or more")
+    if jobs < 1 or ship < 0 or (minutes is not None and not minutes > 0):
+        raise ValueError(
+            f"jobs is {jobs}, ship {ship} and minutes {minutes}: at least 1 process, encoders of 0 seeds or more, and "
+            "a time above 0"
+        )
     parameters, out = load_preset(preset), Path(out)
     if seeds is not None:
         parameters["seeds"] = parse_yaml(seeds, "seeds") if isinstance(seeds, str) else seeds
     series = _series(json.dumps(parameters))
-    if _complete(out, parameters, ship):
-        print(f"{out}: complete already")
-        return out
+    held = _held(out, parameters)
     for section in _sections(json.dumps(parameters)).values():  # missing data are missed before anything is trained
         section.key  # noqa: B018
-    started = time.time()
-    record = provenance(parameters, MODULES, device=device) | {"code_hash": _code(), "wall_seconds": None}
+    best_device(device)
+    parts = _missing(out, series, _sections(json.dumps(parameters)))
+    shipped = sorted(series.seeds)[:ship]
+    if not parts and {seed for _, _, seed in shipped_runs(out)} >= set(shipped):
+        print(f"{out}: complete already")
+        return out
+    record = provenance(parameters, MODULES, device=device) | {"trainer": TRAINER_VERSION}
+    spent = held.get("wall_seconds") or 0.0
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
-    write_json(out / "provenance.json", record)
-    if best_device(device).type == "cuda" if together is None else together:
-        series.train(device, together=True)
-    _work_through(parameters, series, jobs, device)
-    _write_tables(out, series)
-    _ship(out, series, ship)
-    record |= {"training_seconds": round(sum(find(config).done["seconds"] for config in series.configs.values()))}
-    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_json(out / "provenance.json", record | {"wall_seconds": round(time.time() - started, 1)})
+    begun = time.time()
+    for reader, scores in _work_through(parameters, parts, jobs, device, minutes):
+        _add(out, series, reader, scores)
+        if reader in series.configs and reader[2] in shipped:
+            _ship(out, series.configs[reader])
+        record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+        record |= {"training_seconds": round(sum(float(row["seconds"]) for row in table(out / "training.csv")))}
+        write_json(out / "provenance.json", record | {"wall_seconds": round(spent + time.time() - begun, 1)})
+    for mask, config in series.configs.items():  # of runs that were finished without being shipped
+        if mask[2] in shipped and mask not in shipped_runs(out) and find(config):
+            _ship(out, config)
     return out
 
 
 # What a folder holds
 
 
-def _code() -> str:
-    return source_hash(*MODULES, without="theory")
-
-
-def _complete(out: Path, parameters: dict[str, Any], ship: int) -> bool:
-    """Whether the folder holds all of this. Raises ValueError if it holds anything else."""
+def _held(out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The record of a folder that these results may be added to. Raises ValueError for any other folder."""
     if not out.exists() or not any(out.iterdir()):
-        return False
-    if not (out / "provenance.json").is_file() or not (out / "preset.yaml").is_file():
+        return {}
+    if not (out / "preset.yaml").is_file():
         raise ValueError(f"{out} is not empty and holds no published series: give another folder")
-    record, held = read_json(out / "provenance.json"), yaml.safe_load((out / "preset.yaml").read_text())
-    if differing := different(parameters, held, more_seeds=True):
+    there = yaml.safe_load((out / "preset.yaml").read_text())
+    if differing := different(parameters, there, more_seeds=True):
         raise ValueError(f"{out} holds another preset's results ({'; '.join(differing)}): give another folder")
-    if record["code_hash"] != _code():
-        found = f"of code {record['code_hash']}, and this code is {_code()}"
-        raise ValueError(f"{out} holds results {found}: give another folder, or remove it")
-    shipped = {seed for _, _, seed in shipped_runs(out)}
-    whole = record["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
-    return whole and shipped >= set(sorted(parameters["seeds"])[:ship])
+    record = read_json(out / "provenance.json") if (out / "provenance.json").is_file() else {}
+    made_by = record.get("trainer", 1)  # the first edition's trainer did not say its version
+    if made_by != TRAINER_VERSION:
+        raise ValueError(
+            f"{out} was made by trainer {made_by}, and this is trainer {TRAINER_VERSION}: give another folder"
+        )
+    return record
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; none where there is no file."""
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def reader_of(row: dict[str, str]) -> Reader:
+    """Whom a row of `scores.csv` is about."""
+    if row["reader"] == "trained":
+        return (float(row["ratio"]), int(row["unit"]), int(row["seed"]))
+    return (row["reader"], int(row["seed"])) if row["seed"] else (row["reader"],)
+
+
+def _finished(out: Path) -> set[tuple[str, Reader]]:
+    """The sections that a folder holds for each reader, also those in which nothing could be measured."""
+    found = {(row["section"], reader_of(row)) for row in table(out / "scores.csv")}
+    for path in (out / "scores").glob("*.npz"):
+        with np.load(path, allow_pickle=False) as kept:
+            who = json.loads(str(kept["reader"]))
+            found |= {(name, tuple(who)) for name in kept["sections"].tolist()}
+    return found
+
+
+def finished_seeds(out: Path, parameters: dict[str, Any]) -> list[int]:
+    """The seeds of which a folder holds every mask, trained and measured."""
+    measured = {reader for _, reader in _finished(out)}
+    trained = {(float(row["ratio"]), int(row["unit"]), int(row["seed"])) for row in table(out / "training.csv")}
+    masks = set(Series.from_parameters(parameters).configs)
+    return [s for s in parameters["seeds"] if {m for m in masks if m[2] == s} <= measured & trained]
 
 
 def shipped_runs(folder: Path) -> dict[Mask, Run]:
@@ -154,60 +193,77 @@ def _sections(parameters: str) -> dict[str, Section]:
     return {name: section_of(name, _series(parameters)) for name in _MEASURED}
 
 
-def _parts(series: Series, sections: dict[str, Section]) -> dict[Reader, list[str]]:
-    """Every reader with the sections that measure it; the masks, which are trained first, stand first."""
-    found: dict[Reader, list[str]] = {mask: [] for mask in series.configs}
+def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Reader, list[str]]:
+    """Every reader with the sections that lack it: those without training first, then mask by mask and seed by seed."""
+    masks: dict[Reader, list[str]] = {mask: [] for mask in series.configs}
+    others: dict[Reader, list[str]] = {}
+    finished = _finished(out)
     for name, section in sections.items():
         for reader in readers(section, series):
-            found.setdefault(reader, []).append(name)
-    return found
+            if (name, reader) not in finished:
+                (masks if reader in masks else others).setdefault(reader, []).append(name)
+    return others | {mask: names for mask, names in masks.items() if names}
 
 
-def _is_done(series: Series, sections: dict[str, Section], reader: Reader, names: Sequence[str]) -> bool:
-    trained = reader not in series.configs or find(series.configs[reader]) is not None
-    return trained and all(scores_file(sections[name], series, reader).is_file() for name in names)
-
-
-def _do(parameters: str, reader: Reader, names: Sequence[str], device: str | None, progress: bool) -> float:
-    """One part: train if it is a mask, then measure; the seconds that it took."""
+def _do(
+    parameters: str, reader: Reader, names: Sequence[str], device: str | None, progress: bool
+) -> tuple[dict[str, Scores], float]:
+    """One part: train if it is a mask, then measure; its scores by section, and the seconds that it took."""
     series, begun = _series(parameters), time.time()
     if reader in series.configs:
         pretrain(series.configs[reader], device=device, progress=progress)
-    for name in names:
-        measure(_sections(parameters)[name], series, reader, device)
-    return time.time() - begun
+    scores = {name: measure(_sections(parameters)[name], series, reader, device) for name in names}
+    return scores, time.time() - begun
 
 
-def _work_through(parameters: dict[str, Any], series: Series, jobs: int, device: str | None) -> None:
-    """Do the parts that are not done, and say how far it has come."""
-    key = json.dumps(parameters)
-    sections = _sections(key)
-    parts = {r: names for r, names in _parts(series, sections).items() if not _is_done(series, sections, r, names)}
-    if not parts:
-        return
+def _work_through(
+    parameters: dict[str, Any],
+    parts: dict[Reader, list[str]],
+    jobs: int,
+    device: str | None,
+    minutes: float | None,
+) -> Iterator[tuple[Reader, dict[str, Scores]]]:
+    """Do the parts, as far as the time goes, and say how far it has come."""
     print(f"{len(parts)} parts to do, {jobs} at a time", flush=True)
-    begun = time.time()
+    begun, longest = time.time(), 0.0
     bars = jobs == 1 and sys.stderr.isatty()
-    tasks = ((key, reader, names, device, bars) for reader, names in parts.items())
-    for number, (reader, seconds) in enumerate(_one_by_one(tasks) if jobs == 1 else _at_once(tasks, jobs), 1):
+
+    def tasks() -> Iterator[tuple]:
+        for number, (reader, names) in enumerate(parts.items()):
+            if minutes is not None and time.time() - begun + longest > 60 * minutes:
+                print(f"{len(parts) - number} parts are left: the same command goes on with them", flush=True)
+                return
+            yield json.dumps(parameters), reader, names, device, bars
+
+    done = _one_by_one(tasks()) if jobs == 1 else _at_once(tasks(), jobs)
+    for number, (reader, (scores, seconds)) in enumerate(done, 1):
+        longest = max(longest, seconds)
         left = (time.time() - begun) / number * (len(parts) - number) / 60
         print(f"{number} of {len(parts)}: {called(reader)}, {seconds:.0f} s; about {left:.0f} min left", flush=True)
+        yield reader, scores
 
 
-def _one_by_one(tasks: Iterator[tuple]) -> Iterator[tuple[Reader, float]]:
+def _one_by_one(tasks: Iterator[tuple]) -> Iterator[tuple[Reader, tuple]]:
     for task in tasks:
         yield task[1], _do(*task)
 
 
-def _at_once(tasks: Iterator[tuple], jobs: int) -> Iterator[tuple[Reader, float]]:
-    """The parts in processes of their own, which share the cores; the first that fails ends the others."""
+def _at_once(tasks: Iterator[tuple], jobs: int) -> Iterator[tuple[Reader, tuple]]:
+    """The parts in processes of their own, which share the cores; the first that fails ends the others.
+
+    A task is taken when a process is free for it, so that none is begun after the time is over.
+    """
     threads = max(1, (os.cpu_count() or 1) // jobs)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a process loads its libraries
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(os.getpid(), threads))
+    running: dict[Future, Reader] = {}
     try:
-        futures = {pool.submit(_do, *task): task[1] for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        while True:
+            running |= {pool.submit(_do, *task): task[1] for task in islice(tasks, jobs - len(running))}
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -234,19 +290,42 @@ def called(reader: Reader) -> str:
 # What it leaves
 
 
-def _write_tables(out: Path, series: Series) -> None:
-    rows = []
-    for name in _MEASURED:
-        for reader, scores in measure_all(section_of(name, series), series).items():
-            who = columns_of(reader)
-            # What cannot be measured on this world is NaN throughout, and has no row.
-            measured = {metric: v for metric, v in scores.items() if not np.isnan(v).all()}
-            rows += [(name, *who, metric, f"{v.mean():.10g}", len(v)) for metric, v in measured.items()]
-    runs = {mask: find(config).done for mask, config in series.configs.items()}
-    training = [
-        (*mask, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"]) for mask, done in runs.items()
+def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -> None:
+    """Put a finished part into the folder: the number of each image, the means, and what its training took."""
+    path = out / "scores" / f"{file_name(reader)}.npz"
+    kept = {f"{name}/{metric}": np.asarray(v, np.float16) for name, of in scores.items() for metric, v in of.items()}
+    who = {"reader": np.array(json.dumps(reader)), "sections": np.array(sorted(scores))}
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as before:
+            kept = {key: before[key] for key in before.files if key not in who} | kept
+            who["sections"] = np.array(sorted({*before["sections"].tolist(), *scores}))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **who, **kept)
+    new = [
+        (name, *columns_of(reader), metric, f"{values.mean():.10g}", len(values))
+        for name, of in scores.items()
+        for metric, values in of.items()
+        if not np.isnan(values).all()  # what cannot be measured on this world has no row
     ]
-    write_files({out / "training.csv": csv_of(TRAINING, training), out / "scores.csv": csv_of(SCORES, rows)})
+    rows = [row for row in table(out / "scores.csv") if row["section"] not in scores or reader_of(row) != reader]
+    files = {path: buffer.getvalue(), out / "scores.csv": csv_of(SCORES, [*(r.values() for r in rows), *new])}
+    if reader in series.configs:
+        done = find(series.configs[reader]).done
+        ran = [
+            row
+            for row in table(out / "training.csv")
+            if (float(row["ratio"]), int(row["unit"]), int(row["seed"])) != reader
+        ]
+        took = (*reader, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"])
+        files[out / "training.csv"] = csv_of(TRAINING, [*(row.values() for row in ran), took])
+    write_files(files)
+
+
+def file_name(reader: Reader) -> str:
+    """A reader as the name of a file: "r0.75-u8-s0", "untrained-s0", "pixels"."""
+    if reader[0] == "untrained":
+        return f"untrained-s{reader[1]}"
+    return reader[0] if len(reader) == 1 else "r{:g}-u{}-s{}".format(*reader)
 
 
 def columns_of(reader: Reader) -> tuple[Any, ...]:
@@ -262,17 +341,14 @@ def csv_of(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _ship(out: Path, series: Series, count: int) -> None:
-    """The encoders and decoders of the first seeds, each a run folder in half precision with a thinner log."""
-    seeds = sorted({seed for _, _, seed in series.configs})[:count]
-    for mask, config in series.configs.items():
-        if mask[2] in seeds:
-            run, folder = find(config), out / "encoders" / config.name
-            run.export(folder / "model")
-            lines = "".join(json.dumps(line) + "\n" for line in _thinned(run.history()))
-            write_files({folder / "log.jsonl": lines.encode()})
-            for name in ("config.json", "done.json"):
-                write_json(folder / name, read_json(run.directory / name))
+def _ship(out: Path, config: PretrainConfig) -> None:
+    """The encoder and decoder of a run as a run folder in half precision with a thinner log."""
+    run, folder = find(config), out / "encoders" / config.name
+    run.export(folder / "model")
+    lines = "".join(json.dumps(line) + "\n" for line in _thinned(run.history()))
+    write_files({folder / "log.jsonl": lines.encode()})
+    for name in ("config.json", "done.json"):
+        write_json(folder / name, read_json(run.directory / name))
 
 
 def _thinned(lines: list[dict]) -> list[dict]:

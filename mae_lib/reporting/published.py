@@ -18,7 +18,7 @@ from mae_lib.evaluation.sections import Reader, Section
 from mae_lib.folders import checkout
 from mae_lib.presets import SERIES_RATIO, load_preset
 from mae_lib.reporting.ledger import Claim, Verdict, decide, load_claims
-from mae_lib.reporting.publish import different, shipped_runs
+from mae_lib.reporting.publish import different, finished_seeds, shipped_runs
 from mae_lib.training import Run
 from mae_lib.training.checkpoints import read_json
 from mae_lib.training.series import Mask, Series
@@ -68,11 +68,12 @@ class Published:
 
     @classmethod
     def open(cls, directory: str | Path) -> "Published":
-        """All of a folder. Raises ValueError for one that is not whole."""
+        """The seeds of a folder that are finished. Raises ValueError where there are none."""
         directory = Path(directory)
-        if not is_whole(directory):
+        seeds = seeds_of(directory)
+        if not seeds:
             raise ValueError(f"{directory} holds no finished results: python -m mae_lib series writes them")
-        return cls(directory, Series.from_parameters(load_preset(directory / "preset.yaml")))
+        return cls(directory, Series.from_parameters(load_preset(directory / "preset.yaml") | {"seeds": seeds}))
 
     @property
     def name(self) -> str:
@@ -80,8 +81,8 @@ class Published:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """The whole preset that was run."""
-        return load_preset(self.directory / "preset.yaml")
+        """The preset that was run, with the seeds that are finished."""
+        return load_preset(self.directory / "preset.yaml") | {"seeds": seeds_of(self.directory)}
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -178,17 +179,17 @@ def encoder_table(series: Series, scores: dict[Reader, dict[str, Any]]) -> pd.Da
     return whole[["encoder", "seed", "metric", *(["image"] if images else []), "value"]]
 
 
-def is_whole(directory: Path) -> bool:
-    """Whether a folder holds published results, finished."""
+def seeds_of(directory: Path) -> list[int]:
+    """The finished seeds of a folder of published results; none where it is not such a folder."""
     files = ("preset.yaml", "scores.csv", "training.csv", "provenance.json")
     if not all((directory / name).is_file() for name in files):
-        return False
-    return read_json(directory / "provenance.json")["wall_seconds"] is not None
+        return []
+    return finished_seeds(directory, load_preset(directory / "preset.yaml"))
 
 
 def published(section: str | None = None) -> list[Published]:
     """Every folder of finished results, the smallest scale first; with `section`, what each holds of that, if any."""
-    folders = [path for path in sorted(published_folder().glob("*")) if path.is_dir() and is_whole(path)]
+    folders = [path for path in sorted(published_folder().glob("*")) if path.is_dir() and seeds_of(path)]
     found = [Published.open(path) for path in folders]
     found = [one for one in (one.holding(section) if section else one for one in found) if one]
     return sorted(found, key=lambda one: (one.series.scale["image_size"], one.series.scale["images"]))

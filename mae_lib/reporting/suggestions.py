@@ -39,10 +39,10 @@ from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.publish import csv_of, different
 from mae_lib.reporting.published import published_folder
 from mae_lib.reporting.rules import Measured, basis_of
-from mae_lib.sources import source_hash
 from mae_lib.theory import LatentHierarchy
 from mae_lib.training import Run
 from mae_lib.training.checkpoints import read_json, write_files, write_json
+from mae_lib.training.engine import TRAINER_VERSION
 from mae_lib.training.series import Series
 
 FOLDER = "suggestions"
@@ -100,17 +100,13 @@ def publish_suggestions(
 
 def _publish(name: str, preset: str | Path, out: Path, parameters: dict[str, Any], device: str | None) -> None:
     one, started, rows = SUGGESTIONS[name], time.time(), []
-    record = provenance(parameters, one.modules, device=device) | {"code_hash": _code(name), "wall_seconds": None}
+    record = provenance(parameters, one.modules, device=device) | {"trainer": TRAINER_VERSION, "wall_seconds": None}
     for seed in parameters["seeds"]:
         rows += one.rows(preset, seed, device)
         write_json(out / f"{name}.json", record)
         write_files({out / f"{name}.csv": csv_of(COLUMNS, rows)})
     record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
     write_json(out / f"{name}.json", record | {"wall_seconds": round(time.time() - started, 1)})
-
-
-def _code(name: str) -> str:
-    return source_hash(*SUGGESTIONS[name].modules, without="theory")
 
 
 def _is_whole(out: Path, name: str, parameters: dict[str, Any]) -> bool:
@@ -122,9 +118,9 @@ def _is_whole(out: Path, name: str, parameters: dict[str, Any]) -> bool:
     if not (out / f"{name}.json").is_file():
         return False
     held = read_json(out / f"{name}.json")
-    if held.get("code_hash") != _code(name) or different(parameters, held["parameters"], more_seeds=True):
+    if held.get("trainer", 1) != TRAINER_VERSION or different(parameters, held["parameters"], more_seeds=True):
         raise ValueError(
-            f"{out} holds {name} of another preset, of other seeds or of other code: remove {name}.csv and {name}.json"
+            f"{out} holds {name} of another preset, other seeds or another trainer: remove {name}.csv and {name}.json"
         )
     return held["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
 

@@ -81,6 +81,17 @@ def save_state(folder: Path, step: int, tensors: dict[str, Tensor], seconds: flo
     save(folder / f"checkpoint-{step:09d}", tensors, about, new_folder=False)
 
 
+def save_snapshot(folder: Path, step: int, model: nn.Module) -> None:
+    """Keep the model as it is after `step` steps, what was learned in half precision, for a curve over training."""
+    state = {name: value.half() for name, value in model.named_parameters() if value.requires_grad}
+    save(folder / "snapshots" / f"{step:09d}", state, {"step": step})
+
+
+def snapshots(folder: Path) -> dict[int, Path]:
+    """The snapshots of a run by their step, ascending."""
+    return {int(path.stem): path for path in sorted((folder / "snapshots").glob("*.safetensors"))}
+
+
 def prune(folder: Path, step: int | None = None) -> None:
     """Remove the checkpoints of a run but for that of `step`."""
     kept = f"checkpoint-{step:09d}." if step is not None else None

@@ -1,15 +1,13 @@
-"""The config of a pretraining run: all that determines its result, checked before any work starts, and hashed."""
+"""The config of a pretraining run: all that determines its result, checked before any work starts, and its address."""
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 
-from mae_lib.sources import source_hash
-from mae_lib.training.engine import Schedule
+from mae_lib.address import address, settings
+from mae_lib.training.engine import TRAINER_VERSION, Schedule
 from mae_lib.training.mae import MAE
 from mae_lib.training.masks import MaskSampler
 from mae_lib.training.structured_masks import BlockMasks, PartitionMasks, check_boundary
@@ -17,8 +15,6 @@ from mae_lib.worlds import World, make_world
 from mae_lib.worlds.world import add_world, world_class
 
 add_world("imagenet", "mae_lib.training.imagenet", "ImageNet")
-
-_TRAINER = "mae_lib.training.pretrain"  # the code that a config's result depends on
 
 
 @dataclass(frozen=True)
@@ -123,22 +119,14 @@ class PretrainConfig:
 
     @property
     def key(self) -> str:
-        """Ten hexadecimal digits of everything that determines the result: this config and the code it runs."""
-        kind = world_class(self.world)
-        files = {"world_options": self.make_world().spec()} if getattr(kind, "from_files", False) else {}
-        what = [asdict(self) | files, _code(kind.__module__)]
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+        """Ten hexadecimal digits of everything that determines the result: this config, its world, and the trainer's
+        declared version."""
+        return address(settings(self, without="world_options"), self.make_world().address(), TRAINER_VERSION)
 
     @property
     def name(self) -> str:
         """The name of the run's folder."""
         return f"{self.world}-r{self.mask_ratio:g}-u{self.unit}-s{self.seed}-{self.key}"
-
-
-@cache  # the code that this process runs: an edit while it trains must not rename the run
-def _code(world_module: str) -> str:
-    # Worlds import the theory to describe their hierarchy; no image depends on it.
-    return source_hash(_TRAINER, world_module, without="theory")
 
 
 def _require(condition: bool, name: str, value: Any, wanted: str) -> None:

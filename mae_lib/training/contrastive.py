@@ -8,11 +8,8 @@ Notable: encoder, first weights, optimiser, runs and their addresses are those o
 from a masked autoencoder in its objective alone.
 """
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -21,15 +18,15 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from mae_lib import randomness
-from mae_lib.sources import source_hash
+from mae_lib.address import address, settings
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import Schedule, best_device, threads, train
 from mae_lib.training.mae import MAE
 from mae_lib.training.run import Run, alone, circumstances, finish, folder_of
 from mae_lib.worlds import World, rendered
-from mae_lib.worlds.world import world_class
 
+CONTRASTIVE_VERSION = 1  # raised when the same config gives other numbers than before
 CROP = "crop"
 _SMALLEST = 0.2  # area of a crop as a share of the image's (He et al. 2020, MoCo)
 _LONGEST = 4 / 3  # side of a crop against the other, either way
@@ -77,18 +74,12 @@ class ContrastiveConfig:
     @property
     def key(self) -> str:
         """Ten hexadecimal digits of everything that determines the result, as `PretrainConfig.key`."""
-        what = [asdict(self), _code(world_class(self.mae.world).__module__)]
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+        return address(settings(self, without="mae"), self.mae.key, CONTRASTIVE_VERSION)
 
     @property
     def name(self) -> str:
         """The name of the run's folder."""
         return f"{self.mae.world}-contrastive-{self.views}-s{self.mae.seed}-{self.key}"
-
-
-@cache
-def _code(world_module: str) -> str:
-    return source_hash("mae_lib.training.contrastive", world_module, without="theory")
 
 
 def _checked_views(world: World, keep: tuple[str, ...]) -> None:

@@ -33,6 +33,8 @@ from tqdm import tqdm
 
 from mae_lib.training import checkpoints
 
+TRAINER_VERSION = 1  # part of every run's address: raise it when the same config gives other numbers than before
+
 BatchOf = Callable[[int, Tensor], Any]  # (step, rows (b,) int64 on the CPU) -> batch on the device
 LossOf = Callable[[nn.Module, Any], Tensor]  # (model, batch) -> scalar, the mean over the batch's rows
 
@@ -84,12 +86,14 @@ def train(
     compiled: bool = False,
     checkpoint_blocks: bool = False,
     groups: list[dict[str, Any]] | None = None,
+    snapshots: int = 0,
 ) -> dict[str, Any]:
     """Train `model` in place to the end of `schedule`, from the last checkpoint in `folder` if there is one.
 
     Writes `folder/log.jsonl` (step, loss, lr, images_per_second, seconds) and, at least `save_seconds` apart,
     `folder/checkpoint-*`. Returns what it took: steps, seconds, images_per_second, loss (of the last log line).
     `compiled` and `checkpoint_blocks`: see `ease`.
+    `snapshots`: how many models, at equal distances to the end, are kept in `folder/snapshots` for a curve over time.
     `groups` of parameters stand in for those of `adamw`; a group's `lr_scale` multiplies the schedule's learning rate.
     Raises DivergedError at a loss that is not finite, CheckpointError for a checkpoint that cannot be trusted,
     ValueError if the batch does not split evenly.
@@ -107,6 +111,7 @@ def train(
     autocast = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
     pieces = torch.arange(schedule.batch).view(world, micro_batches, -1)[rank]
 
+    kept = {round(schedule.steps * (k + 1) / snapshots) for k in range(snapshots)}
     losses: list[Tensor] = []
     last = {"loss": math.nan, "images_per_second": math.nan}
     first, begun = step, time.perf_counter()
@@ -129,6 +134,8 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         step += 1
         bar.update()
+        if step in kept and rank == 0:
+            checkpoints.save_snapshot(folder, step, model)
         if step % schedule.log_every and step < schedule.steps:
             continue
 

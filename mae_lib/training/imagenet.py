@@ -68,6 +68,9 @@ class ImageNet(Described):
         files = {split: self.images(split).fingerprint for split in ("train", "val")}
         return {"world": self.name, "size": self.size, "crop": list(self.crop), "files": files}
 
+    def address(self) -> dict[str, Any]:
+        return self.spec() | {"version": self.version}
+
     def images(self, split: str) -> Images:
         """The files of "train" or "val", or what was packed of them. Raises DataError if they are not there."""
         root = self.root or os.environ.get("MAE_LIB_IMAGENET")

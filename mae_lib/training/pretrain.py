@@ -2,8 +2,8 @@
 
     python -m mae_lib pretrain --preset laptop --mask-ratio 0.75 --unit 8
 
-Notable: a run is addressed by the hash of everything that determines it (the config and the source of the modules
-used), so asking for it again reads it, asking for it twice at once trains it once, and asking for it after a kill
+Notable: a run's address is everything that determines it (its config, its world and the trainer's declared version),
+so asking for it again reads it, asking for it twice at once trains it once, and asking for it after a kill
 goes on where it was.
 """
 
@@ -33,12 +33,14 @@ def pretrain(
     cpu_threads: int = 1,
     compiled: bool = False,
     checkpoint_blocks: bool = False,
+    snapshots: int = 0,
 ) -> Run:
     """The run of `config` in the folder `runs` (by default `mae_lib.folders.runs_folder()`), trained if need be.
 
     Neither device, `micro_batches`, `cpu_threads`, the number of torchrun workers, `compiled` nor `checkpoint_blocks`
     (see `engine.ease`) changes more than the last bits.
     One thread is the default: small models gain little from a second, and lose much when other work wants the core.
+    `snapshots` keeps that many models on the way, see `Run.snapshots`.
     Raises ValueError for a device or batch that does not fit, DivergedError and CheckpointError as `engine.train`.
     """
     world, folder = config.make_world(), folder_of(runs)
@@ -48,8 +50,8 @@ def pretrain(
             return partial(world.batches, config)
         return rendered(world, "train", config.unique_images, folder / "images")
 
-    easing = {"compiled": compiled, "checkpoint_blocks": checkpoint_blocks}
-    return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads, **easing)
+    more = {"compiled": compiled, "checkpoint_blocks": checkpoint_blocks, "snapshots": snapshots}
+    return train_mae(config, draw, folder, device, progress, micro_batches, cpu_threads, **more)
 
 
 def train_mae(
@@ -63,6 +65,7 @@ def train_mae(
     save_seconds: float = 60,
     compiled: bool = False,
     checkpoint_blocks: bool = False,
+    snapshots: int = 0,
 ) -> Run:
     """`pretrain` on the images that `draw()` gives, uint8 (unique_images, 3, image_size, image_size).
 
@@ -93,6 +96,7 @@ def train_mae(
             save_seconds=save_seconds,
             compiled=compiled,
             checkpoint_blocks=checkpoint_blocks,
+            snapshots=snapshots,
         )
         if hasattr(batches, "broken"):
             result |= {"skipped_images": len(batches.broken)}

@@ -53,6 +53,16 @@ class Run:
         """The trained model in eval mode. Raises CheckpointError for a damaged file."""
         return load_model(self.directory / "model", device)
 
+    def snapshots(self, device: str | torch.device = "cpu") -> Iterator[tuple[int, MAE]]:
+        """The models kept on the way, each with the images visited until then; none unless `pretrain` was asked to."""
+        for step, path in checkpoints.snapshots(self.directory).items():
+            model = self.config.model()
+            missing = model.load_state_dict(checkpoints.load(path)[0], strict=False).missing_keys
+            learned = {name for name, value in model.named_parameters() if value.requires_grad}
+            if learned & set(missing):
+                raise checkpoints.CheckpointError(f"{path}: does not hold this run's model")
+            yield step * self.config.batch, model.to(device).eval()
+
     def export(self, path: str | Path) -> None:
         """Write encoder and decoder to `path`.safetensors and .json, what was learned in half precision."""
         model = self.load()

@@ -59,6 +59,11 @@ class Series:
         return cls(made, scale)
 
     @property
+    def seeds(self) -> list[int]:
+        """The seeds of its runs, ascending."""
+        return sorted({seed for _, _, seed in self.configs})
+
+    @property
     def world(self) -> World:
         """The world that every run of the series is trained on."""
         return next(iter(self.configs.values())).make_world()

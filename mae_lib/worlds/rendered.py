@@ -1,11 +1,9 @@
 """A split of a world, rendered once into a memory-mapped file that all processes share.
 
-The file's name is a hash of what determines its bytes: a changed option or a changed renderer never meets an old file.
+The file's name is the address of what determines its bytes: the world's options and version.
 """
 
 import fcntl
-import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -14,18 +12,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mae_lib.sources import source_hash
+from mae_lib.address import address
 from mae_lib.worlds.world import World
 
 _CHUNK = 128  # small enough for the intermediate images to stay in the cache
 
 
 def _path(world: World, split: str, count: int, folder: Path) -> Path:
-    key = json.dumps(
-        [world.spec(), split, count, source_hash("mae_lib.worlds", type(world).__module__, without="theory")],
-        sort_keys=True,
-    )
-    return folder / f"{world.name}-{split}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    return folder / f"{world.name}-{split}-{address(world.address(), split, count, digits=16)}.npy"
 
 
 def _render(world: World, split: str, count: int, path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import LongTensor, Tensor
 
+from mae_lib.address import settings
 from mae_lib.theory import LatentHierarchy
 
 _WORLDS = {
@@ -74,6 +75,10 @@ class World(Protocol):
         """What determines the images, ready for JSON."""
         ...
 
+    def address(self) -> dict[str, Any]:
+        """What tells its images from those of any other world or version, ready for JSON."""
+        ...
+
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:
         """The images with these numbers, on the device of `indices`."""
         ...
@@ -83,9 +88,13 @@ class Described:
     """What the worlds share: a description of themselves from their dataclass fields."""
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1  # raised when the same options give other images than before
 
     def spec(self) -> dict[str, Any]:
         return {"world": self.name, **asdict(self)}
+
+    def address(self) -> dict[str, Any]:
+        return {"world": self.name, "version": self.version, **settings(self)}
 
 
 def add_world(name: str, module: str, attribute: str) -> None:

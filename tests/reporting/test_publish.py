@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -82,6 +83,7 @@ def test_the_folder_holds_every_section_reader_and_run(published_tiny):
         "training.csv",
         "provenance.json",
         "encoders",
+        "scores",
     }
     scores = rows(published_tiny)
     assert {row["section"] for row in scores} == {name for name, section in SECTIONS.items() if not section.apart}
@@ -128,6 +130,31 @@ def test_a_second_call_trains_and_measures_nothing(published_tiny, tiny_preset, 
     assert before == {path: path.read_bytes() for path in published_tiny.rglob("*") if path.is_file()}
 
 
+def test_the_folder_alone_is_gone_on_from(published_tiny, tiny_preset, tmp_path, monkeypatch, capsys):
+    """Nothing of `runs` is kept: a third of the seeds is added, stopped and gone on with, and the first two stand."""
+    import shutil
+
+    folder = tmp_path / "tiny"
+    shutil.copytree(published_tiny, folder)
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path / "other machine"))
+    before = rows(folder)
+    publish(tiny_preset, folder, seeds=[0, 1, 2], device="cpu", minutes=1e-6)
+    assert "4 parts to do" in (said := capsys.readouterr().out) and "3 parts are left" in said
+    assert [row for row in rows(folder) if row["seed"] != "2"] == before
+    assert module.finished_seeds(folder, yaml.safe_load((folder / "preset.yaml").read_text())) == [0, 1]
+    publish(tiny_preset, folder, seeds=[0, 1, 2], device="cpu")
+    assert "3 parts to do" in capsys.readouterr().out
+    assert module.finished_seeds(folder, yaml.safe_load((folder / "preset.yaml").read_text())) == [0, 1, 2]
+    assert len(rows(folder, "training.csv")) == 9
+
+
+def test_the_number_of_each_image_is_kept_beside_the_means(published_tiny):
+    with np.load(published_tiny / "scores" / "r0.75-u8-s1.npz") as kept:
+        images = kept["reconstruction/SSIM"]
+    (row,) = [r for r in rows(published_tiny) if (r["metric"], r["ratio"], r["seed"]) == ("SSIM", "0.75", "1")]
+    assert len(images) == int(row["count"]) and images.mean() == pytest.approx(float(row["value"]), abs=1e-3)
+
+
 def test_a_bare_machine_has_nothing_that_draws_or_reads_tables():
     assert {"pandas", "matplotlib", "seaborn", "skimage", "IPython", "papermill", "transformers"} <= unneeded()
     assert not {"torch", "timm", "torchvision", "sklearn", "piq", "numpy", "yaml"} & unneeded()
@@ -144,11 +171,11 @@ def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_t
     first.send_signal(signal.SIGKILL)
     first.wait()
     times = {path: path.stat().st_mtime_ns for path in [*kept, *given[2].glob("*/done.json")]}
-    assert not (given[1] / "scores.csv").exists() and times
+    assert times
 
     second = start(*given, "--jobs", "2", "--ship", "0")
     out, _ = second.communicate(timeout=300)
-    assert second.returncode == 0 and "3 of " in out and "min left" in out and "2 at a time" in out
+    assert second.returncode == 0 and "min left" in out and "2 at a time" in out
     assert not (given[1] / "encoders").exists()
     assert all(path.stat().st_mtime_ns == before for path, before in times.items())
     ours = [row for row in rows(given[1]) if row["reader"] == "trained"]
@@ -161,7 +188,7 @@ def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_t
     assert "SSIM" in metrics and not any(metric.startswith("photographs") for metric in metrics)
 
 
-def test_another_presets_or_codes_results_are_refused_by_name(published_tiny, tiny_preset, tmp_path, monkeypatch):
+def test_another_presets_or_trainers_results_are_refused_by_name(published_tiny, tiny_preset, tmp_path, monkeypatch):
     other = yaml.safe_load(tiny_preset.read_text())
     other["scale"]["width"] = 32
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
@@ -169,8 +196,8 @@ def test_another_presets_or_codes_results_are_refused_by_name(published_tiny, ti
         publish(tmp_path / "other.yaml", published_tiny)
     with pytest.raises(ValueError, match=r"seeds is \[0, 1\] there, not \[0\]"):
         publish(tiny_preset, published_tiny, seeds=[0])
-    monkeypatch.setattr(module, "_code", lambda: "0123456789abcdef")
-    with pytest.raises(ValueError, match=r"tiny holds results of code .* this code is 0123456789abcdef"):
+    monkeypatch.setattr(module, "TRAINER_VERSION", 99)
+    with pytest.raises(ValueError, match=r"tiny was made by trainer 1, and this is trainer 99"):
         publish(tiny_preset, published_tiny)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear reader")
@@ -210,7 +237,8 @@ def test_settings_of_detection_matter_to_detection_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--jobs", "0"], "jobs is 0 and ship 1"),
+        (["--jobs", "0"], "jobs is 0, ship 1"),
+        (["--minutes", "0"], "minutes 0.0: at least"),
         (["--seeds", "0, 1"], "seeds is '0, 1': it must be a list"),
         (["--preset", "tiny"], "preset 'tiny' is unknown"),
         (["--device", "abacus"], "device 'abacus'"),

@@ -13,7 +13,7 @@ from mae_lib.evaluation.suggestions import BOUNDARIES, MASKS
 from mae_lib.presets import load_scale
 from mae_lib.reporting import suggestions
 from mae_lib.reporting.ledger import load_claims
-from mae_lib.reporting.published import is_whole
+from mae_lib.reporting.published import seeds_of
 from mae_lib.reporting.suggestions import (
     SUGGESTIONS,
     more_seeds_of,
@@ -54,7 +54,7 @@ def test_every_arm_and_seed_is_there_once(folder, monkeypatch):
     records = [published_provenance(name) for name in SUGGESTIONS]
     assert all(record["seeds"] == [0] and record["wall_seconds"] > 0 for record in records)
     assert len({record["code_hash"] for record in records}) == 2  # the first two are measured by the same code
-    assert not is_whole(folder)  # it is no series, and no page of Section 3 must take it for one
+    assert not seeds_of(folder)  # it is no series, and no page of Section 3 must take it for one
 
 
 def test_what_is_done_is_done_once(folder, tiny_preset, monkeypatch, capsys):
@@ -72,16 +72,16 @@ def test_what_is_done_is_done_once(folder, tiny_preset, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", ["extremes", "boundary"])
-def test_one_is_published_alone_and_keeps_what_other_code_has_made_of_the_others(name, folder, tmp_path, monkeypatch):
+def test_one_is_published_alone_and_keeps_what_another_trainer_made(name, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_RUNS", str(folder.parent / "runs"))
     out, tiny = tmp_path / "suggestions", read_json(folder / f"{name}.json")["parameters"]
     write_files({tmp_path / "tiny.yaml": json.dumps(tiny).encode()})
     shutil.copytree(folder, out)
     for path in out.glob("*.json"):
-        write_json(path, read_json(path) | {"code_hash": "older"})
+        write_json(path, read_json(path) | {"trainer": 0})
     others = {path: path.read_bytes() for path in out.iterdir() if path.stem != name}
     command = [*COMMAND, str(tmp_path / "tiny.yaml"), "--only", name, "--out", str(out)]
-    assert main(command) == 2  # its own is of other code
+    assert main(command) == 2  # its own is another trainer's
     for suffix in ("csv", "json"):
         (out / f"{name}.{suffix}").unlink()
     assert main(command) == 0

@@ -1,8 +1,6 @@
 """Scenes as a COCO folder: written once where asked for, so that one reader serves them and COCO itself."""
 
 import fcntl
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mae_lib.address import address
 from mae_lib.data.coco import CocoSplit, write_coco
 from mae_lib.evaluation.detection.jitter import Target
-from mae_lib.sources import source_hash
 from mae_lib.worlds.rendered import to_bytes
 from mae_lib.worlds.scenes import Scenes
 
@@ -34,8 +32,7 @@ def drawn(scenes: Scenes, counts: dict[str, int], folder: Path) -> dict[str, Coc
 
     Of two processes that ask at once one draws and the other waits; one that is killed leaves nothing behind.
     """
-    what = [scenes.spec(), counts, source_hash("mae_lib.evaluation.detection.drawn", without="theory")]
-    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    key = address(scenes.address(), counts, digits=16)
     whole = folder / f"scenes-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f"scenes-{key}.lock", "w") as lock:

@@ -1,17 +1,15 @@
 """End-to-end fine-tuning of a detector from an encoder: a config in, a finished run out, trained at most once.
 
-Notable: the loop, checkpoints and folders are those of pretraining. A run is addressed by the hash of its config, of
-the first weights, of the annotations and of the code; a killed one goes on where it was. What happens at a step is a
-function of (seed, step, row): the order of images, jitter, and which proposals are learned from. So an encoder with
-fresh weights, the baseline "from scratch", sees the same images in the same order as a pretrained one.
+Notable: the loop, checkpoints and folders are those of pretraining. A run's address is its config, the first weights,
+the annotations and the declared versions; a killed one goes on where it was. What happens at a step is a function of
+(seed, step, row): the order of images, jitter, and which proposals are learned from. So an encoder with fresh weights,
+the baseline "from scratch", sees the same images in the same order as a pretrained one.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +19,16 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
 from mae_lib import randomness
+from mae_lib.address import address
 from mae_lib.data.coco import CocoSplit, pixels
 from mae_lib.data.files import Broken, readable
 from mae_lib.evaluation.detection.jitter import Target, jittered
 from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn, parameter_groups
-from mae_lib.sources import source_hash
 from mae_lib.training import MAE, Run, checkpoints
-from mae_lib.training.engine import Schedule, best_device, rank_and_world, threads, train, workers
+from mae_lib.training.engine import TRAINER_VERSION, Schedule, best_device, rank_and_world, threads, train, workers
 from mae_lib.training.run import alone, circumstances, finish, folder_of
 
+DETECTOR_VERSION = 1  # raised when the same config gives other numbers than before
 PREFIX = "detection_"  # of a preset's entries that are fields of the config
 Batch = tuple[int, list[Tensor], list[Target]]  # number of the first visit, images in [0, 1], targets
 
@@ -95,15 +94,9 @@ def fingerprint(mae: MAE) -> str:
     return digest.hexdigest()[:16]
 
 
-@cache  # the code that this process runs
-def _code() -> str:
-    return source_hash("mae_lib.evaluation.detection.finetune", without="theory")
-
-
 def detection_run(config: DetectionConfig, mae: MAE, data: CocoSplit, name: str, runs: str | Path | None = None) -> Run:
     """Where the run of a detector that starts from `mae` lies, trained or not; `name` says who that is."""
-    what = [asdict(config), fingerprint(mae), data.key, _code()]
-    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
+    key = address(config, fingerprint(mae), data.key, TRAINER_VERSION, DETECTOR_VERSION)
     return Run(folder_of(runs) / f"detection-{name}-s{config.seed}-{key}")
 
 
