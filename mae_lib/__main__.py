@@ -15,6 +15,7 @@ from mae_lib.commands import (
     pack,
     pdf,
     pretrain,
+    readers,
     series,
     slides,
     suggestions,
@@ -22,7 +23,7 @@ from mae_lib.commands import (
 )
 
 SUBCOMMANDS = (
-    *(locate, pretrain, pack, import_model, evaluate, series, detect, suggestions),
+    *(locate, pretrain, pack, import_model, evaluate, readers, series, detect, suggestions),
     *(execute, book, pdf, zip_book, editions, slides, launch),
 )
 
