@@ -125,7 +125,8 @@ class PretrainConfig:
     def key(self) -> str:
         """Ten hexadecimal digits of everything that determines the result: this config and the code it runs."""
         kind = world_class(self.world)
-        files = {"world_options": self.make_world().spec()} if getattr(kind, "from_files", False) else {}
+        read = getattr(kind, "from_files", False) or getattr(kind, "from_pack", False)
+        files = {"world_options": self.make_world().spec()} if read else {}
         what = [asdict(self) | files, _code(kind.__module__)]
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:10]
 
