@@ -6,6 +6,7 @@ import sys
 from mae_lib.commands import (
     book,
     detect,
+    drawings,
     editions,
     evaluate,
     execute,
@@ -15,6 +16,7 @@ from mae_lib.commands import (
     pack,
     pdf,
     pretrain,
+    readers,
     series,
     slides,
     suggestions,
@@ -22,7 +24,7 @@ from mae_lib.commands import (
 )
 
 SUBCOMMANDS = (
-    *(locate, pretrain, pack, import_model, evaluate, series, detect, suggestions),
+    *(locate, pretrain, pack, drawings, import_model, evaluate, readers, series, detect, suggestions),
     *(execute, book, pdf, zip_book, editions, slides, launch),
 )
 

@@ -19,6 +19,7 @@ _WORLDS = {
     "invertible_tree": ("mae_lib.worlds.invertible_tree", "InvertibleTree"),
     "photographs": ("mae_lib.worlds.real", "Photographs"),
     "digits": ("mae_lib.worlds.real", "Digits"),
+    "drawings": ("mae_lib.worlds.drawings", "Drawings"),
 }
 
 
