@@ -31,6 +31,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
+from mae_lib.devices import best_device as best_device
 from mae_lib.training import checkpoints
 
 TRAINER_VERSION = 1  # part of every run's address: raise it when the same config gives other numbers than before
@@ -233,24 +234,6 @@ def divergence(folder: Path, step: int, value: float | str) -> str:
 def rank_and_world() -> tuple[int, int]:
     """This worker's number and how many there are; (0, 1) without torchrun."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-
-
-def best_device(name: str | None = None) -> torch.device:
-    """The device of that name, by default CUDA, then MPS, then the CPU; under torchrun each worker its own GPU.
-
-    Raises ValueError for a name that torch does not know or a device that is not there.
-    """
-    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name or found)
-    except RuntimeError:
-        raise ValueError(f"device {name!r} is unknown: choose cpu, cuda or mps") from None
-    if device.type not in {"cpu", found}:
-        raise ValueError(f"device {name!r} is not available here: choose {' or '.join(sorted({'cpu', found}))}")
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        torch.cuda.set_device(device)
-    return device
 
 
 @contextmanager
