@@ -1,4 +1,4 @@
-"""The pipeline takes folders and presets of any name: the shell hands each job its arguments as they are."""
+"""A build starts where it can, says why where it cannot, and takes folders and presets of any name."""
 
 import json
 import os
@@ -111,3 +111,40 @@ def test_a_home_that_cannot_be_written_stops_nothing(place):
     done = make(place, "book", "PRESET=laptp", HOME="/proc/1/nowhere", XDG_CACHE_HOME="")
     assert done.returncode and "preset 'laptp' is unknown: choose one of smoke" in done.stderr
     assert "nowhere" not in done.stderr
+
+
+POSING = """#!{python}
+import sys
+arguments, sys.argv[1:] = sys.argv[1:], []
+if arguments[0] != "-c":
+    sys.exit("a venv is made")
+sys.version_info = {version}
+exec(arguments[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "suits"), [((2, 7), 0), ((3, 10), 0), ((3, 11), 1), ((3, 13), 1), ((3, 14), 0), ((4, 0), 0)]
+)
+def test_a_python_that_does_not_suit_is_refused_in_one_line(tmp_path, version, suits):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("sh", "cat", "cksum", "cut", "sed", "mkdir", "rm", "getconf"):  # and no uv
+        (tools / tool).symlink_to(shutil.which(tool))
+    posing = tools / "python3"
+    posing.write_text(POSING.format(python=sys.executable, version=version))
+    posing.chmod(0o755)
+    settings = {"PATH": str(tools), "HOME": str(tmp_path)}
+    done = subprocess.run([shutil.which("make"), "lint"], cwd=tmp_path, env=settings, capture_output=True, text=True)
+    assert done.returncode and ("a venv is made" in done.stderr) == bool(suits)
+    refused = "python3 is no Python >=3.11,<3.14: name one, make PYTHON=python3.12, or install uv, which fetches it\n"
+    assert done.stderr.startswith(refused) != bool(suits) and done.stderr.count("\n") == 2  # the other is make's own
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_pytorch_without_cuda_is_asked_for_by_name():
+    for asked, flag in (("TORCH=cpu", True), ("TORCH=", False)):
+        done = subprocess.run(["make", "-n", asked, "READY=new", "new"], cwd=ROOT, capture_output=True, text=True)
+        assert ("--torch-backend cpu" in done.stdout) == ("/whl/cpu " in done.stdout) == flag
