@@ -170,19 +170,8 @@ def adamw(
     model: nn.Module, schedule: Schedule, device: torch.device, groups: list[dict[str, Any]] | None = None
 ) -> torch.optim.AdamW:
     """AdamW over what is learned, in `groups` or, without, decaying matrices but no biases, norms and tokens."""
-    return adamw_of(dict(model.named_parameters()), schedule, device, groups=groups)
-
-
-def adamw_of(
-    parameters: dict[str, nn.Parameter],
-    schedule: Schedule,
-    device: torch.device,
-    stacked: bool = False,
-    groups: list[dict[str, Any]] | None = None,
-) -> torch.optim.AdamW:
-    """`adamw` for parameters by name; `stacked` ones have one dimension more, which counts models."""
-    learned = {name: p for name, p in parameters.items() if p.requires_grad}
-    plain = {name for name, p in learned.items() if p.ndim - stacked < 2 or name.endswith("_token")}
+    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    plain = {name for name, p in learned.items() if p.ndim < 2 or name.endswith("_token")}
     groups = groups or [
         {"params": [p for name, p in learned.items() if name not in plain], "weight_decay": schedule.weight_decay},
         {"params": [p for name, p in learned.items() if name in plain], "weight_decay": 0.0},
