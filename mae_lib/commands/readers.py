@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--test-options", default="{}", help='of the test images\' world, e.g. "{variant: sketch}"')
     parser.add_argument("--train-images", type=int, default=3200, help="that the probes learn from (default: 3200)")
     parser.add_argument("--test-images", type=int, default=1000, help="that all are tested on (default: 1000)")
-    parser.add_argument("--supervised-images", type=int, default=10_000, help="of supervised training (default: 10000)")
+    parser.add_argument("--supervised-images", type=int, default=20_000, help="of supervised training (default: 20000)")
     parser.add_argument("--visits", type=int, default=60_000, help="of supervised training to them (default: 60000)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default: 0)")
     parser.add_argument("--out", type=Path, help="a JSON file of a list, to which this trial is added")

@@ -48,10 +48,10 @@ def four_readers(
     test_options: dict[str, Any] | None = None,
     train_images: int = 3200,
     test_images: int = 1000,
-    supervised_images: int = 10_000,
+    supervised_images: int = 20_000,
     visits: int = 60_000,
     lr: float = 1e-3,
-    batch: int = 64,
+    batch: int = 32,
     device: str | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_the_command_prints_each_reader_and_adds_to_a_list(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"visits": 3}, "visits is 3: it must be at least one batch, 64"),
+        ({"visits": 3}, "visits is 3: it must be at least one batch, 32"),
         ({"test_images": 0}, "test_images is 0: it must be at least 1"),
         ({"test_options": {"classes": 8}}, "the test world has 8 classes, not 12: they must be the same"),
     ],
