@@ -82,7 +82,7 @@ def fit_probe(
 
     `who` names the reader; world and recipe, and the code of both, are part of the address too. Raises as `train_head`.
     """
-    recipe = recipe_of(dict(world.probe))
+    recipe = recipe_of(world.probe)
     code = source_hash("mae_lib.evaluation.linear_probe", "mae_lib.training.imagenet", without="theory")
     what = recipe_key(recipe, who, images, world.spec(), code)
     place = folder / f"probe-{hashlib.sha256(what.encode()).hexdigest()[:10]}"
