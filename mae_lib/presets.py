@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from mae_lib.typed import typed
+
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE.parent / "notebooks" / "presets", _HERE / "presets")
 PRESETS = ("smoke", "laptop", "longer", "desk", "gpu", "paper", "paper8")
@@ -56,6 +58,8 @@ def load_preset(name: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} calls its preset {values['preset']!r}: it must be a word, for it names folders")
     if not isinstance(values["scale"].get("unit"), int):
         raise ValueError(f"{path} is not a preset: its scale needs a unit, in whole pixels")
+    for name, kind in (("seeds", list[int]), ("mask_ratios", list[float]), ("units", list[int])):
+        values[name] = typed(f"{name} of {path}", values[name], kind)
     return values
 
 

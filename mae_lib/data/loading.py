@@ -20,6 +20,7 @@ from mae_lib.data.views import SHARE, VIEW_NUMBERS, as_tensor, evaluation_view, 
 
 Batch = tuple[Tensor, Tensor, list[tuple[int, str]]]  # images uint8 (b, 3, s, s), labels (b,), unreadable ones with why
 _AHEAD = 2  # batches that each worker prepares before they are asked for
+_ROOM = 1 << 18  # bytes of shared memory for locks and small things
 
 
 def default_workers() -> int:
@@ -103,7 +104,13 @@ class Ahead:
     def _from(self, place: int) -> Iterator[Batch]:
         prepared = _Prepared(self.visits, self.batch, self.pieces)
         places = range(place, self.steps * len(self.pieces))
-        return _ready(prepared, places, self.workers, self.pin)
+        most = max(len(piece) for piece in self.pieces)
+        return _ready(prepared, places, self.workers, self.pin, most * _bytes(self.visits.size))
+
+
+def _bytes(size: int) -> int:
+    """Of a view of `size` pixels a side."""
+    return 3 * size * size
 
 
 class _Work(Dataset):
@@ -128,12 +135,31 @@ class _Prepared(_Work):
         return self.visits(step * self.batch + self.pieces[piece])
 
 
-def _ready(work: _Work, places: range, workers: int, pin: bool = False) -> Iterator[Batch]:
+def _ready(work: _Work, places: range, workers: int, pin: bool = False, bytes_each: int = 0) -> Iterator[Batch]:
+    check_shared_memory(workers, bytes_each * min(len(places), workers * (_AHEAD + 1)))  # one is in use
     ahead = {"prefetch_factor": _AHEAD} if workers else {}
     for made in DataLoader(work, sampler=places, batch_size=None, num_workers=workers, pin_memory=pin, **ahead):
         if isinstance(made, str):
             raise DataError(made)
         yield made
+
+
+def check_shared_memory(workers: int, needed: int, folder: str = "/dev/shm") -> None:
+    """Refuse workers whose batches, `needed` bytes, do not fit into shared memory: they would hang without a word.
+
+    Raises DataError, which says what to set. Where there is no such folder, memory is shared in another way.
+    """
+    if not workers or not os.path.isdir(folder):
+        return
+    about = os.statvfs(folder)
+    needed = needed * int(os.environ.get("LOCAL_WORLD_SIZE", 1)) + _ROOM
+    free = 0 if about.f_flag & os.ST_RDONLY else about.f_bavail * about.f_frsize
+    if free < needed:
+        fits = "it cannot be written" if about.f_flag & os.ST_RDONLY else f"{free / 2**20:,.1f} are free"
+        raise DataError(
+            f"shared memory, {folder}, is too small: {workers} workers need {needed / 2**20:,.1f} MiB, and "
+            f"{fits}: set MAE_LIB_WORKERS=0, or fewer, or enlarge it (docker run --shm-size, or --ipc=host)"
+        )
 
 
 class _Centres(_Work):
@@ -169,7 +195,8 @@ def centres(
     `share` as in `evaluation_view`. Raises DataError if more than a share `limit` of the set cannot be read.
     """
     prepared, broken = _Centres(images, numbers, size, share, batch), Broken(images, limit)
-    for views, read, unread in _ready(prepared, range(len(prepared.parts)), workers):
+    most = min(batch, len(numbers)) * _bytes(size)
+    for views, read, unread in _ready(prepared, range(len(prepared.parts)), workers, bytes_each=most):
         broken.add(unread)
         if len(read):
             yield views, read

@@ -28,6 +28,7 @@ from torchvision.transforms import functional as F
 from tqdm import tqdm
 
 from mae_lib.data.files import Broken, DataError, Folder, Images, Named, Unreadable, decoded
+from mae_lib.data.loading import check_shared_memory
 from mae_lib.data.shards import indexed, key_of, shard_names
 from mae_lib.data.views import BICUBIC
 
@@ -158,6 +159,7 @@ def _shrunk(image: Image.Image, shorter: int | None) -> Image.Image:
 
 def _each(images: Images, shorter: int | None, workers: int, limit: float = 0.01) -> Iterator[tuple[int, np.ndarray]]:
     """Number and pixels of every image that can be read, in order. Raises DataError if too many cannot."""
+    check_shared_memory(workers, 0)
     broken = Broken(images, limit)
     loader = DataLoader(_Decoding(images, shorter), batch_size=None, num_workers=workers)
     for index, sides, content in tqdm(loader, desc="decoding", unit=" images", delay=2, leave=False):

@@ -81,7 +81,7 @@ def fit_probe(
 
     `who` names the reader; world and recipe, and the code of both, are part of the address too. Raises as `train_head`.
     """
-    recipe = recipe_of(dict(world.probe))
+    recipe = recipe_of(world.probe)
     place = folder / f"probe-{address(recipe, who, images, world.address(), PROBE_VERSION)}"
     visits = world.visits(images, recipe.crop, recipe.seed)
     head = train_head(read, visits, world.classes, recipe, place, device, world.max_broken, progress)

@@ -9,7 +9,7 @@ head, so the result does not depend on their number; and what a step sees is a f
 cut off goes on where it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -27,6 +27,7 @@ from mae_lib.data.loading import Ahead, Visits, default_workers
 from mae_lib.training import checkpoints
 from mae_lib.training.engine import DivergedError, Schedule, rank_and_world
 from mae_lib.training.run import alone
+from mae_lib.typed import typed_fields
 
 Read = Callable[[Tensor], Tensor]  # float images (b, 3, H, W) in [0, 1] -> features (b, width)
 PROBE_VERSION = 1  # raised when the same recipe gives other numbers than before
@@ -48,8 +49,8 @@ class ProbeRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "crop", tuple(self.crop))
-        for name, least in (("batch", 1), ("epochs", 1), ("warmup_epochs", 0)):
+        typed_fields(self, "the probe's ")
+        for name, least in (("batch", 2), ("epochs", 1), ("warmup_epochs", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"the probe's {name} is {getattr(self, name)}: it must be at least {least}")
         if self.warmup_epochs >= self.epochs:
@@ -57,6 +58,8 @@ class ProbeRecipe:
         if not (self.base_lr > 0 and self.trust > 0 and 0 <= self.momentum < 1):
             found = f"{self.base_lr}, {self.trust} and {self.momentum}"
             raise ValueError(f"base_lr, trust and momentum are {found}: they must be above 0, and momentum below 1")
+        if not 0 < self.crop[0] <= self.crop[1] <= 1:
+            raise ValueError(f"the probe's crop is {self.crop}: it must be two shares of the area in order, in (0, 1]")
 
     def schedule(self, images: int) -> Schedule:
         batch = min(self.batch, images)
@@ -126,6 +129,10 @@ def _train(
     max_broken: float,
     progress: bool,
 ) -> Head:
+    if visits.count < 2:
+        raise ValueError(
+            f"the probe learns from {visits.count} images: it needs 2 or more, for it normalises over them"
+        )
     schedule, (rank, world) = recipe.schedule(visits.count), rank_and_world()
     if schedule.batch % world:
         raise ValueError(f"the probe's batch of {schedule.batch} images does not split into {world} workers")
@@ -210,9 +217,11 @@ def _load(path: Path, classes: int) -> Head:
     return head
 
 
-def recipe_of(options: dict[str, Any]) -> ProbeRecipe:
+def recipe_of(options: Mapping[str, Any]) -> ProbeRecipe:
     """The published recipe with these settings. Raises ValueError for one that there is not."""
     known = ProbeRecipe.__dataclass_fields__
+    if not isinstance(options, Mapping):
+        raise ValueError(f"probe is {options!r}: it must be a mapping of settings, such as {{epochs: 90}}")
     if unknown := [name for name in options if name not in known]:
         raise ValueError(f"the probe has no setting {unknown[0]!r}: choose among {', '.join(known)}")
     return ProbeRecipe(**options)

@@ -16,7 +16,7 @@ from torch import LongTensor, Tensor
 from mae_lib.data.files import Broken, Images, readable
 from mae_lib.data.loading import Ahead, Visits, default_workers, fixed_order
 from mae_lib.data.packs import resident
-from mae_lib.data.sets import cue_conflict, imagenet
+from mae_lib.data.sets import V2_VARIANTS, cue_conflict, imagenet
 from mae_lib.data.views import as_tensor, evaluation_view
 from mae_lib.training.batches import hidden_patches
 from mae_lib.training.engine import rank_and_world
@@ -52,6 +52,7 @@ class ImageNet(Described):
         require(self.size >= 8, "size", self.size, "8 or more")
         require(0 <= self.max_broken <= 1, "max_broken", self.max_broken, "a share, in [0, 1]")
         object.__setattr__(self, "crop", tuple(self.crop))
+        require(self.v2 in V2_VARIANTS, "v2", self.v2, f"one of {', '.join(V2_VARIANTS)}")
         fits = len(self.crop) == 2 and 0 < self.crop[0] <= self.crop[1] <= 1
         require(fits, "crop", self.crop, "two shares of the area, the smaller first, in (0, 1]")
 
@@ -94,7 +95,8 @@ class ImageNet(Described):
     def visits(self, count: int, crop: tuple[float, float], seed: int) -> Visits:
         """Random crops of the first `count` training images. Raises ValueError for more than there are."""
         images = self.images("train")
-        require(count <= len(images), "the number of training images", count, f"at most {len(images)}, all there are")
+        wanted = f"at most {len(images)}, all there are" if count > 0 else "1 or more"
+        require(0 < count <= len(images), "the number of training images", count, wanted)
         return Visits(images, self.size, count, crop, seed)
 
     def batches(self, config: "PretrainConfig", device: torch.device, micro_batches: int) -> "Batches":

@@ -4,7 +4,7 @@ A world is a frozen dataclass whose fields are its options, so `spec()` is what 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
@@ -13,6 +13,7 @@ from torch import LongTensor, Tensor
 
 from mae_lib.address import settings
 from mae_lib.theory import LatentHierarchy
+from mae_lib.typed import hints, typed
 
 _WORLDS = {
     "figurines": ("mae_lib.worlds.figurines", "Figurines"),
@@ -117,11 +118,11 @@ def make_world(name: str, **options: Any) -> World:
     Raises ValueError for a name or an option that does not exist, listing those that do, and for a value out of range.
     """
     world = world_class(name)
-    known = [field.name for field in fields(world)]
+    known = hints(world)
     for option in options:
         if option not in known:
             raise ValueError(f"world {name!r} has no option {option!r}: it has {', '.join(known)}")
-    return world(**options)
+    return world(**{option: typed(option, value, known[option]) for option, value in options.items()})
 
 
 def require(condition: bool, option: str, value: Any, wanted: str) -> None:

@@ -2,13 +2,23 @@
 
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from mae_lib.data import sets
 from mae_lib.data.files import Broken, DataError
-from mae_lib.data.loading import Ahead, Visits, centres, default_workers, fixed_order
+from mae_lib.data.loading import (
+    Ahead,
+    Visits,
+    _Prepared,
+    _ready,
+    centres,
+    check_shared_memory,
+    default_workers,
+    fixed_order,
+)
 
 BATCH, STEPS = 24, 6  # 144 visits of 60 images: a pass ends within a batch
 
@@ -82,3 +92,31 @@ def test_cores_are_shared_among_the_runs_of_a_machine(monkeypatch):
     monkeypatch.setenv("MAE_LIB_WORKERS", "many")
     with pytest.raises(ValueError, match="MAE_LIB_WORKERS is 'many'"):
         default_workers()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_shared_memory_that_is_too_small_is_said_before_workers_hang(monkeypatch, tmp_path, read_only):
+    about = SimpleNamespace(f_flag=os.ST_RDONLY if read_only else 0, f_bavail=16384, f_frsize=4096)  # docker's 64 MiB
+    monkeypatch.setattr(os, "statvfs", lambda folder: about)
+    says = r"2 workers need .* MiB, and .*: set MAE_LIB_WORKERS=0, or fewer, or enlarge it \(docker run --shm-size"
+    with pytest.raises(DataError, match=says):
+        check_shared_memory(2, 1 << 27, tmp_path)
+    check_shared_memory(0, 1 << 40, tmp_path)  # nobody to share with
+    check_shared_memory(2, 1 << 40, str(tmp_path / "none"))  # shared otherwise, as on macOS
+    if not read_only:
+        check_shared_memory(2, 1 << 24, tmp_path)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+        with pytest.raises(DataError, match="need 64"):
+            check_shared_memory(2, 1 << 24, tmp_path)
+
+
+def test_loaders_ask_for_what_their_batches_take(visits, monkeypatch):
+    asked = []
+    monkeypatch.setattr("mae_lib.data.loading.check_shared_memory", lambda *given: asked.append(given))
+    each = 3 * 16 * 16
+    ahead(visits, torch.arange(BATCH).split(8), workers=0)(0, torch.arange(8))
+    next(centres(visits.images, torch.arange(10), 16, 0.0, batch=4))
+    assert asked == [(0, 0), (0, 0)]
+    asked.clear()
+    list(_ready(_Prepared(visits, 8, [torch.arange(8)]), range(2), 1, bytes_each=8 * each))
+    assert asked == [(1, 2 * 8 * each)]  # no more than there are

@@ -27,6 +27,7 @@ from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn, paramet
 from mae_lib.training import MAE, Run, checkpoints
 from mae_lib.training.engine import TRAINER_VERSION, Schedule, best_device, rank_and_world, threads, train, workers
 from mae_lib.training.run import alone, circumstances, finish, folder_of
+from mae_lib.typed import typed_fields
 
 DETECTOR_VERSION = 1  # raised when the same config gives other numbers than before
 PREFIX = "detection_"  # of a preset's entries that are fields of the config
@@ -52,6 +53,7 @@ class DetectionConfig:
     seed: int = 0  # of pyramid, heads, order and jitter
 
     def __post_init__(self) -> None:
+        typed_fields(self, PREFIX)
         for name in ("size", "images", "batch", "lr", "layer_decay"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{PREFIX}{name} is {getattr(self, name)!r}: it must be above 0")
@@ -68,22 +70,21 @@ class DetectionConfig:
         known = {entry.name for entry in fields(cls)}
         own = {name.removeprefix(PREFIX): value for name, value in scale.items() if name.startswith(PREFIX)}
         given = {name: value for name, value in own.items() if name in known} | overrides
-        sizes, architecture = dict(given.pop("sizes", {})), {entry.name for entry in fields(DetectorSizes)}
+        sizes = given.pop("sizes", {})
+        if not isinstance(sizes, Mapping):
+            raise ValueError(f"{PREFIX}sizes is {sizes!r}: it must be a mapping, such as {{channels: 256}}")
+        architecture = {entry.name for entry in fields(DetectorSizes)}
         if strange := sorted(set(sizes) - architecture):
             raise ValueError(
                 f"{PREFIX}sizes has no {', '.join(strange)}: choose among {', '.join(sorted(architecture))}"
             )
-        return cls(**_tuples(given), sizes=DetectorSizes(**_tuples(sizes)))
+        return cls(**given, sizes=DetectorSizes(**sizes))
 
     def schedule(self) -> Schedule:
         """ViTDet's: AdamW with betas .9 and .999."""
         steps = self.images // self.batch
         decay, betas = self.weight_decay, (0.9, 0.999)
         return Schedule(steps, self.batch, self.lr, self.warmup, decay, betas, self.clip)
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def fingerprint(mae: MAE) -> str:

@@ -22,6 +22,7 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from mae_lib.evaluation.detection.backbone import PyramidEncoder
 from mae_lib.training import MAE
+from mae_lib.typed import typed_fields
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class DetectorSizes:
     samples: int = 512  # of them that the box head learns from, an image
     sampling: int = 2  # points a side that an output of RoIAlign averages
     detections: int = 100  # kept, an image
+
+    def __post_init__(self) -> None:
+        typed_fields(self, "detection_sizes: ")
 
 
 def mask_rcnn(mae: MAE, size: int, categories: int, sizes: DetectorSizes) -> MaskRCNN:

@@ -27,13 +27,15 @@ def citation(folder: Path, pages: Mapping[str, Page]) -> str:
     """Both entries, of the book and of the paper, to copy."""
     cited: Mapping[str, Any] = yaml.safe_load((folder.parent / "CITATION.cff").read_text(encoding="utf-8"))
     paper = cited["preferred-citation"]
-    book = {"title": cited["title"], "author": _authors(cited["authors"]), "note": f"Version {cited['version']}"}
+    book = {"title": cited["title"], "author": _authors(cited["authors"]), "year": cited["date-released"][:4]}
+    book |= {"version": cited["version"], "url": cited.get("repository-code", "")}
     original = {"title": paper["title"], "author": _authors(paper["authors"]), "booktitle": paper["collection-title"]}
+    original |= {"year": str(paper["year"]), "doi": paper["doi"], "url": paper["url"]}
     return "\n\n".join(
         [
             "## The book",
-            _entry("software", "mae_book", book | {"url": cited.get("repository-code", "")}),
+            _entry("software", "mae_book", book),
             "## The paper",
-            _entry("inproceedings", "kong2023", original | {"year": str(paper["year"])}),
+            _entry("inproceedings", "kong2023", original),
         ]
     )
