@@ -60,16 +60,17 @@ def declared_parameters(notebook: Path) -> dict[str, Any]:
         raise NotebookError(f"{notebook} does not exist")
     try:
         book = nbformat.read(notebook, as_version=4)
-        cells, kernel = book.cells, book.metadata.get("kernelspec", {})
-        language = book.metadata.get("language_info", {}).get("name") or kernel.get("language") or "python"
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as error:
+        kernel = book.metadata.get("kernelspec", {})
+        name, language = kernel.get("name"), book.metadata.get("language_info", {}).get("name", kernel.get("language"))
+        takes_some = any("parameters" in cell.metadata.get("tags", []) for cell in book.cells)
+    except (nbformat.ValidationError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise NotebookError(f"{notebook} is not a notebook: {error}") from None
-    if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
+    if not takes_some:
         raise NotebookError(f"{notebook} has no cell tagged `parameters`, so it takes none")
+    if not all(isinstance(said, str) and said for said in (name, language)):
+        raise NotebookError(f"{notebook} names no kernel: open it in Jupyter with a Python kernel and save it")
     if language.lower() not in {"python", "ipython"}:
         raise NotebookError(f"{notebook} is written in {language}: only Python notebooks can be run")
-    if not kernel.get("name"):
-        raise NotebookError(f"{notebook} names no kernel: open it in Jupyter with a Python kernel and save it")
     try:
         return papermill.inspect_notebook(str(notebook))
     except ValueError as error:

@@ -119,7 +119,11 @@ def test_a_failing_cell_is_named_and_the_last_good_output_stays(tmp_path):
 def test_what_is_no_notebook_is_refused(tmp_path):
     (tmp_path / "text.ipynb").write_text("not json")
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "plain.ipynb")
-    for name, message in (("none", "does not exist"), ("text", "is not a notebook"), ("plain", "no cell tagged")):
+    (tmp_path / "latin.ipynb").write_bytes(b'{"a": "\xff"}')
+    (tmp_path / "new.ipynb").write_text('{"nbformat": 9, "metadata": {}, "cells": []}')
+    (tmp_path / "odd.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [3]}')
+    said = dict.fromkeys(("text", "latin", "new", "odd"), "is not a notebook")
+    for name, message in (("none", "does not exist"), ("plain", "no cell tagged"), *said.items()):
         with pytest.raises(NotebookError, match=message):
             declared_parameters(tmp_path / f"{name}.ipynb")
 
