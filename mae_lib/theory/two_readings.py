@@ -21,7 +21,7 @@ def grow(c: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def encode(x_mc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(ĉ, ŝ_mc) of the visible side, (count,) each: the inverse of `visible_from_estimate`; continuous where |s| > 0."""
+    """(ĉ, ŝ_mc) of the visible side, (count,) each: inverts `visible_from_estimate`, continuous where |s| > 0."""
     s = x_mc[..., 1]
     c = x_mc[..., 0] - s**3
     return np.sign(s) * np.sqrt(c), np.abs(s)
