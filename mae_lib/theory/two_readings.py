@@ -1,23 +1,25 @@
 """Theorem 2, read as printed and as it is used: an autoencoder that meets Assumption 2 and keeps a private sign.
 
-One process, x_m = c and x_mc = (c + s³, s) with c > 0 and |s| > 1/2 of either sign, and one autoencoder: the encoder is
-the first part of an invertible map, the decoder's derivative is nowhere zero, both together are invertible, the width
-is right and the loss is 0. And ĉ = sign(s) √c tells the sign of s, which x_m knows nothing of. What is missing is that
-the decoder, ĉ ↦ ĉ², is not injective. Appendix B has the proofs.
+One process, x_m = (c, s_m) and x_mc = (c + s³, s) with c > 0 and |s| > 1/2 of either sign, all independent; and one
+autoencoder. Its encoder is the first part of an invertible map, the decoder's Jacobian is nowhere singular, both
+together are invertible, ŝ_m is independent of the visible side, the widths are right and the loss is 0. And
+ĉ = sign(s) √c tells the sign of s, which x_m knows nothing of. What is missing is that the decoder, (ĉ², ŝ_m), is not
+injective. Appendix B has the proofs.
 """
 
 import numpy as np
 
 
-def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """(c, s) of `count` images, independent: c uniform on (1/2, 2), |s| uniform on (1/2, 2) with a fair sign."""
-    c, size, side = np.random.default_rng(seed).random((3, count))
-    return 0.5 + 1.5 * c, np.where(side < 0.5, -1, 1) * (0.5 + 1.5 * size)
+def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(c, s_m, s) of `count` images: c and |s| uniform on (1/2, 2), the sign of s fair, s_m standard normal."""
+    rng = np.random.default_rng(seed)
+    c, size = rng.uniform(0.5, 2, (2, count))
+    return c, rng.standard_normal(count), rng.choice((-1, 1), count) * size
 
 
-def grow(c: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(x_m, x_mc) from (c, s): (count,) and (count, 2). s_m is empty, s_mc is s."""
-    return c, np.stack([c + s**3, s], axis=-1)
+def grow(c: np.ndarray, s_m: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(x_m, x_mc) from (c, s_m, s): (count, 2) each. s is s_mc."""
+    return np.stack([c, s_m], axis=-1), np.stack([c + s**3, s], axis=-1)
 
 
 def encode(x_mc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,9 +29,9 @@ def encode(x_mc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sign(s) * np.sqrt(c), np.abs(s)
 
 
-def decode(c_hat: np.ndarray) -> np.ndarray:
-    """D(ĉ) = ĉ², the masked side; its derivative 2 ĉ is not 0 where ĉ² > 0."""
-    return c_hat**2
+def decode(c_hat: np.ndarray, s_m_hat: np.ndarray) -> np.ndarray:
+    """D(ĉ, ŝ_m), the masked side, (count, 2); its Jacobian has the determinant 2 ĉ, which is not 0 where c > 0."""
+    return np.stack([c_hat**2, s_m_hat], axis=-1)
 
 
 def visible_from_estimate(c_hat: np.ndarray, s_hat: np.ndarray) -> np.ndarray:
