@@ -182,3 +182,14 @@ def test_masks_in_any_memory_order_are_read_alike():
     every_other = np.repeat(masks, 2, axis=1)[:, ::2]
     np.testing.assert_array_equal(locate_shared_information_batch(hierarchy, every_other).c, expected)
     assert expected.any(), "an empty c would prove nothing"
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "share"), [(LatentHierarchy.figure_4(), 0.73), (LatentHierarchy.tree((2, 2, 2, 2)), 0.997)]
+)
+def test_most_masks_have_several_sinks_which_share_the_root(hierarchy, share):
+    """So c seldom fills as many dimensions as it has; the noises of A do, and the theorems speak of them."""
+    count = len(hierarchy.observables)
+    masks = (np.arange(1, 2**count - 1)[:, None] >> np.arange(count) & 1).astype(bool)
+    several = locate_shared_information_batch(hierarchy, masks).c.sum(1) > 1
+    assert several.mean() == pytest.approx(share, abs=0.005)
