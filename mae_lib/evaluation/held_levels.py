@@ -1,6 +1,6 @@
 """What a masked autoencoder holds of each level: probes of single nodes, of masked images, and errors leaf by leaf."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -55,19 +55,24 @@ def _paired(model: nn.Module, images: Tensor, masks: Tensor, batch: int) -> Iter
 
 
 def node_scores(
-    train_x: np.ndarray, train_truth: list[Tensor], test_x: np.ndarray, test_truth: list[Tensor]
+    train_x: np.ndarray,
+    train_truth: list[Tensor],
+    test_x: np.ndarray,
+    test_truth: list[Tensor],
+    pool: Callable[[np.ndarray, int], np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """How well each level of a quadtree is read from what lies below its nodes: float64 (test images,) a level.
 
     x: (images, patches, width), patches in rows; the truths (images, 4^d, dim) for d = 0, 1, ..., nodes in rows. The
     features of a node are the mean over the patches below it, so that the reader of the root sees the mean of all, and
-    the reader of a leaf that leaf. Each of up to four nodes a level has a linear probe; the score of an image is
-    1 - squared error / variance, averaged over nodes and dimensions, and its mean is R².
+    the reader of a leaf that leaf; or what another `pool` makes of these patches, such as `node_stacks`. Each of up to
+    four nodes a level has a linear probe; the score of an image is 1 - squared error / variance, averaged over nodes
+    and dimensions, and its mean is R².
     """
     scores = []
     for train_y, test_y in zip(train_truth, test_truth):
         chosen = np.unique(np.linspace(0, train_y.shape[1] - 1, _NODES).round().astype(int))
-        train, test = (node_means(x, train_y.shape[1]) for x in (train_x, test_x))
+        train, test = ((pool or node_means)(x, train_y.shape[1]) for x in (train_x, test_x))
         found = []
         for node in chosen:
             y = test_y[:, node].double().numpy()
@@ -117,8 +122,27 @@ def node_means(x: np.ndarray, nodes: int) -> np.ndarray:
 
     Raises ValueError if the patches do not tile that many nodes as squares.
     """
+    return _below(x, nodes).mean((2, 4)).reshape(len(x), nodes, -1)
+
+
+def node_stacks(x: np.ndarray, nodes: int) -> np.ndarray:
+    """All patches below each of `nodes` nodes in rows, side by side: (B, nodes, patches / nodes * width).
+
+    Raises ValueError as `node_means` does.
+    """
+    return _below(x, nodes).swapaxes(2, 3).reshape(len(x), nodes, -1)
+
+
+def pixel_patches(images: Tensor, patch: int) -> np.ndarray:
+    """Raw pixels in place of features: float32 (B, patches, 3 patch^2) in [0, 1] of images (B, 3, H, W)."""
+    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    return nn.functional.unfold(images, patch, stride=patch).swapaxes(1, 2).numpy()
+
+
+def _below(x: np.ndarray, nodes: int) -> np.ndarray:
+    """x by the node that each patch lies below: (B, node rows, patch rows, node columns, patch columns, width)."""
     side, across = int(len(x[0]) ** 0.5), int(nodes**0.5)
     if side**2 != x.shape[1] or across**2 != nodes or side % across:
         raise ValueError(f"{x.shape[1]} patches do not tile {nodes} nodes in squares")
     each = side // across
-    return x.reshape(len(x), across, each, across, each, -1).mean((2, 4)).reshape(len(x), nodes, -1)
+    return x.reshape(len(x), across, each, across, each, -1)

@@ -184,11 +184,11 @@ def draw_hierarchy(
         _draw_node(ax, point, "o" if node in latents else "s", _look(node, shared), size)
         if node in masked:
             ax.plot(*point, "x", color=INK, ms=size * 0.8, mew=1.6, alpha=0.5, zorder=6)
-        if longest[point[1]] * 5.2 < size:
+        if longest[point[1]] * 5.7 < size:
             # A pixel's name stands below it, where no cross is drawn.
             place = {"va": "center"} if node in latents else {"va": "top", "xytext": (0, -size / 2 - 2)}
             place = {"xytext": (0, 0), "textcoords": "offset points", "ha": "center"} | place
-            ax.annotate(texts[node], point, fontsize=9, zorder=7, **place)
+            ax.annotate(texts[node], point, fontsize=10, zorder=7, **place)
             named |= node not in latents and bool(texts[node])
     across, up = map(list, zip(*position.values()))
     across += [x for (z, v), shift in bent.items() for x in curve(position[z], position[v], shift)[:, 0]]

@@ -2,7 +2,10 @@
 
 All of it is in mask *units*: blocks of observables that are masked together. A law of masks is known by one number, the
 probability that some given units are masked and some other given units are visible, and every formula is a sum of such
-numbers. Masking r and 1 - r give the same c, so the theorem alone cannot prefer .75 to .25.
+numbers.
+
+A level has two weights. Averaged over c, that is over sinks, r and 1 - r are alike, since a mask and its complement
+give the same c. Averaged over hidden observables, as the loss of Equation 2 is, they are not: what is hidden differs.
 """
 
 import math
@@ -111,8 +114,53 @@ def expected_sinks(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.
     return np.array(expected)
 
 
+def hidden_levels(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.ndarray:
+    """At which level the lowest ancestor lies that a hidden observable shares with a visible one: (levels + 1,).
+
+    P(level 1), P(level 2), ..., and last P(it shares none, since all is hidden), given that the observable is hidden.
+    The ancestor lies above level k if all n_k units below the observable's own ancestor of level k are hidden: for
+    independent units of ratio r, r^(n_k - 1), which is not symmetric in r and 1 - r. branching and unit as in
+    `expected_sinks`; a latent within one unit counts as one unit. Raises ValueError for a law that hides nothing.
+    """
+    units = _units_below(branching, law, unit)
+    hidden = law.probability(1, 0)
+    if hidden == 0:
+        raise ValueError(f"{law!r} hides nothing: there is no hidden observable whose level could be asked for")
+    above = [1.0, *(law.probability(n, 0) / hidden for n in units), 0.0]
+    return -np.diff(above)
+
+
+def _units_below(branching: Sequence[int], law: MaskLaw, unit: int) -> list[int]:
+    """Mask units below a latent of each level, lowest level first; 1 for a latent within one."""
+    if unit < 1:
+        raise ValueError(f"unit is {unit}: it must be a positive number of observables")
+    _check_fit(law, math.prod(branching) // unit)
+    leaves = [math.prod(branching[depth:]) for depth in range(len(branching))][::-1]
+    for n in leaves:
+        if max(n, unit) % min(n, unit):
+            raise ValueError(f"unit is {unit}: it does not fit latents over {n} observables")
+    return [max(n // unit, 1) for n in leaves]
+
+
+def shared_levels(hierarchy: LatentHierarchy, masks: np.ndarray) -> np.ndarray:
+    """Level of the lowest latent above each hidden observable that a visible one lies below: int64, like masks.
+
+    masks: bool (masks, observables), True = masked. 0 where the observable is visible, or shares no latent with one.
+    """
+    split = locate_shared_information_batch(hierarchy, masks).split
+    none = hierarchy.node_levels.max(initial=0) + 1
+    lowest = np.full((len(masks), len(hierarchy.node_levels)), none, dtype=np.int64)
+    for i, node in enumerate(hierarchy.nodes):  # parents come first
+        for parent in hierarchy.parents(node):
+            lowest[:, i] = np.minimum(lowest[:, i], lowest[:, hierarchy.index(parent)])
+        if i < hierarchy.latent_count:
+            lowest[split[:, i], i] = hierarchy.level(node)
+    levels = lowest[:, hierarchy.latent_count :]
+    return np.where(masks & (levels < none), levels, 0)
+
+
 def mean_level(counts: np.ndarray) -> np.ndarray:
-    """Mean level of c from numbers of latents (..., levels), lowest level first; NaN where c is empty."""
+    """Mean level from weights of the levels (..., levels), lowest first, such as numbers of latents; NaN for none."""
     counts = np.asarray(counts, dtype=float)
     total = counts.sum(-1)
     weighted = counts @ np.arange(1, counts.shape[-1] + 1)

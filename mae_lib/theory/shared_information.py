@@ -1,7 +1,8 @@
 """Theorem 1, constructive: which latents c the masked and the visible part of an image share.
 
-The paper keeps Algorithms 1 and 2 in an appendix; these are reconstructed from the theorem's own three conditions, and
-they are the only ones that fit: a set of latents meets conditions 1 and 2 if and only if it lies between c and A below.
+The paper keeps Algorithms 1 and 2 in an appendix; these are reconstructed from the theorem's own three conditions. They
+leave no choice of c and s_m: a set of latents meets conditions 1 and 2 if and only if it lies between c and A below. Of
+s_mc they leave many; Algorithm 2 gives the one that is independent of c.
 For a batch, 64 masks share one machine word a node, and both algorithms become three sweeps up the graph.
 """
 

@@ -9,8 +9,10 @@ from mae_lib.evaluation.held_levels import (
     masked_features,
     node_means,
     node_scores,
+    node_stacks,
     patch_errors,
     patch_features,
+    pixel_patches,
 )
 from mae_lib.evaluation.reconstruction import score_reconstructions
 from mae_lib.training import MAE, MaskSampler
@@ -51,6 +53,29 @@ def test_node_means_are_means_of_squares():
     np.testing.assert_allclose(node_means(x, 4)[:, 1], x[:, [2, 3, 6, 7]].mean(1))
     with pytest.raises(ValueError, match="16 patches do not tile 9 nodes"):
         node_means(x, 9)
+
+
+def test_node_stacks_hold_each_patch_once():
+    x = np.arange(2 * 16 * 3, dtype=float).reshape(2, 16, 3)
+    np.testing.assert_array_equal(node_stacks(x, 16), x)
+    np.testing.assert_array_equal(node_stacks(x, 1)[:, 0], x.reshape(2, -1))
+    np.testing.assert_array_equal(node_stacks(x, 4)[:, 1], x[:, [2, 3, 6, 7]].reshape(2, -1))
+
+
+def test_raw_pixels_come_patch_by_patch():
+    found = pixel_patches(IMAGES, 4)
+    assert found.shape == (6, 16, 48)
+    np.testing.assert_array_equal(found[:, 5].reshape(6, 3, 4, 4), IMAGES[:, :, 4:8, 4:8].numpy())
+    levels = (IMAGES * 255).to(torch.uint8)
+    np.testing.assert_allclose(pixel_patches(levels, 4), pixel_patches(levels.float() / 255, 4))
+
+
+def test_a_level_that_only_all_patches_together_tell_is_read_from_the_stack():
+    random = np.random.default_rng(1)
+    x = [random.normal(size=(n, 4, 2)) for n in (600, 300)]
+    truths = [[torch.from_numpy(a[:, :1, :1] - a[:, 1:2, :1])] for a in x]
+    mean, stack = (node_scores(x[0], truths[0], x[1], truths[1], pool)[0].mean() for pool in (None, node_stacks))
+    assert stack > 0.99 and mean < 0.3
 
 
 def test_a_planted_level_is_read_and_noise_is_not():

@@ -36,7 +36,7 @@ def test_a_node_determines_exactly_the_noises_of_its_ancestors():
         assert determined == hierarchy.ancestors([node])
 
 
-def test_ambient_and_intrinsic_dimension_part_on_the_diamond():
+def test_ambient_and_intrinsic_dimension_part_on_a_fork():
     model = LinearGaussian(LatentHierarchy(nx.DiGraph({"z0": ["z1", "z2"], "z1": ["x1", "x2"], "z2": ["x3", "x4"]})))
     c = locate_shared_information(model.hierarchy, ["x1", "x3"]).c
     assert c == {"z1", "z2"}

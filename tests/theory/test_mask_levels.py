@@ -13,9 +13,11 @@ from mae_lib.theory import (
     LatentHierarchy,
     enumerate_probabilities,
     expected_sinks,
+    hidden_levels,
     locate_shared_information_batch,
     mean_level,
     monte_carlo,
+    shared_levels,
     sink_probability,
     sinks_per_level,
     split_probability,
@@ -185,3 +187,63 @@ def test_an_interval_reaches_the_end_where_nothing_or_everything_was_seen():
     assert (everything.low == 0).all() and (everything.high > 0).all()
     always, _ = monte_carlo(tree, FixedCount(2, 4), 50, seed=0)
     assert always.high[0] == 1 and always.low[0] < 1  # the root is split by any two of four
+
+
+def weights_of_levels(hierarchy, masks, weights):
+    """Share of the hidden observables at each level, lowest first, and last those that share nothing."""
+    levels = shared_levels(hierarchy, masks)
+    top = hierarchy.node_levels.max()
+    counts = [((levels == k) & masks).sum(1) for k in (*range(1, top + 1), 0)]
+    return np.array([weights @ count for count in counts]) / (weights @ masks.sum(1))
+
+
+@pytest.mark.parametrize(("branching", "unit"), [((2, 2, 2), 1), ((4, 3), 1), ((2, 2, 4), 2), ((4, 4), 4), ((2, 6), 3)])
+def test_levels_of_hidden_pixels_agree_with_enumeration(branching, unit):
+    hierarchy, leaves = LatentHierarchy.tree(branching), math.prod(branching)
+    units = leaves // unit
+    masks = np.array(list(product([False, True], repeat=units)))
+    for law in (*map(IndependentUnits, (0.1, 0.5, 0.75, 1.0)), *(FixedCount(k, units) for k in range(1, units + 1))):
+        weights = np.array([law.probability(m, units - m) for m in masks.sum(1)])
+        exact = weights_of_levels(hierarchy, np.repeat(masks, unit, axis=1), weights)
+        np.testing.assert_allclose(hidden_levels(branching, law, unit), exact, atol=1e-12)
+
+
+def test_levels_of_hidden_pixels_agree_with_drawn_masks_on_a_16_by_16_quadtree():
+    hierarchy = LatentHierarchy.quadtree(16)
+    for ratio in RATIOS:
+        law = IndependentUnits(ratio)
+        masks = law.draw(np.random.default_rng(0), 400, 256)
+        drawn = weights_of_levels(hierarchy, masks, np.ones(len(masks)))
+        np.testing.assert_allclose(hidden_levels((4,) * 4, law), drawn, atol=0.02)
+
+
+def test_the_weight_of_a_level_in_the_loss_rises_with_the_ratio_and_is_not_symmetric():
+    means = [float(mean_level(hidden_levels((4,) * 4, IndependentUnits(r))[:-1])) for r in RATIOS]
+    np.testing.assert_allclose(means, [1.00, 1.02, 1.13, 1.44, 1.94], atol=0.005)
+    for r in (0.1, 0.25):
+        sinks = [mean_level(expected_sinks((4,) * 4, IndependentUnits(q))) for q in (r, 1 - r)]
+        assert sinks[0] == pytest.approx(sinks[1]) and means[RATIOS.index(1 - r)] > means[RATIOS.index(r)] + 0.4
+
+
+@pytest.mark.parametrize(("n", "r"), [(4, Fraction(3, 4)), (16, Fraction(9, 10)), (2, Fraction(1, 4))])
+def test_a_level_is_passed_when_all_else_below_it_is_hidden(n, r):
+    above = hidden_levels((3, n), IndependentUnits(float(r)))[1:].sum()
+    assert above == pytest.approx(float(r ** (n - 1)), rel=1e-12)
+
+
+def test_levels_of_nothing_hidden_and_units_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="hides nothing"):
+        hidden_levels((2, 2), IndependentUnits(0.0))
+    with pytest.raises(ValueError, match="does not fit latents over 4 observables"):
+        hidden_levels((3, 4), FixedCount(1, 4), unit=3)
+    masks = np.array([[True, False, False], [True, True, True], [False, False, False]])
+    graph = LatentHierarchy.tree((3,))
+    np.testing.assert_array_equal(shared_levels(graph, masks), [[1, 0, 0], [0, 0, 0], [0, 0, 0]])
+
+
+def test_on_a_graph_the_lowest_shared_parent_counts():
+    """In Figure 2's graph x3 hangs below z3 and z4: hidden with x4, it shares z3, and not z4, with a visible pixel."""
+    graph = LatentHierarchy.figure_2()
+    masked = np.isin(graph.observables, ["x3", "x4"])
+    found = dict(zip(graph.observables, shared_levels(graph, masked[None])[0].tolist()))
+    assert found["x3"] == graph.level("z3") and found["x4"] == min(graph.level("z1"), graph.level("z2"))

@@ -201,3 +201,14 @@ def test_a_mask_is_not_read_as_the_names_one_and_zero(mask):
     assert locate_shared_information(hierarchy, np.array([1, 0])).c == {"z"}
     with pytest.raises(ValueError, match="a node is named True, which is the name 1 as well"):
         LatentHierarchy(nx.DiGraph({"z": [True, 2]}))
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "share"), [(LatentHierarchy.figure_4(), 0.73), (LatentHierarchy.tree((2, 2, 2, 2)), 0.997)]
+)
+def test_most_masks_have_several_sinks_which_share_the_root(hierarchy, share):
+    """So c seldom fills as many dimensions as it has; the noises of A do, and the theorems speak of them."""
+    count = len(hierarchy.observables)
+    masks = (np.arange(1, 2**count - 1)[:, None] >> np.arange(count) & 1).astype(bool)
+    several = locate_shared_information_batch(hierarchy, masks).c.sum(1) > 1
+    assert several.mean() == pytest.approx(share, abs=0.005)
