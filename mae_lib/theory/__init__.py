@@ -1,6 +1,9 @@
 """Section 2 of the paper as code: which latents a mask makes learnable. Needs numpy and networkx only."""
 
+from mae_lib.theory.discrete_tree import DiscreteTree
+from mae_lib.theory.grammars import code_grammar, noisy_copies
 from mae_lib.theory.hierarchy import LatentHierarchy
+from mae_lib.theory.information import Bits, expected_bits, mask_bits
 from mae_lib.theory.linear_gaussian import LinearGaussian
 from mae_lib.theory.mask_levels import (
     Estimate,
@@ -19,6 +22,7 @@ from mae_lib.theory.mask_levels import (
     square_units,
     subtree_units,
 )
+from mae_lib.theory.sampled_information import sampled_bits
 from mae_lib.theory.shared_information import (
     SharedInformation,
     SharedInformationBatch,
@@ -29,6 +33,8 @@ from mae_lib.theory.shared_information import (
 )
 
 __all__ = [
+    "Bits",
+    "DiscreteTree",
     "Estimate",
     "FixedCount",
     "IndependentUnits",
@@ -38,13 +44,18 @@ __all__ = [
     "SharedInformationBatch",
     "algorithm_1",
     "algorithm_2",
+    "code_grammar",
     "enumerate_probabilities",
+    "expected_bits",
     "expected_sinks",
     "hidden_levels",
     "locate_shared_information",
     "locate_shared_information_batch",
+    "mask_bits",
     "mean_level",
     "monte_carlo",
+    "noisy_copies",
+    "sampled_bits",
     "shared_levels",
     "sink_probability",
     "sinks_of_targets",
