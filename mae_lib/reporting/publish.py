@@ -6,7 +6,7 @@ Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing th
 each reader; what a part leaves lies in the runs folder, so a killed command goes on where it was and a finished part is
 never done twice. The folder that it writes is what `mae_lib.reporting.published` reads:
 
-    preset.yaml  scores.csv  training.csv  provenance.json  encoders/<run>/
+    preset.yaml  scores.csv  images.npz  training.csv  provenance.json  encoders/<run>/
 
 `wall_seconds` is null until the folder is whole.
 """
@@ -35,6 +35,7 @@ import yaml
 from mae_lib.evaluation.scores import measure, measure_all, readers, scores_file, section_of
 from mae_lib.evaluation.sections import SECTIONS, Reader, Section
 from mae_lib.presets import load_preset, parse_yaml
+from mae_lib.reporting.image_scores import write_image_scores
 from mae_lib.reporting.provenance import provenance
 from mae_lib.sources import source_hash
 from mae_lib.training import PretrainConfig, Run, find, pretrain
@@ -235,9 +236,10 @@ def called(reader: Reader) -> str:
 
 
 def _write_tables(out: Path, series: Series) -> None:
-    rows = []
-    for name in _MEASURED:
-        for reader, scores in measure_all(section_of(name, series), series).items():
+    rows, found = [], {name: measure_all(section_of(name, series), series) for name in _MEASURED}
+    write_image_scores(out, found)
+    for name, of_readers in found.items():
+        for reader, scores in of_readers.items():
             who = columns_of(reader)
             # What cannot be measured on this world is NaN throughout, and has no row.
             measured = {metric: v for metric, v in scores.items() if not np.isnan(v).all()}
