@@ -37,7 +37,7 @@ def _fill(app, docname, source):
 def _dress(app, pagename, templatename, context, doctree):
     name = pagename.removeprefix("experiments/")
     if "body" in context and name in PAGES:
-        context["body"] = with_scales(dressed(context["body"], PAGES[name]), name)
+        context["body"] = with_scales(dressed(context["body"], PAGES[name]), name, PAGES[name].record)
     if "body" in context and doctree is not None:  # not the index and the search
         context["body"] += report_link(pagename, PAGES[name].record if name in PAGES else None)
 

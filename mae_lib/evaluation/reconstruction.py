@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mae_lib.evaluation.batches import device_of, unit_images
+from mae_lib.training.structured_masks import inner_patches
 
 SMALLEST_SIDE = 11
 SCORES = ("ssim", "fsim", "psnr", "mse")
@@ -121,3 +122,28 @@ def score_reconstructions(
         scores = reconstruction_scores(chunk, guess, pixels, chunk=batch)
         parts.append(scores | {"clamped": (raw != guess).double().mean((1, 2, 3)).cpu().numpy()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@torch.inference_mode()
+def boundary_lead(model: nn.Module, images: Tensor, mask: Tensor, batch: int = 64) -> np.ndarray:
+    """How much better hidden patches beside visible ones are predicted than the other hidden ones: float64 (B,).
+
+    The mean squared error of the latter less that of the former, for `mask` (B, patches), True = masked, of `images`
+    (B, 3, H, W). Beside means one of the eight neighbours. An image whose mask leaves one kind empty has the mean of
+    the others, so that it does not move it; where all do, NaN.
+    """
+    device, parts, start = device_of(model), [], 0
+    for chunk in unit_images(images, batch, device):
+        hidden = mask[start : (start := start + len(chunk))].to(device)
+        errors = (model.reconstruct(chunk, hidden).float().clamp(0, 1) - chunk).square().mean(1)
+        inner = inner_patches(hidden, 1)
+        far, near = (pixel_mask(which, *chunk.shape[2:]) for which in (inner, hidden & ~inner))
+        parts.append((_mean_where(errors, far) - _mean_where(errors, near)).double().cpu().numpy())
+    leads = np.concatenate(parts)
+    empty = np.isnan(leads)
+    return leads if empty.all() else np.where(empty, leads[~empty].mean(), leads)
+
+
+def _mean_where(values: Tensor, which: Tensor) -> Tensor:
+    """The mean over the chosen pixels of each image; NaN where there are none."""
+    return (values * which).sum((1, 2)) / which.sum((1, 2))

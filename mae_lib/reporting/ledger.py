@@ -1,8 +1,10 @@
 """The ledger: what the paper claims, what was measured, and the verdict that a rule draws from it.
 
-A claim is *reproduced* when every ordering that it needs holds, *partly* when some hold or all at least lean its way,
-*not reproduced* otherwise, and *not run* where a measurement is missing. `mae_lib.reporting.rules` says when an
-ordering holds. No verdict is typed: a notebook hands in its table, and the rule in `results/claims.yaml` decides.
+A claim is *supported* when every ordering that it needs holds with confidence, *contradicted* when some are reversed
+with confidence and none holds, *mixed* when some hold and some are reversed, *undecided* when nothing is reversed and
+not all hold, and *not run* where a measurement is missing. One seed leaves a claim undecided; it may lean.
+`mae_lib.reporting.orderings` says when an ordering holds. No verdict is typed: a notebook hands in its table, and the
+rule in `results/claims.yaml` decides.
 """
 
 import json
@@ -10,128 +12,51 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
-from html import escape
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-import yaml
 from IPython.display import HTML, display
 
-from mae_lib.folders import checkout, runs_folder
+from mae_lib.evaluation.metrics import is_hits
+from mae_lib.folders import runs_folder
 from mae_lib.presets import preset_word
-from mae_lib.reporting.rules import Basis, Finding, Measured, MissingData, apply_rule, basis_of, check_rule
+from mae_lib.reporting.claims import (
+    ICONS,
+    REPEATED,
+    Claim,
+    Lean,
+    Verdict,
+    Word,
+    load_claims,
+    load_paper,
+    paper_table,
+    place,
+)
+from mae_lib.reporting.guards import rows_of
+from mae_lib.reporting.orderings import Basis, Finding, Measured, MissingData, Ordering, basis_of, holm
+from mae_lib.reporting.rules import apply_rule
+from mae_lib.reporting.verdict_box import verdict_html
 
-SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "mask", "condition", "none")
-REPEATED = {"seeds": "seed", "processes": "process"}  # what a column `seed` tells apart, many and one
-Word = Literal["reproduced", "partly", "not reproduced", "not run"]
-ICONS: dict[Word, str] = {"reproduced": "✔", "partly": "◐", "not reproduced": "✘", "not run": "–"}
+__all__ = [
+    "ICONS",
+    "Claim",
+    "Verdict",
+    "Word",
+    "load_claims",
+    "load_paper",
+    "paper_table",
+    "place",
+]  # with what is here
+
 _BASES: dict[Basis, str] = {
+    "seeds and images": "Intervals are over {count} {over} and over test images{paired}.",
     "seeds": "Intervals are over {count} {over}{paired}.",
     "images": "One {one}: intervals are over {count} images and do not cover what another {one} would give.",
-    "one seed": "One {one}, so there are no intervals, and an ordering can lean but not hold.",
+    "one seed": "One {one}, so there are no intervals.",
     "exact": "The numbers are exact.",
 }
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim of the paper and the rule that decides it; `results/claims.yaml` explains the fields."""
-
-    id: str
-    section: str
-    claim: str
-    notebook: str
-    metrics: tuple[str, ...]
-    series: str
-    rule: dict[str, Any]
-    confidence: float
-    over: str = "seeds"
-    ours: bool = False
-    also: tuple[str, ...] = ()
-    figure: str | None = None
-    paper_table: str | None = None
-    paper_contradicts_itself: str | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            check_rule(self.rule)
-            if self.series not in SERIES or (self.series == "none") != (self.rule["kind"] == "always"):
-                raise ValueError(
-                    f"series {self.series!r} does not fit: it is `none` for `always`, else one of {SERIES}"
-                )
-            if self.over not in REPEATED:
-                raise ValueError(f"over {self.over!r} is unknown: choose one of {tuple(REPEATED)}")
-            if not 0 < self.confidence < 1:
-                raise ValueError(f"confidence {self.confidence!r} must lie between 0 and 1")
-            if not self.metrics:
-                raise ValueError("metrics is empty: name what is measured")
-        except ValueError as error:
-            raise ValueError(f"claim {self.id!r}: {error}") from None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a claim: the word, why in one or two sentences, what the intervals are over, and every number."""
-
-    claim: str
-    verdict: Word
-    why: str
-    basis: Basis | None = None
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def one_seed(self) -> bool:
-        """Whether the verdict rests on one run a point, so that another seed might turn it."""
-        return self.basis in ("images", "one seed")
-
-
-def _results(name: str) -> dict[str, Any]:
-    folder = (checkout() or Path(__file__).resolve().parents[1]) / "results"
-    return yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-
-
-@cache
-def load_paper() -> dict[str, Any]:
-    """Every number of the paper's Tables 1 to 3, as `results/paper.yaml` holds them: table -> columns and series."""
-    return _results("paper.yaml")
-
-
-def paper_table(name: str, series: str) -> pd.DataFrame:
-    """One series of a paper's table, tidy: columns `series` ("ratio" or "unit"), `metric` and `value`; exact numbers.
-
-    Raises ValueError for a table or a series that the paper does not have.
-    """
-    tables = load_paper()
-    if name not in tables or series not in tables[name]["series"]:
-        known = [f"{table} ({', '.join(content['series'])})" for table, content in tables.items()]
-        raise ValueError(f"the paper has no {name!r} by {series!r}: choose one of {', '.join(known)}")
-    table = tables[name]
-    points = table["series"][series].items()
-    rows = [(point, metric, value) for point, values in points for metric, value in zip(table["columns"], values)]
-    return pd.DataFrame(rows, columns=[series, "metric", "value"])
-
-
-@cache
-def load_claims() -> dict[str, Claim]:
-    """The claims of `results/claims.yaml` by id, in the order of the paper.
-
-    Raises ValueError naming the claim for an unknown field, rule or series, or an id that is given twice.
-    """
-    content = _results("claims.yaml")
-    claims: dict[str, Claim] = {}
-    for entry in content["claims"]:
-        if entry.get("id") in claims:
-            raise ValueError(f"claim {entry['id']!r} is given twice")
-        try:
-            lists = {name: tuple(entry.get(name, ())) for name in ("metrics", "also")}
-            claim = Claim(**content["defaults"] | entry | lists)
-        except TypeError as error:
-            raise ValueError(f"claim {entry.get('id')!r}: {error}") from None
-        claims[claim.id] = claim
-    return claims
 
 
 def _check_columns(claim: Claim, frame: pd.DataFrame) -> None:
@@ -141,44 +66,90 @@ def _check_columns(claim: Claim, frame: pd.DataFrame) -> None:
         raise ValueError(f"the table for claim {claim.id!r} lacks {missing}: it needs the columns {wanted}")
 
 
-def _findings(claim: Claim, frame: pd.DataFrame, basis: Basis) -> list[Finding]:
-    findings = []
+def _findings(claim: Claim, frame: pd.DataFrame, basis: Basis) -> tuple[list[Finding], list[str]]:
+    """Every ordering of the claim's metrics, corrected together; and why some were no test."""
+    orderings: list[Ordering] = []
+    untested: list[Finding] = []
+    reasons: dict[str, None] = {}
     for metric in claim.metrics:
-        rows = frame[frame["metric"] == metric] if "metric" in frame else frame
-        if rows.empty:
+        if (rows := rows_of(frame, metric)).empty:
             raise MissingData(f"{metric} was not measured")
-        findings += apply_rule(claim.rule, Measured(rows, claim.series, metric, basis, claim.confidence))
-    return findings
+        found = apply_rule(claim.rule, Measured.from_table(rows, claim.series, metric, basis))
+        broken = [
+            guard.otherwise
+            for guard in claim.guards
+            if metric in guard.metrics and not guard.passes(frame, claim.series, metric, claim.confidence)
+        ]
+        if not broken:
+            orderings += found
+            continue
+        reasons |= dict.fromkeys(f"{metric}: {reason}" for reason in broken)
+        untested += [Finding(one.what, "no test", one.numbers) for one in holm(found, claim.confidence)]
+    return holm(orderings, claim.confidence, cap=basis in ("images", "one seed")) + untested, list(reasons)
 
 
-def _word(findings: Sequence[Finding]) -> Word:
+def word(findings: Sequence[Finding], one_seed: bool = False) -> Word:
+    """The verdict on a claim whose orderings came out like this."""
     outcomes = Counter(finding.outcome for finding in findings)
+    if one_seed:
+        return "undecided"
     if outcomes["holds"] == len(findings):
-        return "reproduced"
-    return "partly" if outcomes["holds"] or not outcomes["fails"] else "not reproduced"
+        return "supported"
+    if outcomes["reversed"]:
+        return "mixed" if outcomes["holds"] else "contradicted"
+    return "undecided"
 
 
-def _why(findings: Sequence[Finding], basis: Basis, over: str) -> str:
-    held = sum(finding.outcome == "holds" for finding in findings)
+def _lean(findings: Sequence[Finding]) -> Lean | None:
+    """Where one seed points: every ordering one way, or none its way."""
+    outcomes = {finding.outcome for finding in findings}
+    if outcomes == {"leans"}:
+        return "supported"
+    return "against" if outcomes <= {"leans against", "tie"} and "leans against" in outcomes else None
+
+
+def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: Basis, reasons: list[str]) -> str:
     if "trials" in findings[0].numbers:
-        return "; ".join(finding.what for finding in findings) + "."
-    short = [
-        f"{f.what} ({'only leans' if f.outcome == 'leans' else 'fails'})" for f in findings if f.outcome != "holds"
-    ]
-    named = f" Not: {'; '.join(short)}." if 0 < len(short) <= 3 else ""  # more are better read in the table
-    sentence = f"Orderings that hold: {held} of {len(findings)}.{named}"
+        one = f" One {REPEATED[claim.over]}." if basis == "one seed" else ""
+        return "; ".join(finding.what for finding in findings) + "." + one
+    outcomes = Counter(finding.outcome for finding in findings)
+    told = f"Orderings that hold: {outcomes['holds']} of {len(findings)}"
+    told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
+    others = [finding for finding in findings if finding.outcome not in ("holds", "no test")]
+    if 0 < len(others) <= 3:  # more are better read in the table
+        told += f" Not: {'; '.join(map(_not, others))}."
+    if reasons:
+        told += f" No test: {'; '.join(reasons)}."
     counts = sorted({finding.numbers["count"] for finding in findings})
     count = " to ".join(f"{end:,}" for end in dict.fromkeys((counts[0], counts[-1])))
     paired = ", paired" if "difference" in findings[0].numbers else ""  # a value below a limit has no pair
-    return f"{sentence} {_BASES[basis].format(count=count, over=over, one=REPEATED[over], paired=paired)}"
+    based = _BASES[basis].format(count=count, over=claim.over, one=REPEATED[claim.over], paired=paired)
+    return f"{told} {based}{_left_out(claim, frame, basis)}"
+
+
+def _not(finding: Finding) -> str:
+    seen = finding.numbers["seen"]
+    power = f", could have seen {seen:.2g}" if seen > 0 and finding.outcome != "reversed" else ""
+    return f"{finding.what} ({finding.outcome}{power})"
+
+
+def _left_out(claim: Claim, frame: pd.DataFrame, basis: Basis) -> str:
+    """What an interval over means of images says of other images."""
+    if basis != "seeds" or "count" not in frame:
+        return ""
+    counted = [metric for metric in claim.metrics if is_hits(metric)]
+    if len(counted) == len(claim.metrics):
+        return " Test images enter by their number, as if each mask had its own."
+    names = ", ".join(metric for metric in claim.metrics if metric not in counted)
+    return f" All seeds share their test images, and what others would give is left out ({names})."
 
 
 def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:
     """The verdict on a claim from a tidy table: a DataFrame or a list of dicts, one measurement a row.
 
     Columns: the claim's series (`ratio`, `unit` or `encoder`), `value`, `metric` where the claim has several, `seed`
-    and `image` (leave both out for exact numbers). For a rule `always`: `successes` and `trials`, and `seed` where they
-    count trained models, so that one seed is marked.
+    and `image` (leave both out for exact numbers), or `count`, the images behind a mean. For a rule that counts:
+    `successes` and `trials`, and `seed` where they count trained models, so that one seed is marked.
 
     Raises ValueError for a table that lacks a column, or has two values for one measurement. A missing point, or a
     value that is not finite, gives the verdict "not run".
@@ -187,70 +158,17 @@ def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
     if frame.empty:
         return Verdict(claim.id, "not run", "Nothing was measured.")
     _check_columns(claim, frame)
-    basis = basis_of(frame)
+    kept = rows_of(frame, claim.metrics[0]) if len(claim.metrics) == 1 else frame[frame["metric"].isin(claim.metrics)]
+    basis = basis_of(kept if len(kept) else frame)
     try:
-        findings = _findings(claim, frame, basis)
+        findings, reasons = _findings(claim, frame, basis)
     except MissingData as gap:
         return Verdict(claim.id, "not run", f"{gap}.")
-    return Verdict(claim.id, _word(findings), _why(findings, basis, claim.over), basis, tuple(findings))
-
-
-ELSEWHERE = "<!-- elsewhere -->"  # where the book sets what the same rule says of other results
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "none" if math.isnan(value) else f"{0.0 if abs(value) < 1e-12 else value:.3g}"  # what is left of rounding
-
-
-def numbers_table(findings: Sequence[Finding]) -> str:
-    names = list(findings[0].numbers)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("what", "outcome", *names))
-    rows = [
-        f'<tr><th scope="row">{escape(f.what)}</th><td>{f.outcome}</td>'
-        + "".join(f"<td>{_number(f.numbers[name])}</td>" for name in names)
-        + "</tr>"
-        for f in findings
-    ]
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<details><summary>The numbers</summary><div class="mae-scroll" tabindex="0">{table}</div></details>'
-
-
-def kind(verdict: Verdict) -> str:
-    """The verdict's word as a part of a class name: "not-run"."""
-    return verdict.verdict.replace(" ", "-")
-
-
-def label(verdict: Verdict) -> str:
-    """Icon and word, and whether one seed is all there is."""
-    return f"{ICONS[verdict.verdict]} {verdict.verdict.capitalize()}{' (one seed)' if verdict.one_seed else ''}"
-
-
-def place(section: str) -> str:
-    """A section in words: "Section 3.1", or "Abstract"."""
-    return section.capitalize() if section.isalpha() else f"Section {section}"
-
-
-def verdict_html(claim: Claim, verdict: Verdict) -> str:
-    """The verdict as a box: icon and word, the claim in our words, why, and the numbers folded."""
-    about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
-    note = claim.paper_contradicts_itself
-    parts = [
-        f'<div class="mae-verdict mae-{kind(verdict)}" role="note" id="claim-{escape(claim.id)}">',
-        f'<p class="mae-title"><strong>{label(verdict)}</strong> <span>{about}</span></p>',
-        f'<p class="mae-claim">{escape(claim.claim)}</p><p>{escape(verdict.why)}</p>',
-        f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
-        numbers_table(verdict.findings) if verdict.findings else "",
-        ELSEWHERE,
-        "</div>",
-    ]
-    return "".join(parts)
-
-
-def verdict_box(claim: Claim, verdict: Verdict) -> None:
-    """Show `verdict_html` in a notebook."""
-    display(HTML(verdict_html(claim, verdict)))
+    once = basis in ("images", "one seed")
+    seeds = 0 if basis == "exact" else int(kept["seed"].nunique()) if "seed" in kept else 1
+    said = word(findings, once)
+    why = _why(claim, frame, findings, basis, reasons)
+    return Verdict(claim.id, said, why, basis, tuple(findings), seeds, _lean(findings) if once else None)
 
 
 def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:
@@ -262,7 +180,7 @@ def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
     if claim_id not in claims:
         raise ValueError(f"claim {claim_id!r} is unknown: choose one of {', '.join(claims)}")
     verdict = decide(claims[claim_id], table)
-    verdict_box(claims[claim_id], verdict)
+    display(HTML(verdict_html(claims[claim_id], verdict)))
     return verdict
 
 

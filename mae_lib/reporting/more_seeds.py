@@ -17,6 +17,7 @@ from mae_lib.presets import SERIES_RATIO
 from mae_lib.reporting.ledger import ICONS, Verdict, load_claims, load_paper, paper_table
 from mae_lib.reporting.plots import figure, ratio_curve, show
 from mae_lib.reporting.published import SECTION_OF, Published, published
+from mae_lib.reporting.verdict_box import in_words
 
 _COMMAND = {"detection": "detect"}  # that measures a section, where `series` does not
 
@@ -150,10 +151,9 @@ def seeds_against_masks(one: Published, section: str, metrics: Sequence[str]) ->
 
 def verdict_cell(verdict: Verdict | None) -> str:
     """A verdict in a table: icon and word, None for what has not been run. A narrow screen shows the icon alone."""
-    word = "not run" if verdict is None else verdict.verdict
-    once = bool(verdict and verdict.one_seed)
-    mark = '<sup class="mae-once" aria-hidden="true">1</sup>' if once else ""
-    return f'{ICONS[word]}{mark}<span class="mae-word"> {word}{" (one seed)" if once else ""}</span>'
+    verdict = verdict or Verdict("", "not run", "")
+    mark = '<sup class="mae-once" aria-hidden="true">1</sup>' if verdict.one_seed else ""
+    return f'{ICONS[verdict.verdict]}{mark}<span class="mae-word"> {in_words(verdict)}</span>'
 
 
 def verdicts_html(page: str, scales: Sequence[Published]) -> str:

@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mae_lib.evaluation.intervals import Interval, bootstrap_interval, mean_interval
+from mae_lib.evaluation.metrics import EVERYWHERE, bounds
 from mae_lib.reporting.figure_data import data_url, figure_csv
-from mae_lib.reporting.rules import basis_of
+from mae_lib.reporting.orderings import basis_of
 
 # Okabe-Ito, the darker colours first: they keep a contrast of 3 to 1 on white and on the dark page.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -124,17 +125,20 @@ def show(fig: Figure, caption: str, alt: str, name: str | None = None) -> None:
 def summarise(table: pd.DataFrame, x: str, y: str = "value", confidence: float = 0.95) -> pd.DataFrame:
     """Mean of `y` at each `x` with its interval: columns `x`, `mean`, `low`, `high`, `count`.
 
-    The interval is over seeds, or over images where there is one seed, as in `mae_lib.reporting.rules`; else NaN.
-    Where every value is NaN, so is all of the row.
+    The interval is over seeds, or over images where there is one seed; else NaN. Where the table names one metric, the
+    interval of a score keeps to the score's bounds. Where every value is NaN, so is all of the row.
     """
-    basis = basis_of(table)
+    basis, names = basis_of(table), table["metric"].unique() if "metric" in table else ()
+    within = bounds(names[0]) if len(names) == 1 and y == "value" else EVERYWHERE
 
     def at(rows: pd.DataFrame) -> Interval:
         if rows[y].isna().all():  # what a world does not let one measure leaves a gap
             return Interval(np.nan, np.nan, np.nan, 0)
         if basis == "images":
             return bootstrap_interval(rows[y], confidence)
-        return mean_interval(rows.groupby("seed")[y].mean() if basis == "seeds" else [rows[y].mean()], confidence)
+        over_seeds = basis in ("seeds", "seeds and images")
+        means = rows.groupby("seed")[y].mean() if over_seeds else [rows[y].mean()]
+        return mean_interval(means, confidence, within)
 
     rows = [(point, *at(group)) for point, group in table.groupby(x)]
     return pd.DataFrame(rows, columns=[x, *Interval._fields])

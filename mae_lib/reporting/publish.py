@@ -36,6 +36,7 @@ import yaml
 from mae_lib.evaluation.scores import measure, readers, section_of
 from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section
 from mae_lib.presets import load_preset, parse_yaml
+from mae_lib.reporting.image_scores import image_scores_file, measured
 from mae_lib.reporting.provenance import provenance
 from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
@@ -137,20 +138,15 @@ def reader_of(row: dict[str, str]) -> Reader:
 
 def _finished(out: Path) -> set[tuple[str, Reader]]:
     """The sections that a folder holds for each reader, also those in which nothing could be measured."""
-    found = {(row["section"], reader_of(row)) for row in table(out / "scores.csv")}
-    for path in (out / "scores").glob("*.npz"):
-        with np.load(path, allow_pickle=False) as kept:
-            who = json.loads(str(kept["reader"]))
-            found |= {(name, tuple(who)) for name in kept["sections"].tolist()}
-    return found
+    return {(row["section"], reader_of(row)) for row in table(out / "scores.csv")} | measured(out)
 
 
 def finished_seeds(out: Path, parameters: dict[str, Any]) -> list[int]:
     """The seeds of which a folder holds every mask, trained and measured."""
-    measured = {reader for _, reader in _finished(out)}
+    done = {reader for _, reader in _finished(out)}
     trained = {(float(row["ratio"]), int(row["unit"]), int(row["seed"])) for row in table(out / "training.csv")}
     masks = set(Series.from_parameters(parameters).configs)
-    return [s for s in parameters["seeds"] if {m for m in masks if m[2] == s} <= measured & trained]
+    return [s for s in parameters["seeds"] if {m for m in masks if m[2] == s} <= done & trained]
 
 
 def shipped_runs(folder: Path) -> dict[Mask, Run]:
@@ -292,15 +288,6 @@ def called(reader: Reader) -> str:
 
 def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -> None:
     """Put a finished part into the folder: the number of each image, the means, and what its training took."""
-    path = out / "scores" / f"{file_name(reader)}.npz"
-    kept = {f"{name}/{metric}": np.asarray(v, np.float16) for name, of in scores.items() for metric, v in of.items()}
-    who = {"reader": np.array(json.dumps(reader)), "sections": np.array(sorted(scores))}
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as before:
-            kept = {key: before[key] for key in before.files if key not in who} | kept
-            who["sections"] = np.array(sorted({*before["sections"].tolist(), *scores}))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **who, **kept)
     new = [
         (name, *columns_of(reader), metric, f"{values.mean():.10g}", len(values))
         for name, of in scores.items()
@@ -308,24 +295,14 @@ def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -
         if not np.isnan(values).all()  # what cannot be measured on this world has no row
     ]
     rows = [row for row in table(out / "scores.csv") if row["section"] not in scores or reader_of(row) != reader]
-    files = {path: buffer.getvalue(), out / "scores.csv": csv_of(SCORES, [*(r.values() for r in rows), *new])}
+    path, images = image_scores_file(out, reader, scores)
+    files = {path: images, out / "scores.csv": csv_of(SCORES, [*(r.values() for r in rows), *new])}
     if reader in series.configs:
         done = find(series.configs[reader]).done
-        ran = [
-            row
-            for row in table(out / "training.csv")
-            if (float(row["ratio"]), int(row["unit"]), int(row["seed"])) != reader
-        ]
+        ran = [row for row in table(out / "training.csv") if reader_of(row | {"reader": "trained"}) != reader]
         took = (*reader, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"])
         files[out / "training.csv"] = csv_of(TRAINING, [*(row.values() for row in ran), took])
     write_files(files)
-
-
-def file_name(reader: Reader) -> str:
-    """A reader as the name of a file: "r0.75-u8-s0", "untrained-s0", "pixels"."""
-    if reader[0] == "untrained":
-        return f"untrained-s{reader[1]}"
-    return reader[0] if len(reader) == 1 else "r{:g}-u{}-s{}".format(*reader)
 
 
 def columns_of(reader: Reader) -> tuple[Any, ...]:

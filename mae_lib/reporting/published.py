@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from mae_lib.evaluation.scores import measure_all, readers, section_of
-from mae_lib.evaluation.sections import Reader, Section
+from mae_lib.evaluation.sections import Reader, Scores, Section
 from mae_lib.folders import checkout
 from mae_lib.presets import SERIES_RATIO, load_preset
+from mae_lib.reporting.image_scores import read_image_scores
 from mae_lib.reporting.ledger import Claim, Verdict, decide, load_claims
 from mae_lib.reporting.publish import different, finished_seeds, shipped_runs
 from mae_lib.training import Run
@@ -142,12 +143,25 @@ class Published:
         return {claim.id: decide(claim, self.evidence(claim)) for claim in claims}
 
     def evidence(self, claim: Claim) -> pd.DataFrame:
-        """The table that decides a claim, without what was not measured."""
-        scores = self.scores(SECTION_OF[claim.notebook])
-        kept = {r: {m: v for m, v in s.items() if m in claim.metrics} for r, s in scores.items()}
+        """The table that decides a claim, without what was not measured: image by image, or means with their counts."""
+        section = SECTION_OF[claim.notebook]
+        means, images = self.scores(section), self.image_scores(section)
+        whole = all(set(images.get(reader, ())) >= set(one) & set(claim.metrics) for reader, one in means.items())
+        scores = images if images and whole else means
+        kept = {r: {m: v for m, v in s.items() if m in claim.reads} for r, s in scores.items()}
         if not any(kept.values()):
             return pd.DataFrame()
-        return encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
+        table = encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
+        if "image" in table:
+            return table
+        counts = self._rows[self._rows["section"] == section].groupby("metric")["count"].min()
+        return table.assign(count=table["metric"].map(counts).fillna(counts.max()))
+
+    def image_scores(self, section: str) -> dict[Reader, Scores]:
+        """The scores of a section image by image, with what is derived from them; empty where only means are held."""
+        wanted = readers(section_of(section, self.series), self.series)
+        held = {r: one for r, one in read_image_scores(self.directory, section).items() if r in wanted}
+        return section_of(section, self.series).derived(held) if held else {}
 
 
 def _reader(row: Any) -> Reader:

@@ -1,231 +1,171 @@
-"""The rules that decide a claim: small functions from measured values to findings.
+"""The rules that decide a claim: small functions from one metric's measurements to the orderings that a claim needs.
 
-Every ordering "a above b" is judged by the differences value(a) - value(b), paired, with a two-sided interval:
-
-* over seeds, with Student's t, when there are two seeds or more (per-image values are averaged within a seed first);
-* over images, with the bootstrap, when there is one seed; it does not cover what another seed would give;
-* not at all for one seed without images: such an ordering can lean, never hold;
-* of width zero for exact numbers: a table without `seed` and `image`, such as a closed form or the paper's own table.
-
-An ordering holds when its interval lies above 0, leans when only its mean does, and fails otherwise; a tie fails. A
-claim that needs several orderings needs each of them, so no correction for their number is due (an intersection-union
-test). Only `peak_inside` chooses its point by looking, and pays for that with Bonferroni's correction.
+What an ordering is, how its error is taken and how several are corrected stands in `mae_lib.reporting.orderings`. A
+rule asks for *all* the orderings of its sentence. Where its sentence says "some" (`peak_inside`, `spread`), it makes
+one ordering of them: the choice that speaks most for the sentence pays for having been chosen (Bonferroni), and the
+sentence is reversed only where its opposite, which is about *every* choice, is sure.
 """
 
 import inspect
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
+from scipy.stats import binomtest
 
-from mae_lib.evaluation.intervals import Interval, bootstrap_interval, mean_interval
+from mae_lib.reporting.orderings import Measured, MissingData, Ordering, Point, said
 
-Outcome = Literal["holds", "leans", "fails"]
-Basis = Literal["seeds", "images", "one seed", "exact"]
-Point = Hashable
+Points = list[Point] | Literal["all"]
 
 
-class MissingData(Exception):
-    """What a rule needs has not been measured: the claim is not decided, and the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One ordering, or one count of checks, that a rule asked for: what it says, how it came out, and its numbers."""
-
-    what: str
-    outcome: Outcome
-    numbers: dict[str, float]
-
-
-def basis_of(table: pd.DataFrame) -> Basis:
-    """What the intervals of a tidy table can be taken over."""
-    if "seed" in table and table["seed"].nunique() > 1:
-        return "seeds"
-    if "image" in table:
-        return "images"
-    return "one seed" if "seed" in table else "exact"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The rows of one metric, and how sure to be: the series (its points), `value`, `seed` and `image` if any."""
-
-    rows: pd.DataFrame
-    series: str
-    metric: str
-    basis: Basis
-    confidence: float
-    replicates: pd.DataFrame = field(init=False)  # (seeds or images, points)
-
-    def __post_init__(self) -> None:
-        if self.series == "none":
-            return
-        keys = [name for name in (self.series, "seed", "image") if name in self.rows]
-        if (twice := self.rows.duplicated(keys)).any():
-            found = self.rows.loc[twice, keys].iloc[0].to_dict()
-            raise ValueError(f"{self.metric} has two values at {found}: tell them apart by a `seed` or `image` column")
-        # The same seed at two points shares its data order and first weights, the same image its content: pair them.
-        unit = "image" if self.basis == "images" else "seed"
-        rows = self.rows if unit in self.rows else self.rows.assign(seed=0)
-        pivot = rows.pivot_table("value", index=unit, columns=self.series, aggfunc="mean", dropna=False)
-        object.__setattr__(self, "replicates", pivot)
-
-    def named(self, point: Point) -> Point:
-        """A point of the series; `smallest`, `middle` and `largest` stand for those of the points measured."""
-        measured = sorted(self.replicates.columns)
-        if point in ("smallest", "middle", "largest"):
-            if len(measured) < 3:
-                raise MissingData(
-                    f"{self.metric} was measured at {len(measured)} of the 3 {self.series}s that it takes"
-                )
-            return measured[{"smallest": 0, "middle": len(measured) // 2, "largest": -1}[point]]
-        if point not in measured:
-            raise MissingData(f"{self.metric} was not measured at {self.series} {point}")
-        return point
-
-    def chosen(self, points: list[Point] | Literal["all"]) -> list[Point]:
-        """The points named, or `all` that were measured, in order; three at least."""
-        if points != "all":
-            return [self.named(point) for point in points]
-        self.named("middle")
-        return sorted(self.replicates.columns)
-
-    def values(self, point: Point) -> pd.Series:
-        """One value a seed or image at `point`; raises MissingData when one is not finite."""
-        point = self.named(point)
-        rows = self.rows.loc[self.rows[self.series] == point, "value"]
-        if bad := int((~np.isfinite(rows)).sum()):
-            raise MissingData(f"{self.metric} at {self.series} {point} has {bad} values that are not finite")
-        return self.replicates[point].dropna()
-
-    def interval(self, differences: pd.Series, confidence: float) -> Interval:
-        """The mean with its interval, over whatever the replicates are."""
-        mean = float(differences.mean())
-        if self.basis == "exact":
-            return Interval(mean, mean, mean, 1)
-        return (bootstrap_interval if self.basis == "images" else mean_interval)(differences.to_numpy(), confidence)
-
-    def above(self, high: Point, low: Point, confidence: float | None = None) -> Finding:
-        """Whether the value at `high` exceeds the one at `low`."""
-        high, low = self.named(high), self.named(low)
-        differences = (self.values(high) - self.values(low)).dropna()
-        if not len(differences):
-            raise MissingData(f"{self.metric} at {self.series}s {high} and {low} shares no seed")
-        interval = self.interval(differences, confidence or self.confidence)
-        return _finding(f"{self.metric}: {self.series} {_said(high)} above {_said(low)}", interval)
-
-
-def _outcome(margin: Interval) -> Outcome:
-    return "holds" if margin.low > 0 else "leans" if margin.mean > 0 else "fails"
-
-
-def _said(point: Point) -> Point:
-    """A point in a sentence: one that is words stands in quotation marks."""
-    return f"“{point}”" if isinstance(point, str) else point
-
-
-def _finding(what: str, margin: Interval, least: float = 0.0) -> Finding:
-    """A difference that must exceed `least`: by how much it does decides, and the numbers are the difference itself."""
-    mean, low, high = (end + least for end in margin[:3])
-    return Finding(what, _outcome(margin), {"difference": mean, "low": low, "high": high, "count": margin.count})
-
-
-def increasing(measured: Measured, points: list[Point] | Literal["all"]) -> list[Finding]:
+def increasing(measured: Measured, points: Points) -> list[Ordering]:
     """The value rises from each point to the next."""
     chosen = measured.chosen(points)
     return [measured.above(high, low) for low, high in zip(chosen, chosen[1:])]
 
 
-def decreasing(measured: Measured, points: list[Point] | Literal["all"]) -> list[Finding]:
+def decreasing(measured: Measured, points: Points) -> list[Ordering]:
     """The value falls from each point to the next."""
     chosen = measured.chosen(points)
     return [measured.above(high, low) for high, low in zip(chosen, chosen[1:])]
 
 
-def greater(measured: Measured, pairs: list[tuple[Point, Point]]) -> list[Finding]:
+def trend(measured: Measured, points: Points, direction: Literal["up", "down"]) -> list[Ordering]:
+    """The value tends to rise, or fall: the slope of a straight line over the points in order, in units a step."""
+    chosen = measured.chosen(points)
+    steps = np.arange(len(chosen)) - (len(chosen) - 1) / 2
+    sign = 1 if direction == "up" else -1
+    what = f"{measured.metric}: {direction} from {measured.series} {said(chosen[0])} to {said(chosen[-1])}, a step"
+    return [measured.ordering(what, dict(zip(chosen, sign * steps / (steps**2).sum())))]
+
+
+def greater(measured: Measured, pairs: list[tuple[Point, Point]]) -> list[Ordering]:
     """In each pair, the value at the first point exceeds the value at the second."""
     return [measured.above(high, low) for high, low in pairs]
 
 
-def peak_at(measured: Measured, point: Point) -> list[Finding]:
+def peak_at(measured: Measured, point: Point) -> list[Ordering]:
     """The value at `point` exceeds the value at every other point measured."""
     peak = measured.named(point)
     return [measured.above(peak, other) for other in measured.chosen("all") if other != peak]
 
 
-def peak_inside(measured: Measured, points: list[Point] | Literal["all"]) -> list[Finding]:
-    """Some point between the extremes exceeds both: one finding, about the point that comes off best and its rival.
+def peak_inside(measured: Measured, points: Points) -> list[Ordering]:
+    """Some point between the extremes exceeds *both*; reversed where every point between them is below one of them.
 
-    The rival is the extreme nearer to it in value. With k points to choose from, each interval's error is divided by k.
+    The ordering is that of the best point against the extreme that it is less sure to exceed, so where its interval
+    lies above 0, that against the other extreme does too.
     """
     first, *inside, last = measured.chosen(points)
     if not inside:
         raise MissingData(f"{measured.metric} was measured at no {measured.series} between {first} and {last}")
-    strict = 1 - (1 - measured.confidence) / len(inside)
-    worst = [
-        min((measured.above(point, end, strict) for end in (first, last)), key=lambda f: f.numbers["difference"])
-        for point in inside
+    tried = []
+    for point in inside:
+        ends = {end: measured.above(point, end) for end in (first, last)}
+        end, rival = max(ends.items(), key=lambda pair: (pair[1].above, -pair[1].margin))
+        what = f"{measured.metric}: {measured.series} {said(point)} above both {said(first)} and {said(last)}"
+        tried.append(replace(rival, what=f"{what}, less surely above {said(end)}"))
+    return [_some(tried, len(inside), 2)]  # a point that is below one of two extremes may choose which
+
+
+def spread(measured: Measured, points: Points, least: float) -> list[Ordering]:
+    """Some value exceeds another by at least `least`; reversed where no two differ by that much."""
+    chosen = measured.chosen(points)
+    tried = [
+        measured.ordering(
+            f"{measured.metric}: {measured.series} {said(high)} above {said(low)} by {least:g} or more",
+            {high: 1.0, low: -1.0},
+            least,
+        )
+        for high in chosen
+        for low in chosen
+        if high != low
     ]
-    return [max(worst, key=lambda finding: (finding.outcome == "holds", finding.numbers["difference"]))]
+    return [_some(tried, len(tried), 1)]
 
 
-def below(measured: Measured, points: list[Point] | Literal["all"], limit: float) -> list[Finding]:
-    """The value stays under `limit` at each point."""
-    chosen = measured.chosen(points)
-    findings = []
-    for p in chosen:
-        margin = measured.interval(limit - measured.values(p), measured.confidence)
-        value, high, low = (limit - end for end in margin[:3])
-        numbers = {"value": value, "low": low, "high": high, "count": margin.count}
-        what = f"{measured.metric}: {measured.series} {_said(p)} below {limit:g}"
-        findings.append(Finding(what, _outcome(margin), numbers))
-    return findings
+def _some(tried: Sequence[Ordering], choices: int, against: int) -> Ordering:
+    """That one of several orderings is true: the surest of them, which was chosen by looking and pays for it.
 
-
-def spread(measured: Measured, points: list[Point] | Literal["all"], least: float) -> list[Finding]:
-    """The highest value exceeds the lowest by at least `least`: what the series varies has an effect worth the name.
-
-    The two are chosen by looking, among k(k - 1) ordered pairs, so the interval's error is divided by their number.
+    Where even that one lies below 0, all do, and no choice among them was made: then it pays for `against` alone.
     """
-    chosen = measured.chosen(points)
-    means = {point: measured.values(point).mean() for point in chosen}
-    high, low = max(chosen, key=means.get), min(chosen, key=means.get)
-    strict = 1 - (1 - measured.confidence) / (len(chosen) * (len(chosen) - 1))
-    differences = (measured.values(high) - measured.values(low)).dropna() - least
-    what = f"{measured.metric}: {measured.series} {_said(high)} above {_said(low)} by {least:g} or more"
-    return [_finding(what, measured.interval(differences, strict), least)]
+    best = min(tried, key=lambda one: (one.above, -one.margin))
+    return replace(best, choices=choices if best.margin > 0 else against)
 
 
-def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Finding]:
+def above(measured: Measured, points: Points, limit: float) -> list[Ordering]:
+    """The value exceeds `limit` at each point."""
+    return [measured.value(point, limit, "above") for point in measured.chosen(points)]
+
+
+def somewhere_above(measured: Measured, points: Points, limit: float) -> list[Ordering]:
+    """The value exceeds `limit` at some point; reversed where it lies below at every one."""
+    tried = [measured.value(point, limit, "above") for point in measured.chosen(points)]
+    return [_some(tried, len(tried), 1)]
+
+
+def below(measured: Measured, points: Points, limit: float) -> list[Ordering]:
+    """The value stays under `limit` at each point."""
+    return [measured.value(point, limit, "below") for point in measured.chosen(points)]
+
+
+def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Ordering]:
     """The value at `point` lies nearer to the value at `near` than to the value at `far`.
 
-    The difference is the one distance less the other, each between means, and its error that of a mean.
+    The difference is the one distance less the other, each between means, and its error that of a mean. Three values
+    that differ by chance alone are as often nearer to the one as to the other, so likeness without a difference to
+    compare it with decides nothing.
     """
     point, near, far = map(measured.named, (point, near, far))
-    gaps = [measured.values(point) - measured.values(other) for other in (far, near)]
-    to_far, to_near = (gap * np.sign(gap.mean()) for gap in gaps)
-    if not len(differences := (to_far - to_near).dropna()):
-        raise MissingData(f"{measured.metric} at {measured.series}s {point}, {near} and {far} shares no seed")
-    what = f"{measured.metric}: {measured.series} {_said(point)} nearer to {_said(near)} than to {_said(far)}"
-    return [_finding(what, measured.interval(differences, measured.confidence))]
+    to_far, to_near = (np.sign(measured.above(point, other).margin) or 1.0 for other in (far, near))
+    weights = {point: to_far - to_near, far: -to_far, near: to_near}
+    what = f"{measured.metric}: {measured.series} {said(point)} nearer to {said(near)} than to {said(far)}"
+    return [measured.ordering(what, weights)]
 
 
-def always(measured: Measured) -> list[Finding]:
-    """Every trial of a check succeeded: one counter-example is enough to fail. Columns: `successes` and `trials`."""
-    successes, trials = int(measured.rows["successes"].sum()), int(measured.rows["trials"].sum())
+def always(measured: Measured) -> list[Ordering]:
+    """Every trial of a check succeeded: one counter-example is enough to reverse it. Columns: `successes`, `trials`.
+
+    For checks without noise, and for trials that are tests whose errors are negligible together. Of no trials, a tie.
+    """
+    successes, trials = measured.checks
+    return [_counted(measured, 0.0 if not trials else 1.0 if successes == trials else -1.0, 0.0)]
+
+
+def mostly(measured: Measured) -> list[Ordering]:
+    """More trials succeed than fail: the exact sign test, for trials that chance alone would halve."""
+    successes, trials = measured.checks
     if not trials:
-        raise MissingData(f"{measured.metric}: nothing was tried")
+        return always(measured)
+    return [_counted(measured, successes / trials - 0.5, float(binomtest(successes, trials).pvalue))]
+
+
+def _counted(measured: Measured, margin: float, p: float) -> Ordering:
+    successes, trials = measured.checks
     what = f"{measured.metric}: {successes:,} of {trials:,}"
-    return [Finding(what, "holds" if successes == trials else "fails", {"successes": successes, "trials": trials})]
+    return Ordering(what, margin, given={"successes": successes, "trials": trials}, counted=p)
 
 
-RULES: dict[str, Callable[..., list[Finding]]] = {
+RULES: dict[str, Callable[..., list[Ordering]]] = {
     rule.__name__: rule
-    for rule in (increasing, decreasing, greater, nearer, peak_at, peak_inside, below, spread, always)
+    for rule in (
+        increasing,
+        decreasing,
+        trend,
+        greater,
+        nearer,
+        peak_at,
+        peak_inside,
+        above,
+        below,
+        somewhere_above,
+        spread,
+        always,
+        mostly,
+    )
 }
+COUNTS = ("always", "mostly")  # the rules of tables of checks
 
 
 def check_rule(rule: dict[str, Any]) -> None:
@@ -236,8 +176,10 @@ def check_rule(rule: dict[str, Any]) -> None:
     needed = set(inspect.signature(RULES[kind]).parameters) - {"measured"}
     if given := set(rule) - {"kind"} ^ needed:
         raise ValueError(f"rule {kind!r} takes {sorted(needed) or 'nothing'}; missing or not known: {sorted(given)}")
+    if kind == "trend" and rule["direction"] not in ("up", "down"):
+        raise ValueError(f"rule 'trend' has the direction {rule['direction']!r}: choose up or down")
 
 
-def apply_rule(rule: dict[str, Any], measured: Measured) -> list[Finding]:
-    """The findings of a rule, such as `{"kind": "greater", "pairs": [[0.75, 0.9]]}`; raises MissingData."""
+def apply_rule(rule: dict[str, Any], measured: Measured) -> list[Ordering]:
+    """The orderings of a rule, such as `{"kind": "greater", "pairs": [[0.75, 0.9]]}`; raises MissingData."""
     return RULES[rule["kind"]](measured, **{name: value for name, value in rule.items() if name != "kind"})

@@ -35,10 +35,10 @@ from mae_lib.evaluation.suggestions import (
 from mae_lib.presets import load_preset
 from mae_lib.reporting.ledger import Claim, Verdict, decide, load_claims
 from mae_lib.reporting.notebooks import need_latents
+from mae_lib.reporting.orderings import Measured, holm
 from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.publish import csv_of, different
 from mae_lib.reporting.published import published_folder
-from mae_lib.reporting.rules import Measured, basis_of
 from mae_lib.theory import LatentHierarchy
 from mae_lib.training import Run
 from mae_lib.training.checkpoints import read_json, write_files, write_json
@@ -188,13 +188,13 @@ SUGGESTIONS = {  # that are trained and published, in the paper's order
 
 
 def published_suggestion(name: str) -> pd.DataFrame:
-    """What is published of a suggestion, tidy: its arms in a column named as its series, seed, metric and value.
+    """What is published of a suggestion, tidy: its arms in a column named as its series, seed, metric, value and count.
 
     An empty table where nothing is. The arm "untrained", an encoder with fresh weights, is in it where it was measured.
     """
     file, series = published_folder() / FOLDER / f"{name}.csv", SUGGESTIONS[name].series
     table = pd.read_csv(file, dtype={"arm": str}) if file.is_file() else pd.DataFrame(columns=COLUMNS)
-    return table.assign(**{series: table["arm"].map(yaml.safe_load)})[[series, "seed", "metric", "value"]]
+    return table.assign(**{series: table["arm"].map(yaml.safe_load)})[[series, "seed", "metric", "value", "count"]]
 
 
 def published_provenance(name: str) -> dict[str, Any] | None:
@@ -237,8 +237,23 @@ def verdicts_of(name: str) -> dict[str, Verdict]:
 
 
 def _decided(claim: Claim, table: pd.DataFrame) -> Verdict:
-    """From the trained arms; fresh weights are no value of a series."""
-    return decide(claim, table[table["metric"].isin(claim.metrics) & (table[claim.series] != UNTRAINED)])
+    """From the trained arms, image by image or as means."""
+    rows = over_fresh(table, claim.series)
+    return decide(claim, rows[rows["metric"].isin(claim.reads)])
+
+
+def over_fresh(table: pd.DataFrame, series: str) -> pd.DataFrame:
+    """The trained arms, and what each scores over fresh weights of its seed: `<metric> over fresh weights`.
+
+    `table` is tidy, with the arm "untrained" where it was measured: fresh weights are no value of a series.
+    """
+    fresh = table[series] == UNTRAINED
+    keys = [name for name in ("seed", "metric", "image") if name in table]
+    arms = table[~fresh]
+    both = arms.merge(table.loc[fresh, [*keys, "value"]], on=keys, suffixes=("", "_fresh"))
+    gained = both.assign(value=both["value"] - both["value_fresh"], metric=both["metric"] + " over fresh weights")
+    kept = pd.concat([arms, gained[arms.columns]], ignore_index=True)
+    return kept.assign(**{series: kept[series].infer_objects()})
 
 
 # On a page
@@ -277,15 +292,16 @@ def ordered_pairs(table: pd.DataFrame, predicted: Mapping[str, float], apart: fl
     """Whether, of two ways of masking, the one with the higher predicted level has the better read root.
 
     A row for each pair whose predictions differ by more than `apart`: the difference of the roots (`table` as `tidy`
-    gives it, by "masks") with its paired 95% interval, and `successes` of `trials` for the rule `always`. A pair whose
-    interval holds 0 is no trial. With one seed its number stands beside, so that the verdict is marked.
+    gives it, by "masks") with its paired interval, 95% for all pairs together (Holm), and `successes` of `trials` for
+    the rule `always`. A pair whose interval holds 0 is no trial. With one seed its number stands beside, so that the
+    verdict is marked.
     """
     roots = table[table["metric"] == "root probe"]
-    measured, seeds = Measured(roots, "masks", "root probe", basis_of(roots), 0.95), roots["seed"].unique()
+    measured, seeds = Measured.from_table(roots, "masks", "root probe"), roots["seed"].unique()
+    pairs = [(a, b) for a in predicted for b in predicted if predicted[b] > predicted[a] + apart]
     rows = []
-    for low, high in ((a, b) for a in predicted for b in predicted if predicted[b] > predicted[a] + apart):
-        numbers = measured.above(high, low).numbers
-        sure = numbers["low"] > 0 or numbers["high"] < 0
+    for (low, high), found in zip(pairs, holm([measured.above(high, low) for low, high in pairs], 0.95)):
+        numbers, sure = found.numbers, found.outcome in ("holds", "reversed")
         about = {"higher": high, "lower": low} | {name: numbers[name] for name in ("difference", "low", "high")}
         rows.append(about | {"successes": int(numbers["low"] > 0), "trials": int(sure)})
     return pd.DataFrame(rows).assign(**({"seed": seeds[0]} if len(seeds) == 1 else {}))

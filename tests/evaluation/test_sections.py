@@ -97,6 +97,21 @@ def test_attention_scores_are_those_of_the_averaged_maps(series):
     assert np.allclose(uniform["class token on the object"], 0.5)
 
 
+def test_attention_is_set_apart_either_way_round_and_held_against_a_uniform_map(series):
+    section = section_of("attention", series)
+    areas = np.array([0.2, 0.3, 0.6])
+    fake = {MASK: {"class token on the object": areas, "overlap with the object": areas}}
+    fake |= {
+        (0.9, 8, 0): {"class token on the object": 1 - areas},
+        ("uniform",): {"overlap with the object": areas / 2},
+    }
+    found = section.derived(fake)
+    apart = "object set apart by the class token"
+    assert found[MASK][apart].mean() == pytest.approx(abs(areas.mean() - 0.5))
+    assert np.allclose(found[MASK][apart], found[0.9, 8, 0][apart])
+    assert np.allclose(found[MASK]["overlap over that of a uniform map"], areas / 2)
+
+
 def test_separability_has_every_level_every_set_and_what_the_planes_differ_by(series):
     section = section_of("separability", series)
     scores = measure_all(section, series)
@@ -104,9 +119,13 @@ def test_separability_has_every_level_every_set_and_what_the_planes_differ_by(se
     assert {"IN1K", "IN-v2", "OJN", "IN-R", "IN-A", "IN-S", "digits probe"} <= scores[("pixels",)].keys()
     assert np.array_equal(scores[MASK]["class probe"], scores[MASK]["IN1K"])  # one probe, read twice
     assert len(scores[MASK]["IN-A"]) == (~section.easy).sum()
-    lost = scores[MASK]["purity of the class"] - scores[0.9, 8, 0]["purity of the class"]
-    assert np.array_equal(scores[0.9, 8, 0]["purity lost"], lost) and "purity lost" not in scores[MASK]
-    assert np.array_equal(scores[0.9, 8, 0]["purity won"], -lost)
+    own, classes = scores[MASK], min(10, series.world.classes)
+    assert np.allclose(own["purity of the class over chance"], own["purity of the class"] - 1 / classes)
+    assert np.array_equal(own["IN1K over guessing"], own["IN1K"] - scores[("nothing",)]["IN1K"])
+    assert own["IN-A as a share of IN1K"] == [own["IN-A"].mean() / own["IN1K"].mean()]
+    lead = own["lead of the mean token over the class token"]
+    assert np.array_equal(lead, own["class probe"] - own["class probe (class token)"])
+    assert "IN1K over guessing" not in scores[("pixels",)]
     assert np.ptp(section.plane(("pixels",), None), axis=0).min() > 0
 
 

@@ -7,21 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mae_lib.reporting.ledger import (
-    Claim,
-    Verdict,
-    decide,
-    judge,
-    load_claims,
-    load_paper,
-    numbers_table,
-    paper_table,
-    place,
-    record,
-    verdict_html,
-    verdicts_file,
-)
-from mae_lib.reporting.rules import Finding
+from mae_lib.reporting.claims import Claim, Verdict, load_claims, load_paper, paper_table, place
+from mae_lib.reporting.ledger import decide, judge, record, verdicts_file, word
+from mae_lib.reporting.orderings import Finding
+from mae_lib.reporting.verdict_box import numbers_table, verdict_html
 
 CLAIMS = load_claims()
 RISING = CLAIMS["ratio-raises-structure"]
@@ -72,7 +61,8 @@ def test_tables_hold_what_the_paper_prints():
 @pytest.mark.parametrize("claim", [c for c in CLAIMS.values() if c.paper_table], ids=lambda c: c.id)
 def test_claims_on_tables_hold_on_the_papers_own_numbers_or_say_why_not(claim):
     verdict = decide(claim, paper_table(claim.paper_table, claim.series))
-    assert (verdict.verdict == "reproduced") is (not claim.paper_contradicts_itself), verdict.why
+    assert (verdict.verdict == "supported") is (not claim.paper_contradicts_itself), verdict.why
+    assert verdict.verdict != "undecided"
     assert verdict.basis == "exact"
 
 
@@ -89,12 +79,12 @@ def test_every_claim_is_whole():
 @pytest.mark.parametrize(
     ("measured", "word", "basis"),
     [
-        (table(1), "reproduced", "seeds"),
-        (table(-1), "not reproduced", "seeds"),
-        (table(1, metrics=["SSIM"]) + table(-1, metrics=["FSIM"]), "partly", "seeds"),
+        (table(1), "supported", "seeds"),
+        (table(-1), "contradicted", "seeds"),
+        (table(1, metrics=["SSIM"]) + table(-1, metrics=["FSIM"]), "mixed", "seeds"),
         (table(0.01, noise=0.05, seeds=2), None, "seeds"),
-        (table(1, seeds=1), "partly", "one seed"),
-        ([{k: v for k, v in row.items() if k != "seed"} for row in table(1, seeds=1)], "reproduced", "exact"),
+        (table(1, seeds=1), "undecided", "one seed"),
+        ([{k: v for k, v in row.items() if k != "seed"} for row in table(1, seeds=1)], "supported", "exact"),
         (table(1, metrics=["SSIM"]), "not run", None),
         ([row for row in table(1) if row["ratio"] != 0.5], "not run", None),
         ([row | {"value": math.nan} for row in table(1)], "not run", None),
@@ -107,43 +97,102 @@ def test_verdicts(measured, word, basis):
     assert verdict.basis == basis and verdict.one_seed == (basis == "one seed")
 
 
-def test_all_leaning_is_partly_and_mixed_leaning_is_not():
-    claim = CLAIMS["extreme-ratio-favours-pixels"]
-    noise = {0: -0.02, 1: 0.0, 2: 0.025}
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (["holds", "holds"], "supported"),
+        (["holds", "leans"], "undecided"),
+        (["holds", "tie"], "undecided"),
+        (["holds", "no test"], "undecided"),
+        (["leans against", "leans against"], "undecided"),
+        (["holds", "reversed"], "mixed"),
+        (["leans", "reversed"], "contradicted"),
+        (["no test", "reversed"], "contradicted"),
+    ],
+)
+def test_the_five_words(outcomes, expected):
+    findings = [Finding("a above b", outcome, {}) for outcome in outcomes]
+    assert word(findings) == expected and word(findings, one_seed=True) == "undecided"
 
-    def rows(metric: str, lead: float) -> list[dict]:
-        low = [{"metric": metric, "ratio": 0.75, "seed": s, "value": 1.0} for s in noise]
-        return low + [{"metric": metric, "ratio": 0.9, "seed": s, "value": 1 + lead + e} for s, e in noise.items()]
 
-    assert decide(claim, rows("PSNR", 0.01) + rows("negative MSE", 0.01)).verdict == "partly"
-    assert decide(claim, rows("PSNR", 0.01) + rows("negative MSE", -0.1)).verdict == "not reproduced"
-
-
-def test_one_seed_with_images_is_decided_and_marked():
+@pytest.mark.parametrize(("slope", "lean"), [(1, "supported"), (-1, "against")])
+def test_one_seed_leans_at_most_and_says_where(slope, lean):
     random = np.random.default_rng(0)
     rows = [
-        row | {"image": i, "value": row["value"] + 0.1 * random.normal()} for row in table(1, 0, 1) for i in range(200)
+        row | {"image": i, "value": row["value"] + 0.1 * random.normal()}
+        for row in table(slope, 0, 1)
+        for i in range(200)
     ]
     verdict = decide(RISING, rows)
-    assert verdict.verdict == "reproduced" and verdict.one_seed
-    assert "200 images" in verdict.why and "(one seed)" in verdict_html(RISING, verdict)
+    assert (verdict.verdict, verdict.lean, verdict.seeds) == ("undecided", lean, 1) and verdict.one_seed
+    assert "200 images" in verdict.why and f"Undecided, leans {lean} (one seed)" in verdict_html(RISING, verdict)
+    assert decide(RISING, table(1, metrics=["SSIM"], seeds=1) + table(-1, metrics=["FSIM"], seeds=1)).lean is None
+
+
+def test_seeds_and_images_are_said_and_what_is_left_out_too():
+    random = np.random.default_rng(0)
+    whole = [
+        row | {"image": i, "value": row["value"] + 0.1 * random.normal()} for row in table(1, 0, 3) for i in range(40)
+    ]
+    both = decide(RISING, whole)
+    assert both.basis == "seeds and images" and "over 3 seeds and over test images" in both.why
+    means = [row | {"count": 40} for row in table(1)]
+    assert "what others would give is left out (SSIM, FSIM)" in decide(RISING, means).why
+    claim = CLAIMS["probe-rises-to-three-quarters"]
+    hits = [row | {"metric": "IN1K", "count": 1000} for row in table(1, metrics=["IN1K"])]
+    assert "enter by their number" in decide(claim, hits).why
+
+
+def test_where_every_encoder_guesses_nothing_is_decided():
+    claim = CLAIMS["extreme-ratio-hurts-probe"]
+    scores = {0.75: 0.12, 0.9: 0.08, 0.1: 0.08}
+
+    def rows(floor: float) -> list[dict]:
+        found = []
+        for ratio, value in scores.items():
+            for seed in range(3):
+                about = {"ratio": ratio, "seed": seed}
+                measured = value + 0.001 * seed * (1 + ratio)
+                found += [about | {"metric": "IN1K", "value": measured}]
+                found += [about | {"metric": "IN1K over guessing", "value": measured - floor}]
+        return found
+
+    assert decide(claim, rows(0.05)).verdict == "supported"
+    guessed = decide(claim, rows(0.15))
+    assert guessed.verdict == "undecided" and "No test: IN1K: every encoder guesses" in guessed.why
+    assert {finding.outcome for finding in guessed.findings} == {"no test"}
+
+
+def test_hard_images_that_are_not_hard_are_no_test():
+    claim = CLAIMS["extreme-units-are-less-robust"]
+    assert [guard.otherwise for guard in claim.guards if guard.reads == "IN-A as a share of IN1K"]
+    share = {0.05: "contradicted", 0.91: "no test"}
+    for of_clean, expected in share.items():
+        rows = []
+        for metric in (*claim.metrics, "IN-A as a share of IN1K"):
+            for unit in (4, 8, 16):
+                value = of_clean if metric.startswith("IN-A as") else unit / 100
+                rows += [{"unit": unit, "metric": metric, "seed": s, "value": value + s * unit / 1e6} for s in range(3)]
+        found = decide(claim, rows)
+        assert found.verdict == "contradicted"
+        assert ("No test: IN-A" in found.why) == (expected == "no test")
 
 
 def test_counts_of_checks():
     claim = CLAIMS["shared-information-is-unique"]
-    assert decide(claim, [{"successes": 811, "trials": 811}]).verdict == "reproduced"
+    assert decide(claim, [{"successes": 811, "trials": 811}]).verdict == "supported"
     failed = decide(claim, [{"successes": 810, "trials": 811}])
-    assert failed.verdict == "not reproduced" and "810 of 811" in failed.why
-    counted = [one for one in CLAIMS.values() if one.rule["kind"] == "always"]
+    assert failed.verdict == "contradicted" and "810 of 811" in failed.why
+    counted = [one for one in CLAIMS.values() if one.series == "none"]
     assert counted and all(one.metrics[0][0].isupper() for one in counted)  # the metric starts the sentence
 
 
 def test_counts_of_models_of_one_seed_are_marked():
     claim = CLAIMS["siblings-are-nearer-the-limit"]
-    rows = [{"seed": seed, "successes": 3, "trials": 6} for seed in (0, 1)]
+    rows = [{"seed": seed, "successes": 1, "trials": 6} for seed in (0, 1)]
     once, twice = decide(claim, rows[:1]), decide(claim, rows)
-    assert once.one_seed and not twice.one_seed and "6 of 12" in twice.why
-    assert "Not reproduced (one seed)" in verdict_html(claim, once)
+    assert once.one_seed and not twice.one_seed and "2 of 12" in twice.why
+    assert "Undecided, leans against (one seed)" in verdict_html(claim, once)
 
 
 def test_intervals_name_what_is_repeated_and_points_in_words_are_quoted():
@@ -152,7 +201,7 @@ def test_intervals_name_what_is_repeated_and_points_in_words_are_quoted():
     rows = [{"mask": mask, "seed": s, "value": value} for mask, value in points.items() for s in range(5)]
     under = [{"condition": condition, "seed": s, "value": 0.01 * s} for condition in "abc" for s in range(5)]
     why = decide(claim, rows).why
-    assert "over 5 processes, paired" in why and "mask “aggressive” above “ideal” (fails)" in why
+    assert "over 5 processes, paired" in why and "mask “aggressive” above “ideal” (tie" in why
     assert "over 3 seeds, paired" in decide(RISING, table(1)).why
     assert "over 5 processes." in decide(CLAIMS["squared-error-identifies-c"], under).why
     assert "One process, so" in decide(claim, [row for row in rows if row["seed"] == 0]).why
@@ -162,7 +211,7 @@ def test_images_that_differ_in_number_are_a_range_and_rounding_is_no_number():
     few = [{"ratio": r, "metric": "FSIM", "seed": 0, "image": i, "value": r} for r in RATIOS for i in range(5)]
     many = [{"ratio": r, "metric": "SSIM", "seed": 0, "image": i, "value": r} for r in RATIOS for i in range(1200)]
     assert "over 5 to 1,200 images and" in decide(RISING, few + many).why
-    assert "<td>0</td>" in numbers_table([Finding("a tie", "fails", {"difference": -2.8e-18})])
+    assert "<td>0</td>" in numbers_table([Finding("a tie", "tie", {"difference": -2.8e-18})])
 
 
 def test_a_table_without_its_columns_is_refused():
@@ -179,6 +228,7 @@ def test_a_table_without_its_columns_is_refused():
         ({"confidence": 95}, "claim 'x': confidence 95"),
         ({"over": "masks"}, "claim 'x': over 'masks'"),
         ({"metrics": ()}, "claim 'x': metrics is empty"),
+        ({"since": "2026-11-23"}, "claim 'x': since '2026-11-23' has no time zone"),
     ],
 )
 def test_claims_that_cannot_be_decided_are_refused(change, message):
@@ -191,6 +241,7 @@ def test_claims_that_cannot_be_decided_are_refused(change, message):
         "series": "ratio",
         "rule": {"kind": "peak_at", "point": 0.75},
         "confidence": 0.95,
+        "since": "2026-11-23T13:24Z",
     }
     Claim(**sound)
     with pytest.raises(ValueError, match=message):
@@ -220,12 +271,12 @@ def test_the_box_says_everything_in_words():
     page = Text()
     page.feed(verdict_html(claim, decide(claim, paper_table("table_1", "unit"))))
     assert not page.open
-    for words in ("✘ Not reproduced", claim.claim, claim.paper_contradicts_itself, "unit 16 above 32", "-4.35"):
+    for words in ("✘ Contradicted", claim.claim, claim.paper_contradicts_itself, "unit 16 above 32", "-4.35"):
         assert words in page.text
 
 
 def test_the_box_escapes():
-    verdict = Verdict("x", "partly", "a < b & c", "exact", (Finding("<i>", "leans", {"difference": 1.0}),))
+    verdict = Verdict("x", "mixed", "a < b & c", "exact", (Finding("<i>", "leans", {"difference": 1.0}),))
     html = verdict_html(RISING, verdict)
     assert "a &lt; b &amp; c" in html and "<i>" not in html
 
@@ -235,7 +286,7 @@ def test_sections_are_called_by_their_names():
 
 
 def test_judge_shows_and_returns(capsys):
-    assert judge("ratio-raises-structure", table(1)).verdict == "reproduced"
+    assert judge("ratio-raises-structure", table(1)).verdict == "supported"
     assert capsys.readouterr().out
     with pytest.raises(ValueError, match="claim 'nothing' is unknown"):
         judge("nothing", None)
@@ -250,7 +301,12 @@ def test_verdicts_are_recorded_whole_and_once(tmp_path, monkeypatch):
     stored = json.loads(path.read_text())
     assert stored["provenance"] == {"seeds": [0]}
     (entry,) = stored["verdicts"]
-    assert entry["claim"] == RISING.id and entry["verdict"] == "partly" and entry["one_seed"]
+    assert (
+        entry["claim"] == RISING.id
+        and entry["verdict"] == "undecided"
+        and entry["one_seed"]
+        and entry["lean"] == "supported"
+    )
     assert entry["findings"][0]["numbers"]["low"] is None
     with pytest.raises(ValueError, match="more than one verdict"):
         record([verdict, verdict], path, {})

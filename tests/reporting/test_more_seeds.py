@@ -21,6 +21,7 @@ from mae_lib.reporting.more_seeds import (
 )
 from mae_lib.reporting.plots import figure_html
 from mae_lib.reporting.published import Published
+from mae_lib.reporting.verdict_box import in_words
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_verdicts_are_words_with_their_reason(only_tiny):
     verdicts = [one.verdicts()[claim.id] for claim in claims]
     html = verdicts_html("3_3_separability", [one])
     for verdict in verdicts:
-        assert f'{ICONS[verdict.verdict]}<span class="mae-word"> {verdict.verdict}</span>' in html
+        assert f'{ICONS[verdict.verdict]}<span class="mae-word"> {in_words(verdict)}</span>' in html
         assert f'title="{escape(verdict.why)}"' in html
     assert html.count("mae-word") == len(claims) and "not run" in {verdict.verdict for verdict in verdicts}
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from mae_lib.evaluation.attention import (
     object_queries,
     part_shares,
 )
-from mae_lib.evaluation.sections.section import Reader, Scores, Section
+from mae_lib.evaluation.sections.section import Reader, Scores, Section, joined, over
 from mae_lib.training import MAE
 from mae_lib.worlds.world import Sample
 
@@ -29,6 +30,10 @@ METRICS = {  # of `attention_scores`
     "same_part": "share on its part",
     "other_parts": "share on other parts",
     "background": "share on the background",
+}
+APART = {  # areas under the curve, and how far each lies from 1/2
+    METRICS["cls_object"]: "object set apart by the class token",
+    METRICS["token_object"]: "other parts set apart by a part token",
 }
 CONTROL = "another image: "  # prefix of the scores of the map that belongs to another image
 
@@ -65,6 +70,20 @@ class Attention(Section):
         rows = attention(model, self.sample.images, self.queries)  # (images, heads, 1 + parts, 1 + patches)
         control = {CONTROL + name: score for name, score in self.of_maps(averaged(another)).items()}
         return self.of_maps(averaged(rows)) | control | self._by_head(rows[:, :, 0, 1:])
+
+    def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
+        """With how far areas lie from 1/2, either way round, and the overlap over that of a uniform map.
+
+        Nothing in the loss gives attention its sign: a model that looks at the background tells the object as well. The
+        side is that of the model's mean, so that the images' mean is |area - 1/2|.
+        """
+        apart = {
+            reader: {new: np.sign(one[old].mean() - 0.5) * (one[old] - 0.5) for old, new in APART.items() if old in one}
+            for reader, one in scores.items()
+        }
+        name = METRICS["cls_overlap"]
+        gained = over(scores, name, ("uniform",), "that of a uniform map")
+        return joined(scores, apart, gained)
 
     def _by_head(self, maps: Tensor) -> Scores:
         """The class token's area under the curve for the object, from its maps (images, heads, patches)."""

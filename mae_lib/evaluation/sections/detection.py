@@ -10,7 +10,7 @@ from mae_lib.data.coco import CocoSplit, coco_folder
 from mae_lib.evaluation.detection.drawn import drawn
 from mae_lib.evaluation.detection.finetune import DetectionConfig, finetune
 from mae_lib.evaluation.detection.scoring import score
-from mae_lib.evaluation.sections.section import Reader, Scores, Section
+from mae_lib.evaluation.sections.section import Reader, Scores, Section, joined, over
 from mae_lib.folders import runs_folder
 from mae_lib.training import MAE
 from mae_lib.worlds.scenes import Scenes
@@ -73,6 +73,10 @@ class Detection(Section):
             compiled=self.compiled,
             checkpoint_blocks=self.checkpoint_blocks,
         )
+
+    def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
+        """With what each AP gains over a detector from scratch of the same seed."""
+        return joined(scores, *(over(scores, metric, ("untrained",), "scratch") for metric in ("AP box", "AP mask")))
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
         allowed = DetectionConfig.from_scale(self.scale).max_broken

@@ -8,13 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mae_lib.evaluation.reconstruction import score_reconstructions
+from mae_lib.evaluation.reconstruction import boundary_lead, score_reconstructions
 from mae_lib.evaluation.sections.section import Reader, Scores, Section
 from mae_lib.training import MAE
 from mae_lib.worlds import make_world
 
 METRICS = {"ssim": "SSIM", "fsim": "FSIM", "psnr": "PSNR", "mse": "negative MSE"}  # Figure 5
 _MASKED = {"psnr_masked": "masked PSNR", "mse_masked": "masked negative MSE"}
+_LEAD = "lead of hidden patches beside visible ones"
 
 
 def _named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
@@ -26,6 +27,8 @@ def _named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
 @dataclass(frozen=True)
 class Reconstruction(Section):
     """Figure 5's scores of whole images; `masked ...`, on what a model's own masks hide; `photographs: ...`.
+
+    `lead of hidden patches beside visible ones`: what their squared error is below that of the other hidden patches.
 
     Photographs come with scikit-image; where it is missing they are left out.
     """
@@ -52,6 +55,7 @@ class Reconstruction(Section):
         hidden = self.masks(reader).sample(seed=2023, step=0, rows=self.indices)
         scores = _named(score_reconstructions(model, self.images), METRICS)
         scores |= _named(score_reconstructions(model, self.images, hidden), _MASKED)
+        scores[_LEAD] = boundary_lead(model, self.images, hidden)
         if self.photographs:
             scores |= _named(score_reconstructions(model, self.crops), METRICS, "photographs: ")
         return scores

@@ -68,6 +68,24 @@ class Section:
         return PretrainConfig.from_scale(self.scale, mask_ratio=ratio, unit=unit, seed=seed).masks()
 
 
+def over(scores: Mapping[Reader, Scores], metric: str, baseline: Reader, suffix: str) -> dict[Reader, Scores]:
+    """What readers score over a baseline, image by image: `<metric> over <suffix>`, for those that have both.
+
+    A baseline ("untrained",) stands for the fresh weights of a reader's own seed.
+    """
+    found = {}
+    for reader, one in scores.items():
+        beside = scores.get(("untrained", reader[-1]) if baseline == ("untrained",) else baseline, {})
+        if len(reader) == 3 and metric in one and metric in beside:
+            found[reader] = {f"{metric} over {suffix}": np.asarray(one[metric] - beside[metric])}
+    return found
+
+
+def joined(scores: Mapping[Reader, Scores], *more: Mapping[Reader, Scores]) -> dict[Reader, Scores]:
+    """The scores of every reader with further ones."""
+    return {reader: {k: v for some in (scores, *more) for k, v in some.get(reader, {}).items()} for reader in scores}
+
+
 def untrained(scale: Mapping[str, Any], seed: int) -> MAE:
     """The architecture of a scale with weights that nothing has trained, in eval mode."""
     with torch.random.fork_rng(devices=[]):

@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d
 
 from mae_lib.evaluation.ground_truth import ground_truth
 from mae_lib.evaluation.robustness import SETS, EvaluationSet, evaluation_set, robustness, variant_sets
-from mae_lib.evaluation.sections.section import Reader, Scores, Section, untrained
+from mae_lib.evaluation.sections.section import Reader, Scores, Section, joined, over, untrained
 from mae_lib.evaluation.separability import (
     features,
     level_scores,
@@ -135,16 +135,24 @@ class Separability(Section):
         return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """With `class gained`, over the untrained encoder of the same seed.
+        """With `class gained`, over the untrained encoder of the same seed, and what guards and other claims compare.
 
-        And with `purity lost` and `purity won`: what the t-SNE at ratio 0.9 loses to, and wins over, that at 0.75.
+        `... over guessing`: over a probe that sees nothing; `purity of the class over chance`, the share that a plane
+        without order has; `IN-A as a share of IN1K`, one number; and what a probe of the mean token gains over one of
+        the class token.
         """
-        purity, more = "purity of the class", {reader: dict(one) for reader, one in scores.items()}
-        for reader, one in more.items():
-            fresh, moderate = ("untrained", reader[-1]), (0.75, *reader[1:])
-            if len(reader) == 3 and fresh in scores:
-                one["class gained"] = one["class probe"] - scores[fresh]["class probe"]
-            if reader[0] == 0.9 and moderate in scores:
-                one["purity lost"] = scores[moderate][purity] - one[purity]
-                one["purity won"] = -one["purity lost"]
-        return more
+        more = {reader: self._compared(one) for reader, one in scores.items() if len(reader) == 3}
+        fresh = over(scores, "class probe", ("untrained",), "fresh")
+        gained = {reader: {"class gained": one["class probe over fresh"]} for reader, one in fresh.items()}
+        guessed = [over(scores, metric, ("nothing",), "guessing") for metric in (*SETS, "class probe", "parts probe")]
+        return joined(scores, gained, more, *guessed)
+
+    def _compared(self, one: Scores) -> Scores:
+        found, purity, pools = {}, "purity of the class", ("class probe", "class probe (class token)")
+        if purity in one:
+            found[f"{purity} over chance"] = one[purity] - 1 / min(10, self.world.classes)
+        if {"IN-A", "IN1K"} <= one.keys():
+            found["IN-A as a share of IN1K"] = np.array([np.mean(one["IN-A"]) / max(np.mean(one["IN1K"]), 1e-9)])
+        if set(pools) <= one.keys() and not np.array_equal(*(one[name] for name in pools)):
+            found["lead of the mean token over the class token"] = one[pools[0]] - one[pools[1]]
+        return found

@@ -11,10 +11,12 @@ from itertools import count
 from typing import Any
 
 from mae_lib.presets import load_preset
+from mae_lib.reporting.claims import load_claims
 from mae_lib.reporting.ledger_page import head_badges
 from mae_lib.reporting.pages.executed import Page
 from mae_lib.reporting.pages.repository import launch_links
 from mae_lib.reporting.run_card import changed, duration, parameter_table, reproduce_command
+from mae_lib.reporting.strongest import standing
 
 _FIGURE = re.compile(
     r'<figure class="mae-figure"(?: id="([^"]+)")?>(.*?)(<a class="mae-data".*?</a>)?</figure>', re.DOTALL
@@ -35,9 +37,12 @@ def head(page: Page) -> str:
     if page.record is None:
         return ""
     preset = f"{escape(str(page.record['parameters']['preset']))} preset"
+    words = [
+        standing(load_claims()[claim], own).verdict.verdict for claim, own in page.own.items() if claim in load_claims()
+    ]
     facts = f'<span class="mae-chip">{escape(takes(page))}</span><span class="mae-chip">{preset}</span>'
     ways = f'{launch_links(page.name)}<a class="mae-chip" href="#run-card">Run card</a>'
-    return f'<p class="mae-facts">{facts}{ways}{head_badges(page.verdicts.values())}</p>'
+    return f'<p class="mae-facts">{facts}{ways}{head_badges(words)}</p>'
 
 
 def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 
 import nbformat
 
-from mae_lib.reporting.ledger import Word
+from mae_lib.reporting.claims import Claim, Verdict, Word
+from mae_lib.reporting.strongest import Result, own_result, standing
 
-_BOX = re.compile(r'<div class="mae-verdict mae-([a-z-]+)" role="note" id="claim-([^"]+)">')
+_BOX = re.compile(r'<div class="mae-verdict mae-([a-z-]+)" role="note" id="claim-([^"]+)" data-seeds="(\d+)">')
 _CARD = re.compile(r'data-record="([^"]*)"')
 
 
@@ -33,13 +34,34 @@ class Page:
 
     @cached_property
     def verdicts(self) -> dict[str, Word]:
-        """The verdicts that it drew, by claim."""
-        return {unescape(claim): kind.replace("-", " ") for kind, claim in _BOX.findall(self.html)}
+        """The verdicts that it drew from its own run, by claim."""
+        return {claim: result.verdict.verdict for claim, result in self.own.items()}
+
+    @cached_property
+    def own(self) -> dict[str, Result]:
+        """The same with the run that they rest on."""
+        return {
+            unescape(claim): own_result(
+                Verdict(unescape(claim), kind.replace("-", " "), "", seeds=int(seeds)), self.record
+            )
+            for kind, claim, seeds in _BOX.findall(self.html)
+        }
 
     @property
     def trained(self) -> bool:
         """Whether it takes models that are trained before it; where it trains its own, its time holds that."""
         return "mae_lib.training.series" in self.code and ".train(" not in self.code
+
+
+def stands(claim: Claim, pages: Mapping[str, Page]) -> Result:
+    """What stands for a claim: the strongest of the published runs and that of its page, if it was executed."""
+    page = pages.get(claim.notebook)
+    return standing(claim, page.own.get(claim.id) if page else None)
+
+
+def drawn(claim: Claim, pages: Mapping[str, Page]) -> bool:
+    """Whether its page holds a box for it, which a link may lead to."""
+    return claim.notebook in pages and claim.id in pages[claim.notebook].own
 
 
 def read(folder: Path) -> dict[str, Page]:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from html import escape
 
+from mae_lib.reporting.claims import ICONS, Claim, Word, load_claims
 from mae_lib.reporting.drawing import layout
-from mae_lib.reporting.ledger import ICONS, Claim, Word, load_claims
-from mae_lib.reporting.more_seeds import PAPER
-from mae_lib.reporting.pages.executed import Page
-from mae_lib.reporting.pages.scales import results
+from mae_lib.reporting.more_seeds import HERE
+from mae_lib.reporting.pages.executed import Page, drawn, stands
+from mae_lib.reporting.verdict_box import kind
 from mae_lib.theory import LatentHierarchy, SharedInformation, locate_shared_information
 
 _STEP, _RISE, _RADIUS, _MARGIN = 38, 62, 15, 26  # pixels between neighbours and levels; of a node; around the picture
@@ -100,15 +100,16 @@ FOUND = (
     "moderate-ratios-prefer-shape",
 )
 _SAID: dict[Word, str] = {
-    "reproduced": "It holds.",
-    "partly": "It holds in part.",
-    "not reproduced": "It does not hold.",
-    "not run": "This build has not tried it.",
+    "supported": "It holds.",
+    "contradicted": "The opposite holds.",
+    "mixed": "A part of it holds, and of a part the opposite.",
+    "undecided": "Undecided.",
+    "not run": "It has not been tried.",
 }
 
 
 def found(pages: Mapping[str, Page]) -> str:
-    """Five sentences on what came out: claims with their verdicts here and in published runs, and links."""
+    """Five sentences on what came out: claims with the verdict of the strongest run, this build's beside, and links."""
     findings = "".join(_finding(load_claims()[claim], pages) for claim in FOUND)
     return f'{_scale(pages)}<ul class="mae-found">{findings}</ul>'
 
@@ -120,32 +121,29 @@ def _scale(pages: Mapping[str, Page]) -> str:
         return ""
     small = " It trains far too little to decide a claim: it shows that everything runs." if "smoke" in presets else ""
     named = " and ".join(f"<em>{escape(preset)}</em>" for preset in sorted(presets))
-    return f"<p>In this build, at the preset {named}.{small}</p>"
+    return f"<p>Each verdict is that of the strongest run. This build is at the preset {named}.{small}</p>"
 
 
 def _finding(claim: Claim, pages: Mapping[str, Page]) -> str:
-    word = pages[claim.notebook].verdicts.get(claim.id, "not run") if claim.notebook in pages else "not run"
-    longer = [
-        f"{escape(key)} {ICONS[verdicts[claim.id].verdict]}&nbsp;{verdicts[claim.id].verdict}"
-        for key, (_, verdicts) in results().items()
-        if key != PAPER and claim.id in verdicts
-    ]
-    also = f" <span>Published runs: {', '.join(longer)}.</span>" if longer else ""
-    where = f"experiments/{claim.notebook}.html" + ("" if word == "not run" else f"#claim-{claim.id}")
+    found, here = stands(claim, pages), drawn(claim, pages)
+    word = found.verdict.verdict
+    own = pages[claim.notebook].verdicts[claim.id] if here else "not run"
+    run = f"{escape(found.words)}" if found.key else ""
+    beside = f"; this build: {ICONS[own]}&nbsp;{own}" if found.key not in ("", HERE) else ""
+    also = f" <span>From {run}{beside}.</span>" if run else ""
+    where = f"experiments/{claim.notebook}.html" + (f"#claim-{claim.id}" if here else "")
     said = escape(claim.claim)
     why = f'<a class="reference internal" href="{where}">See why<span class="mae-unseen">: {said}</span></a>'
     verdict = f"<strong>{ICONS[word]} {_SAID[word]}</strong>"
-    return f'<li class="mae-{word.replace(" ", "-")}">{verdict} {said} {why}{also}</li>'
+    return f'<li class="mae-{kind(word)}">{verdict} {said} {why}{also}</li>'
 
 
 def counts(pages: Mapping[str, Page]) -> str:
-    """How many of the ledger's claims came out how in this build: a badge for each word, and a link to the ledger."""
-    verdicts = {claim: word for page in pages.values() for claim, word in page.verdicts.items()}
-    words = Counter(verdicts.get(claim, "not run") for claim in load_claims())
+    """How many of the ledger's claims came out how: a badge for each word, and a link to the ledger."""
+    words = Counter(stands(claim, pages).verdict.verdict for claim in load_claims().values())
     badges = "".join(
-        f'<li class="mae-{word.replace(" ", "-")}"><b>{words[word]}</b> <span>{ICONS[word]} {word}</span></li>'
-        for word in ICONS
+        f'<li class="mae-{kind(word)}"><b>{words[word]}</b> <span>{ICONS[word]} {word}</span></li>' for word in ICONS
     )
-    total = f"{len(load_claims())} claims, each decided by a rule."
+    total = f"{len(load_claims())} claims, each decided by a rule on the strongest run that has it."
     there = '<a class="reference internal" href="experiments/ledger.html">The ledger</a>'
     return f'<div class="mae-counts"><ul>{badges}</ul><p>{total} {there} lists them all.</p></div>'

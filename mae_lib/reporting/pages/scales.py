@@ -1,54 +1,35 @@
-"""One claim, several results: this build, each published run and the paper, between which a reader switches.
+"""One claim, several results: the strongest run, this build, each published run and the paper.
 
-The page holds all of them; a script shows one at a time, and without it all are there, one below the other. A page of
-Section 3 that nothing else was published for says so instead.
+A box is headed by the strongest run's verdict, with the page's own run beside it. The page holds all others too: a
+script shows one at a time, and without it all are there, one below the other. A page of Section 3 that nothing else was
+published for says so instead.
 """
 
 import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape, unescape
+from typing import Any
 
-from mae_lib.reporting.ledger import ELSEWHERE, Verdict, kind, label, load_claims, numbers_table
-from mae_lib.reporting.ledger_page import of_paper
-from mae_lib.reporting.more_seeds import HERE, PAPER, described
+from mae_lib.reporting.claims import Verdict, load_claims
+from mae_lib.reporting.ledger_page import LATE
+from mae_lib.reporting.more_seeds import HERE, described
 from mae_lib.reporting.plots import summarise
-from mae_lib.reporting.published import SECTION_OF, encoder_table, published
-from mae_lib.reporting.suggestions import SUGGESTIONS, published_provenance, published_suggestion, verdicts_of
+from mae_lib.reporting.published import encoder_table, published
+from mae_lib.reporting.strongest import own_result, results, strongest
+from mae_lib.reporting.verdict_box import ELSEWHERE, STRONGEST, kind, part_html
 
-_BOX = re.compile(r'<div class="mae-verdict [^>]*id="claim-([^"]+)">.*?' + re.escape(ELSEWHERE), re.DOTALL)
+_BOX = re.compile(
+    r'(?P<open><div class="mae-verdict mae-(?P<kind>[a-z-]+)" role="note" id="claim-(?P<claim>[^"]+)" '
+    r'data-seeds="(?P<seeds>\d+)">)(?P<body>.*?)' + re.escape(ELSEWHERE),
+    re.DOTALL,
+)
 _CALIBRATION = "3_0_calibration"
 _READERS = {"pixels": "raw pixels", "untrained": "an untrained encoder", "trained": "the pretrained encoder"}
-SUGGESTED = "published"  # what the suggestions of Section 3.6 go by
 ALONE = (
     '<p class="mae-alone">These are the results of this build. No longer run of this page is published, and the paper '
     "prints no numbers for it.</p>"
 )
-
-
-@cache
-def results() -> dict[str, tuple[str, Mapping[str, Verdict]]]:
-    """By key ("cpu", "the paper"): what it is in words, and its verdicts by claim, those that were run."""
-    found = {one.name: (described(one), one.verdicts()) for one in published()}
-    printed = {claim.id: of_paper(claim) for claim in load_claims().values() if claim.paper_table}
-    if words := _suggestions():
-        found[SUGGESTED] = (words, {id: v for name in SUGGESTIONS for id, v in verdicts_of(name).items()})
-    found[PAPER] = ("the paper's own printed numbers", printed)
-    ran = {key: {c: v for c, v in verdicts.items() if v.verdict != "not run"} for key, (_, verdicts) in found.items()}
-    return {key: (words, ran[key]) for key, (words, _) in found.items()}
-
-
-def _suggestions() -> str:
-    """How far the published runs of Section 3.6 have come, in words; one by one where they differ, "" for none."""
-    states = {}
-    for name in SUGGESTIONS:
-        if record := published_provenance(name):
-            seeds = published_suggestion(name)["seed"].nunique()
-            state = "" if record["wall_seconds"] else ", not finished"
-            states[name] = f"{record['parameters']['preset']}, {seeds} seed{'s' * (seeds != 1)}{state}"
-    if len(set(states.values())) == 1:
-        return next(iter(states.values()))
-    return "; ".join(f"{name}: {state}" for name, state in states.items())
 
 
 @cache
@@ -78,10 +59,12 @@ def _calibrated(body: str) -> str:
 
 def switch(keys: list[str], number: int) -> str:
     """The control: one radio button for each result, shown by the script that makes it work."""
-    words = {key: said for key, (said, _) in results().items()} | {HERE: "what this page has just computed"}
+    words = {key: next(iter(by.values())).words for key, by in results().items()}
+    words[HERE] = "the strongest run, and beside it what this page has just computed"
+    named = {HERE: "strongest and this build"}
     options = "".join(
         f'<label title="{escape(words.get(key, ""))}"><input type="radio" name="mae-scale-{number}" '
-        f'value="{escape(key)}"{" checked" if key == HERE else ""}> <span>{escape(key)}</span></label>'
+        f'value="{escape(key)}"{" checked" if key == HERE else ""}> <span>{escape(named.get(key, key))}</span></label>'
         for key in [HERE, *keys, "all"]
     )
     return f'<fieldset class="mae-switch" hidden><legend>Results of</legend>{options}</fieldset>'
@@ -89,37 +72,44 @@ def switch(keys: list[str], number: int) -> str:
 
 def elsewhere(claim: str) -> str:
     """What the rule says of a claim in every other result, a part for each."""
-    own = _of_section(SECTION_OF.get(load_claims()[claim].notebook))
     parts = [
-        f'<div class="mae-{kind(verdict)}" data-mae-scale="{escape(key)}"><p class="mae-title"><strong>{label(verdict)}'
-        f"</strong> <span>{escape(own.get(key, words))}</span></p><p>{escape(verdict.why)}</p>"
-        f"{numbers_table(verdict.findings) if verdict.findings else ''}</div>"
-        for key, (words, verdicts) in results().items()
-        if (verdict := verdicts.get(claim))
+        f'<div class="mae-{kind(found.verdict.verdict)}" data-mae-scale="{escape(key)}">'
+        f"{part_html(found.verdict, escape(found.words))}</div>"
+        for key, by in results().items()
+        if (found := by.get(claim))
     ]
     return f'<div class="mae-elsewhere">{"".join(parts)}</div>' if parts else ""
 
 
-@cache
-def _of_section(section: str | None) -> dict[str, str]:
-    """Each published run in words, by key, with the seeds that the section has there."""
-    return {one.name: described(one) for one in published(section)}
+def _headed(box: re.Match, record: Mapping[str, Any] | None) -> str:
+    """A page's box under the verdict of the strongest run, its own beside, and all others behind."""
+    word, claim, seeds = box["kind"].replace("-", " "), unescape(box["claim"]), int(box["seeds"])
+    found = strongest(claim, own_result(Verdict(claim, word, "", seeds=seeds), record))
+    head, opening = "", box["open"]
+    if found is not None and found.key != HERE:
+        late = f"<p>{LATE}</p>" if found.late(load_claims()[claim]) else ""
+        part = part_html(found.verdict, f"strongest run: {escape(found.words)}")
+        head = f'<div class="mae-strongest">{part}{late}</div>'
+        opening = opening.replace(f"mae-verdict mae-{box['kind']}", f"mae-verdict mae-{kind(found.verdict.verdict)}")
+    body = box["body"].replace(STRONGEST, head)
+    return f"{opening}{body}{elsewhere(claim)}"
 
 
-def with_scales(body: str, name: str = "") -> str:
-    """A page's HTML with the other results in its verdict boxes, and a switch before the first of a run of boxes.
+def with_scales(body: str, name: str = "", record: Mapping[str, Any] | None = None) -> str:
+    """A page's HTML with the strongest and the other results in its verdict boxes, and a switch before the first box.
 
-    A switch also stands before a figure whose lines carry the keys of results.
+    A switch also stands before a figure whose lines carry the keys of results. `record` is the page's provenance.
     """
     if name == _CALIBRATION:
         return _calibrated(body)
-    claims = [unescape(claim) for claim in _BOX.findall(body)]
-    keys = [key for key, (_, verdicts) in results().items() if set(claims) & set(verdicts)]
+    claims = [unescape(found["claim"]) for found in _BOX.finditer(body)]
+    keys = [key for key, by in results().items() if set(claims) & set(by)]
     first = body.find('<div class="mae-verdict ')
+    if not keys and first >= 0 and name.startswith("3_"):
+        body = f"{body[:first]}{ALONE}{body[first:]}"
+    body = _BOX.sub(lambda box: _headed(box, record), body)
     if not keys:
-        alone = ALONE if first >= 0 and name.startswith("3_") else ""
-        return f"{body[:first]}{alone}{body[first:]}".replace(ELSEWHERE, "") if alone else body.replace(ELSEWHERE, "")
-    body = _BOX.sub(lambda box: box[0].replace(ELSEWHERE, elsewhere(unescape(box[1]))), body)
+        return body
     body = body[:first] + switch(keys, 1) + body[first:]
     marked = re.search(r'<figure class="mae-figure"(?:(?!</figure>).)*?data-mae-scale="', body, re.DOTALL)
     return body[: marked.start()] + switch(keys, 2) + body[marked.start() :] if marked else body

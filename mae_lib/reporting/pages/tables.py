@@ -12,12 +12,13 @@ from typing import Any
 
 import yaml
 
-from mae_lib.reporting.ledger import ICONS, load_claims
-from mae_lib.reporting.pages.executed import Page
+from mae_lib.reporting.claims import ICONS, load_claims
+from mae_lib.reporting.pages.executed import Page, drawn, stands
 from mae_lib.reporting.pages.names import resolve
 from mae_lib.reporting.pages.repository import launch_addresses, repository
 from mae_lib.reporting.published import published_folder
 from mae_lib.reporting.run_card import duration
+from mae_lib.reporting.strongest import short
 from mae_lib.training.checkpoints import read_json
 
 # Every numbered thing of the paper, which the map must hold: kind -> names.
@@ -149,18 +150,20 @@ def code(names: Sequence[str]) -> str:
 
 
 def status(claims: Sequence[str], pages: Mapping[str, Page]) -> str:
-    """What became of the claims in this build: an icon for each, which links to the box that decides it, and counts."""
+    """What became of the claims: an icon for each, which links to its box, how many came out how, and by which runs."""
     if not claims:
         return "shown"
-    marks, words = [], Counter()
+    marks, words, runs = [], Counter(), {}
     for claim in (load_claims()[name] for name in claims):
-        word = pages[claim.notebook].verdicts.get(claim.id, "not run") if claim.notebook in pages else "not run"
-        words[word] += 1
+        found = stands(claim, pages)
+        words[word := found.verdict.verdict] += 1
+        if found.key:
+            runs.setdefault(short(found))
         there = f"experiments/{claim.notebook}#claim-{claim.id}"
-        marks.append(ICONS[word] if word == "not run" else link(there, ICONS[word]))
+        marks.append(link(there, ICONS[word]) if drawn(claim, pages) else ICONS[word])
     counts = ", ".join(f"{words[word]} {word}" if len(claims) > 1 else word for word in ICONS if words[word])
     apart = "<br>" if len(claims) > 1 else " "
-    return f"{' '.join(marks)}{apart}{counts}"
+    return f"{' '.join(marks)}{apart}{counts}" + (f" ({'; '.join(runs)})" if runs else "")
 
 
 # Notation, assumptions
@@ -221,7 +224,7 @@ def build_status(folder: Path, pages: Mapping[str, Page]) -> str:
         name = link(f"experiments/{page.name}", page.name)
         preset = str(record["parameters"]["preset"])
         rows.append((name, duration(record["wall_seconds"]), preset, escape(record["device"]), said or "none"))
-    built = list_table(("Notebook", "Time", "Preset", "Device", "Verdicts"), rows, "mae-status")
+    built = list_table(("Notebook", "Time", "Preset", "Device", "Own verdicts"), rows, "mae-status")
     named = list_table(("Package", "Version"), [(name, number) for name, number in versions.items()], "mae-versions")
     results = list_table(("Results", "Finished", "Device", "Code"), _published(published_folder()), "mae-status")
     sections = ("## Notebooks", built, "## Versions", named, "## Published results", results, "## Hosted", hosted())
