@@ -1,12 +1,14 @@
 """evaluate: attention and Tables 1 and 2 for one model on ImageNet."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mae_lib.commands.arguments import add_device, add_mask, add_preset, add_quiet, add_runs, add_settings, mask_of
 from mae_lib.commands.import_model import imported
 from mae_lib.presets import load_preset
+from mae_lib.typed import typed
 
 
 def add(commands: Any) -> None:
@@ -31,14 +33,19 @@ def run(arguments: argparse.Namespace) -> None:
     from mae_lib.evaluation.evaluate import described, evaluate
     from mae_lib.training import PretrainConfig, find
 
-    scale = load_preset(arguments.preset)["scale"] | dict(arguments.settings)
+    settings = dict(arguments.settings)
+    scale = load_preset(arguments.preset)["scale"] | settings
+    probe_images = typed("probe_images", scale.get("probe_images"), int)
+    settings.pop("probe_images", None)
     if arguments.model:
-        found = imported(arguments.model, arguments)
+        found = imported(arguments.model, arguments, settings)
+        config = replace(found.config, world_options=scale.get("world_options", {}))
     else:
-        config = PretrainConfig.from_scale(scale, **mask_of(arguments))
+        config = PretrainConfig.from_scale(scale, **mask_of(arguments) | settings)
         found = find(config, arguments.runs)
         if found is None:
             raise ValueError(f"{config.name} has not been trained in {arguments.runs}: python -m mae_lib pretrain does")
-    scores = evaluate(found, scale["probe_images"], arguments.device, progress=not arguments.quiet)
+    # The files' fingerprints alone tell runs apart, so one may have been trained with other options of its world.
+    scores = evaluate(found, probe_images, arguments.device, not arguments.quiet, config.make_world())
     if scores:
         print(f"{found.directory}\n{described(scores)}")

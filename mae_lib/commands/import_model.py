@@ -22,17 +22,17 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def imported(path: Path, arguments: argparse.Namespace) -> Any:
-    """The run made of the checkpoint `path`, with the arguments' preset, folder of runs and settings."""
+def imported(path: Path, arguments: argparse.Namespace, settings: dict[str, Any]) -> Any:
+    """The run made of the checkpoint `path`, with the arguments' preset and folder of runs, and these settings."""
     from mae_lib.training.released import import_model
 
     scale = load_preset(arguments.preset)["scale"]
-    return import_model(path, scale, arguments.runs, **dict(arguments.settings))
+    return import_model(path, scale, arguments.runs, **settings)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from mae_lib.training.released import preset_of
 
-    made = imported(arguments.path, arguments)
+    made = imported(arguments.path, arguments, dict(arguments.settings))
     print(f"{made.directory}: {'encoder and decoder' if made.done['decoder'] else 'encoder only'}")
     print(f"its preset: python -m mae_lib execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset_of(made)}")

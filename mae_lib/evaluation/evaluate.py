@@ -19,19 +19,23 @@ from mae_lib.evaluation.sections.imagenet import ImageNetAttention
 from mae_lib.training import MAE, Run, checkpoints
 from mae_lib.training.engine import best_device, rank_and_world, workers
 from mae_lib.training.imagenet import ImageNet
+from mae_lib.worlds import World
 
 ATTENTION = {"kept by a token": "share on itself", "reach of a token": "reach of a part token"}
 
 
-def evaluate(run: Run, probe_images: int, device: str | None = None, progress: bool = True) -> dict[str, Any]:
+def evaluate(
+    run: Run, probe_images: int, device: str | None = None, progress: bool = True, world: World | None = None
+) -> dict[str, Any]:
     """Scores of a run whose world is ImageNet, in [0, 1] with 95% intervals over images; kept in its `table_1.json`.
 
     By column of Table 1, and "shape bias" with its accuracies; what a token keeps of its attention, and how far it
     reaches, in sides of the image; under "missing" why a set was left out. Maps are drawn in `attention.png`. The probe
-    learns from the first `probe_images` training images. Raises ValueError for a run on another world, and as
-    `train_head`.
+    learns from the first `probe_images` training images. `world`: with the options that are asked for now, such as the
+    probe's recipe, in place of those that the run was trained with. Raises ValueError for a run on another world, and
+    as `train_head`.
     """
-    world = run.config.make_world()
+    world = run.config.make_world() if world is None else world
     if not isinstance(world, ImageNet):
         raise ValueError(f"{run.directory.name} is no run on ImageNet: python -m mae_lib series measures the others")
     where = best_device(device)

@@ -146,3 +146,27 @@ def test_a_page_of_section_3_runs_on_the_miniature(trained, miniature_preset, tm
     assert "on imagenet" in shown
     verdicts = json.loads((trained[0] / "verdicts" / "miniature" / f"{page}.json").read_text())["verdicts"]
     assert {verdict["verdict"] for verdict in verdicts} == {"not run"}  # one mask decides nothing
+
+
+def test_what_is_asked_of_an_evaluation_now_counts(trained, capsys):
+    """Only the files tell runs on ImageNet apart, so options of its world are no part of a run's address."""
+    runs, common = trained
+    before = set(runs.glob("imagenet-*/probe-*"))
+    asked = "{probe: {batch: 12, epochs: 2, warmup_epochs: 0, base_lr: 0.1}, v2: top-images}"
+    assert main(["evaluate", *common, "--set", f"world_options={asked}"]) == 0
+    assert len(set(runs.glob("imagenet-*/probe-*")) - before) == 1  # another recipe is another probe
+    assert "top-images" in table(runs)["missing"]["IN-v2"]  # which is not here
+    for wrong, says in [
+        ("world_options={v2: nonsense}", "v2 is 'nonsense': it must be one of matched-frequency"),
+        ("world_options={probe: {no_such: 3}}", "the probe has no setting 'no_such'"),
+        ("world_options={probe: {batch: '12'}}", "the probe's batch is '12': it must be a whole number"),
+        ("probe_images=1", "the probe learns from 1 images: it needs 2 or more"),
+        ("probe_images=0", "the number of training images is 0"),
+        ("probe_images='5'", "probe_images is '5': it must be a whole number"),
+        ("test_images=8", "pretraining has no setting 'test_images'"),
+        ("nonsense=8", "pretraining has no setting 'nonsense'"),
+    ]:
+        capsys.readouterr()
+        assert main(["evaluate", *common, "--set", wrong]) == 2, wrong
+        assert says in capsys.readouterr().err, wrong
+    assert main(["evaluate", *common]) == 0  # as the others find it
