@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items):
     """A file stays in one process, and all files of which a test is forked in the same."""
     forking = {item.path for item in items if "forked" in getattr(item, "fixturenames", ())}
     for item in items:
-        group = "forked" if item.path in forking else "-".join(item.path.relative_to(Path(__file__).parent).parts)
+        group = "forked" if item.path in forking else f"{item.path.parent.name}/{item.path.stem}"
         item.add_marker(pytest.mark.xdist_group(group))
 
 
