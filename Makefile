@@ -65,8 +65,8 @@ pdf: book ## Print the whole book as one PDF (needs Chromium or Chrome)
 zip: book ## Pack the rendered book into an archive that opens from disk
 	@$(BIN)/python -m mae_lib zip
 
-test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest $(TESTS)
+test: $(READY) ## Run the tests in CORES processes; some of them: make test TESTS=tests/theory
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) $(TESTS)
 
 faults: $(READY) ## Kill, fill, spoil and fuzz everything, minutes; writes results/faults.json
 	@rm -f results/faults.json

@@ -1,5 +1,12 @@
-"""What tests of several rooms share: a published series of seconds, the miniature data sets, a browser."""
+"""What tests of several rooms share: a published series of seconds, the miniature data sets, a browser.
 
+`make test` runs the files of the tests in several processes, each file in one of them, so that what a module made is
+made once. What is dear is shared further: `published_tiny` by all processes, and the process from which programs and
+kernels are forked by all files that ask for it, which therefore run in one.
+"""
+
+import fcntl
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -7,6 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mae_lib import warm
+
+os.environ.setdefault(warm.THREADS, "1")  # before PyTorch reads it: models are tiny, and processes stand side by side
 sys.path[:0] = [str(Path(__file__).with_name("data")), str(Path(__file__).parent)]  # for miniature.py and fakes.py
 
 TINY = {
@@ -41,6 +51,42 @@ TINY = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A file stays in one process, and all files of which a test is forked in the same."""
+    forking = {item.path for item in items if "forked" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "forked" if item.path in forking else f"{item.path.parent.name}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def of_all_processes(tmp_path_factory) -> Path:
+    """The temporary folder of the whole session, which the processes of pytest-xdist share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    """A process that has imported PyTorch and the like, and its address: see `mae_lib.warm`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(warm.ADDRESS, "")
+        started = warm.start()
+        address = os.environ[warm.ADDRESS]
+    yield started, address
+    if started:
+        started.stdin.close()
+        started.wait(20)
+
+
+@pytest.fixture
+def forked(fork_server, monkeypatch) -> None:
+    """Kernels, and `python -m mae_lib.warm MODULE`, are forked with their libraries imported: a second, not ten."""
+    monkeypatch.setenv(warm.ADDRESS, fork_server[1])
+    monkeypatch.setenv(warm.THREADS, "1")
+
+
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory) -> Path:
     """A preset file of three ratios and two seeds, two training steps each."""
@@ -50,21 +96,21 @@ def tiny_preset(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def published_tiny(tiny_preset, tmp_path_factory) -> Path:
-    """The folder of published results, `tiny/`, in a folder of its own; its runs lie beside it in `runs/`."""
+def published_tiny(tiny_preset, of_all_processes) -> Path:
+    """A folder of published results, `tiny/`, alone in its folder, for a whole session: tests must not write there."""
     from mae_lib.reporting.publish import publish
 
-    root = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAE_LIB_RUNS", str(root.parent / "tiny_runs"))
-        return publish(tiny_preset, root / "tiny", device="cpu")
+    with pytest.MonkeyPatch.context() as patch, open(of_all_processes / "tiny.lock", "w") as lock:
+        patch.setenv("MAE_LIB_RUNS", str(of_all_processes / "tiny_runs"))
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds all of it done
+        return publish(tiny_preset, of_all_processes / "published" / "tiny", device="cpu")
 
 
 @pytest.fixture
-def only_tiny(published_tiny, monkeypatch) -> Path:
+def only_tiny(published_tiny, tmp_path, monkeypatch) -> Path:
     """`published_tiny` as all that is published, and a runs folder that is empty."""
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(published_tiny.parent))
-    monkeypatch.setenv("MAE_LIB_RUNS", str(published_tiny.parent.parent / "no_runs"))
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path / "no_runs"))
     return published_tiny
 
 

@@ -197,14 +197,8 @@ def test_a_kernel_of_another_kind_is_started_as_it_says(given, started):
     assert kernel.format_kernel_cmd() == started.format(me=sys.executable).split()
 
 
-def test_the_libraries_that_a_server_imports_start_no_thread():
-    code = "import sys, os; from importlib import import_module\n"
-    code += "for one in sys.argv[1:]: import_module(one)\nprint(len(os.listdir('/proc/self/task')))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *warm.LIBRARIES],
-        env=os.environ | {warm.THREADS: "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "1\n"
+def test_the_libraries_that_a_server_imports_start_no_thread(fork_server, forked, tmp_path):
+    (tmp_path / "a_module.py").write_text("import os, sys; print(os.getppid(), {*sys.argv[1:]} <= {*sys.modules})")
+    answer, _ = ask(tmp_path, *warm.LIBRARIES).communicate()  # it answers when it has imported them
+    server = fork_server[0].pid
+    assert answer == f"{server} True\n" and len(os.listdir(f"/proc/{server}/task")) == 1

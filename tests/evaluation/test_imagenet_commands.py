@@ -138,7 +138,7 @@ def test_the_whole_of_section_3_is_published_by_one_command(trained, miniature_p
 
 
 @pytest.mark.parametrize("page", ["3_2_attention", "3_3_separability"])
-def test_a_page_of_section_3_runs_on_the_miniature(trained, miniature_preset, tmp_path, monkeypatch, page):
+def test_a_page_of_section_3_runs_on_the_miniature(trained, miniature_preset, tmp_path, monkeypatch, forked, page):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     written = execute(NOTEBOOKS / f"{page}.ipynb", tmp_path / f"{page}.ipynb", str(miniature_preset))
     cells = [cell for cell in nbformat.read(written, as_version=4).cells if cell.cell_type == "code"]

@@ -81,10 +81,12 @@ def test_a_probe_that_was_cut_off_ends_as_one_that_was_not(real_data, tmp_path, 
     assert torch.equal(found.linear.weight, whole.linear.weight) and not found.training
 
 
-def test_two_workers_train_the_same_head(real_data, tmp_path):
+def test_two_workers_train_the_same_head(real_data, tmp_path, forked):
     one = train(tmp_path / "one")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*torchrun, __file__, str(tmp_path / "two")], check=True, timeout=300, capture_output=True)
+    python, here = [sys.executable, "-m", "mae_lib.warm"], Path(__file__)
+    torchrun = [*python, "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "mae_lib.warm"]
+    command = [*torchrun, here.stem, str(tmp_path / "two")]
+    subprocess.run(command, cwd=here.parent, check=True, timeout=300, capture_output=True)
     two = train(tmp_path / "two", read=lambda _: pytest.fail("trained twice"))
     for a, b in zip(one.state_dict().values(), two.state_dict().values()):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)

@@ -17,7 +17,8 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = (folders := [str(HERE), str(HERE.parent / "training")])
-os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # the fork server reads it when it imports `ground`
+# The fork server reads it when it imports `ground`.
+os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 _ROWS: dict[tuple[str, str], Counter] = {}
 _FAILED: list[str] = []

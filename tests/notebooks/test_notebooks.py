@@ -86,14 +86,14 @@ def test_bad_parameters_are_refused_before_anything_runs(tmp_path, given, messag
     assert {p.name for p in tmp_path.iterdir()} == {"mine.ipynb"}
 
 
-def test_parameters_reach_the_cells_and_a_whole_number_is_a_float(tmp_path):
+def test_parameters_reach_the_cells_and_a_whole_number_is_a_float(tmp_path, forked):
     source = notebook(tmp_path / "mine.ipynb", "print(steps * ratio)")
     out = nbformat.read(execute(source, tmp_path / "deep" / "out.ipynb", parameters={"ratio": 2}), as_version=4)
     assert out.cells[-1].outputs[0].text == "6\n"
     assert "remove-cell" in out.cells[1].metadata.tags and "papermill" not in out.metadata
 
 
-def test_a_preset_of_ones_own_is_known_by_its_file(tmp_path):
+def test_a_preset_of_ones_own_is_known_by_its_file(tmp_path, forked):
     text = Path(preset_file("smoke")).read_text().replace("preset: smoke", "preset: mine")
     (tmp_path / "mine.yaml").write_text(text)
     source = notebook(tmp_path / "page.ipynb", "print(preset)")
@@ -105,7 +105,7 @@ def test_a_preset_of_ones_own_is_known_by_its_file(tmp_path):
         assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == f"{seen}\n"
 
 
-def test_a_failing_cell_is_named_and_the_last_good_output_stays(tmp_path):
+def test_a_failing_cell_is_named_and_the_last_good_output_stays(tmp_path, forked):
     good = notebook(tmp_path / "mine.ipynb", "print('good')")
     output = execute(good, tmp_path / "out.ipynb")
     before = output.read_bytes()

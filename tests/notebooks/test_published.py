@@ -36,7 +36,7 @@ def test_every_page_of_section_3_takes_published_results_and_does_not_by_default
     assert declared_parameters(NOTEBOOKS / f"{page}.ipynb")["use_published"]["default"] == "False"
 
 
-def test_it_runs_without_a_run_and_shows_every_seed(only_tiny, tiny_preset, tmp_path, monkeypatch):
+def test_it_runs_without_a_run_and_shows_every_seed(only_tiny, tiny_preset, tmp_path, monkeypatch, forked):
     monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path / "runs"))
     tiny = load_preset(tiny_preset)
     given = {name: tiny[name] for name in ("seeds", "mask_ratios", "units", "scale")} | {"use_published": True}

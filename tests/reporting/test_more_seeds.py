@@ -75,7 +75,8 @@ def test_verdicts_are_words_with_their_reason(only_tiny):
     one = Published.open(only_tiny)
     claims = [claim for claim in load_claims().values() if claim.notebook == "3_3_separability"]
     # Which they are depends on two tiny runs; no test may.
-    verdicts = [one.verdicts()[claim.id] for claim in claims]
+    drawn = one.verdicts()
+    verdicts = [drawn[claim.id] for claim in claims]
     html = verdicts_html("3_3_separability", [one])
     for verdict in verdicts:
         assert f'{ICONS[verdict.verdict]}<span class="mae-word"> {in_words(verdict)}</span>' in html

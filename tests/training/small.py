@@ -1,6 +1,6 @@
 """A world of noise that needs no drawing, and a run of seconds, shared by the tests of training.
 
-`python small.py RUNS [SAVE_SECONDS [MICRO_BATCHES...]]` trains it, which is what the tests kill, double and spread: a
+`python -m small RUNS [SAVE_SECONDS [MICRO_BATCHES...]]` trains it, which is what the tests kill, double and spread: a
 batch in several parts goes to a folder of its own, RUNS/PARTS. With $DIE_AT it kills itself as it begins that step.
 """
 
@@ -16,6 +16,9 @@ import torch
 from mae_lib import randomness
 from mae_lib.training import MaskSampler, PretrainConfig, Run
 from mae_lib.training.pretrain import train_mae
+
+HERE = Path(__file__).parent
+FORKED = [sys.executable, "-m", "mae_lib.warm"]  # and a module: forked where a test asks for `forked`, else as ever
 
 # 96 images in batches of 20: every pass over them starts within a batch.
 CONFIG = PretrainConfig(
@@ -64,9 +67,9 @@ def same_weights(a, b, atol):
 
 def train_spread(runs: Path, reference: Run, workers: int) -> None:
     """Train SPREAD by torchrun with gloo, its batches in 1, 2 and 4 parts; asserts that it is `reference` each time."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
-    command = [*torchrun, __file__, str(runs), "60", "1", "2", "4"]
-    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    torchrun = [*FORKED, "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
+    command = [*torchrun, "-m", "mae_lib.warm", "small", str(runs), "60", "1", "2", "4"]
+    subprocess.run(command, cwd=HERE, check=True, timeout=300, capture_output=True)
     assert reference.done["steps"] == 20
     for parts in (1, 2, 4):
         run = Run(runs / str(parts) / reference.directory.name)

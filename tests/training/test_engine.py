@@ -31,7 +31,7 @@ def test_micro_batches_give_the_same_weights(tmp_path, reference, micro_batches)
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=1e-5)
 
 
-def test_two_workers_with_any_micro_batch_give_the_same_weights(tmp_path, reference):
+def test_two_workers_with_any_micro_batch_give_the_same_weights(tmp_path, reference, forked):
     train_spread(tmp_path, reference, workers=2)
 
 

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import CONFIG, train_small
+from small import CONFIG, FORKED, HERE, train_small
 
 from mae_lib.__main__ import main
 from mae_lib.presets import load_preset
 from mae_lib.training import CheckpointError, PretrainConfig, Run, checkpoints, find, load_model, pretrain
-
-SCRIPT = str(Path(__file__).with_name("small.py"))
 
 
 def never():
@@ -55,12 +53,13 @@ def test_asking_twice_trains_once(finished):
     assert find(replace(CONFIG, seed=1), finished.directory.parent) is None
 
 
-def test_a_kill_at_any_step_changes_no_bit(tmp_path, finished):
+def test_a_kill_at_any_step_changes_no_bit(tmp_path, finished, forked):
     """SIGKILL twice, in a first run and in the run that resumed it; the third process ends where none was killed."""
     steps = sorted(random.Random(0).sample(range(5, 35), 2))
     folder = tmp_path / CONFIG.name
     for step in steps:
-        killed = subprocess.run([sys.executable, SCRIPT, str(tmp_path), "0"], env=os.environ | {"DIE_AT": str(step)})
+        command = [*FORKED, "small", str(tmp_path), "0"]
+        killed = subprocess.run(command, cwd=HERE, env=os.environ | {"DIE_AT": str(step)})
         assert killed.returncode == -signal.SIGKILL
         assert not (folder / "done.json").exists()
     kept = json.loads(next(folder.glob("checkpoint-*.json")).read_text())["about"]["step"]
@@ -71,9 +70,9 @@ def test_a_kill_at_any_step_changes_no_bit(tmp_path, finished):
     assert all(torch.equal(first[name], second[name]) for name in second)
 
 
-def test_two_processes_at_once_train_once(tmp_path):
-    command = [sys.executable, SCRIPT, str(tmp_path), "0"]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+def test_two_processes_at_once_train_once(tmp_path, forked):
+    command = [*FORKED, "small", str(tmp_path), "0"]
+    processes = [subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     folders = {process.communicate(timeout=300)[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
     assert folders == {str(tmp_path / CONFIG.name)}
@@ -232,6 +231,6 @@ def test_help_is_quick_and_errors_reach_the_shell():
     code += "try: m.main(['pretrain', '--help'])\nfinally: assert 'torch' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert shown.returncode == 0 and "--mask-ratio" in shown.stdout
-    command = [sys.executable, "-m", "mae_lib", "pretrain", "--preset", "nosuch"]
+    command = [sys.executable, "-m", "mae_lib", "locate", "nosuch", "x1"]
     failed = subprocess.run(command, capture_output=True, text=True)
     assert failed.returncode == 2 and failed.stderr.count("\n") == 1 and "Traceback" not in failed.stderr
