@@ -78,7 +78,10 @@ class Drawings(Described):
     def _check_hands(self) -> None:
         if isinstance(self.designers, str):
             require(
-                self.designers in DESIGNERS, "designers", self.designers, f"one of {', '.join(DESIGNERS)}, or hands"
+                self.designers in DESIGNERS,
+                "designers",
+                self.designers,
+                f"one of {', '.join(DESIGNERS)}, or a list of hands",
             )
             return
         require(len(self.designers) > 0, "designers", self.designers, "at least one hand")
