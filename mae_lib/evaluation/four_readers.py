@@ -1,8 +1,9 @@
 """How hard a set of images is, told by four readers before any masked model is trained.
 
-Pixels read linearly (ridge regression of the classes) and by twenty neighbours, an encoder that was never trained, and one of the same size trained on
-the labels. Where masked pretraining has something to show, as on ImageNet, the first three stand near chance and the
-last one high. Nothing here knows of masks, so settings chosen by these readers cannot favour a ratio or a unit.
+Pixels read linearly (ridge regression of the classes) and by twenty neighbours, an encoder that was never trained, and
+one of the same size trained on the labels. Where masked pretraining has something to show, as on ImageNet, the first
+three stand near chance and the last one high. Nothing here knows of masks, so settings chosen by these readers cannot
+favour a ratio or a unit.
 """
 
 import tempfile

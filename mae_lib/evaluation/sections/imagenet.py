@@ -222,7 +222,7 @@ class ImageNetShapeOrTexture(OnFiles, ShapeOrTexture):
         return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
 
 
-IMAGENET_SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[Section]] = {
     section.name: section
     for section in (
         ImageNetPretraining,
