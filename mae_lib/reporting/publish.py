@@ -9,7 +9,8 @@ part at most, and the same command goes on there, on any machine. `mae_lib.repor
 
     preset.yaml  scores.csv  training.csv  provenance.json  scores/<reader>.npz  encoders/<run>/
 
-`scores.csv` holds means, `scores/` the number of each image, in half precision.
+`scores.csv` holds means, `scores/` the number of each image, in half precision. A preset whose scale has `snapshots`
+keeps that many models of each run on the way, and their scores stand in `curves.csv`.
 """
 
 import csv
@@ -33,6 +34,7 @@ import numpy as np
 import torch
 import yaml
 
+from mae_lib.evaluation.curves import curve
 from mae_lib.evaluation.scores import measure, readers, section_of
 from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section
 from mae_lib.presets import load_preset, parse_yaml
@@ -44,6 +46,7 @@ from mae_lib.training.series import Mask, Series
 
 MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.worlds.real")
 SCORES = ("section", "reader", "ratio", "unit", "seed", "metric", "value", "count")
+CURVES = ("ratio", "unit", "seed", "images", "metric", "value", "count")
 TRAINING = ("ratio", "unit", "seed", "loss", "images_per_second", "seconds", "device")
 _LOG_LINES = 60
 _MEASURED = [name for name, section in SECTIONS.items() if not section.apart]
@@ -86,8 +89,10 @@ def publish(
     spent = held.get("wall_seconds") or 0.0
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     begun = time.time()
-    for reader, scores in _work_through(parameters, parts, jobs, device, minutes):
+    for reader, scores, curves in _work_through(parameters, parts, jobs, device, minutes):
         _add(out, series, reader, scores)
+        if curves:
+            _add_curves(out, reader, curves)
         if reader in series.configs and reader[2] in shipped:
             _ship(out, series.configs[reader])
         record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -207,13 +212,20 @@ def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Re
 
 def _do(
     parameters: str, reader: Reader, names: Sequence[str], device: str | None, progress: bool
-) -> tuple[dict[str, Scores], float]:
-    """One part: train if it is a mask, then measure; its scores by section, and the seconds that it took."""
-    series, begun = _series(parameters), time.time()
+) -> tuple[dict[str, Scores], dict[int, Scores], float]:
+    """One part: train if it is a mask, then measure.
+
+    Its scores by section, those on the way by the number of images, and the seconds that it took.
+    """
+    series, sections, begun, curves = _series(parameters), _sections(parameters), time.time(), {}
     if reader in series.configs:
-        pretrain(series.configs[reader], device=device, progress=progress)
-    scores = {name: measure(_sections(parameters)[name], series, reader, device) for name in names}
-    return scores, time.time() - begun
+        pretrain(series.configs[reader], device=device, progress=progress, snapshots=series.scale.get("snapshots", 0))
+    scores = {name: measure(sections[name], series, reader, device) for name in names}
+    if reader in series.configs:
+        for name in names:
+            for images, found in curve(sections[name], series, reader).items():
+                curves.setdefault(images, {}).update(found)
+    return scores, curves, time.time() - begun
 
 
 def _work_through(
@@ -222,7 +234,7 @@ def _work_through(
     jobs: int,
     device: str | None,
     minutes: float | None,
-) -> Iterator[tuple[Reader, dict[str, Scores]]]:
+) -> Iterator[tuple[Reader, dict[str, Scores], dict[int, Scores]]]:
     """Do the parts, as far as the time goes, and say how far it has come."""
     print(f"{len(parts)} parts to do, {jobs} at a time", flush=True)
     begun, longest = time.time(), 0.0
@@ -236,11 +248,11 @@ def _work_through(
             yield json.dumps(parameters), reader, names, device, bars
 
     done = _one_by_one(tasks()) if jobs == 1 else _at_once(tasks(), jobs)
-    for number, (reader, (scores, seconds)) in enumerate(done, 1):
+    for number, (reader, (scores, curves, seconds)) in enumerate(done, 1):
         longest = max(longest, seconds)
         left = (time.time() - begun) / number * (len(parts) - number) / 60
         print(f"{number} of {len(parts)}: {called(reader)}, {seconds:.0f} s; about {left:.0f} min left", flush=True)
-        yield reader, scores
+        yield reader, scores, curves
 
 
 def _one_by_one(tasks: Iterator[tuple]) -> Iterator[tuple[Reader, tuple]]:
@@ -282,8 +294,8 @@ def _begin(parent: int, threads: int) -> None:
 
 def called(reader: Reader) -> str:
     """A reader in words: "r 0.75, unit 8 px, seed 0", "untrained, seed 0", "pixels"."""
-    if reader[0] == "untrained":
-        return f"untrained, seed {reader[1]}"
+    if len(reader) == 2:
+        return f"{reader[0]}, seed {reader[1]}"
     return reader[0] if len(reader) == 1 else "r {:g}, unit {} px, seed {}".format(*reader)
 
 
@@ -321,10 +333,23 @@ def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -
     write_files(files)
 
 
+def _add_curves(out: Path, reader: Reader, curves: dict[int, Scores]) -> None:
+    """Put the scores of a run's models on the way into the folder, in place of those of the same metrics."""
+    new = [
+        (*map(str, (*reader, images)), metric, f"{values.mean():.10g}", len(values))
+        for images, of in curves.items()
+        for metric, values in of.items()
+    ]
+    ours, metrics = tuple(map(str, reader)), {row[4] for row in new}
+    kept = [(*row.values(),) for row in table(out / "curves.csv")]
+    kept = [row for row in kept if row[:3] != ours or row[4] not in metrics]
+    write_files({out / "curves.csv": csv_of(CURVES, [*kept, *new])})
+
+
 def file_name(reader: Reader) -> str:
     """A reader as the name of a file: "r0.75-u8-s0", "untrained-s0", "pixels"."""
-    if reader[0] == "untrained":
-        return f"untrained-s{reader[1]}"
+    if len(reader) == 2:
+        return f"{reader[0]}-s{reader[1]}"
     return reader[0] if len(reader) == 1 else "r{:g}-u{}-s{}".format(*reader)
 
 

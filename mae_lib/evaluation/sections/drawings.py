@@ -56,7 +56,6 @@ MASKED = {
 MOSAIC = "mosaic: "  # prefix of the scores of a picture of means instead of predictions
 APART = "class token tells object and background apart"
 _CUES_LEARNED = 4000  # images that the probes of a single cue learn from
-_CURVE = 3200  # images that a probe learns from at each point of a curve
 
 
 @dataclass(frozen=True)
@@ -292,12 +291,6 @@ class DrawnSeparability(OnDrawings, Separability):
         plane = tsne(x[self.drawn])
         labels = {"class": self.tried.labels, "designer": self.palettes}
         return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
-
-    def on_the_way(self, model: MAE) -> Scores:
-        images, labels = self.learned.images[:_CURVE], self.learned.labels[:_CURVE]
-        probe = class_probe(features(model, images, pool="mean"), labels)
-        hits = probe.predict(features(model, self.tried.images, pool="mean")) == self.tried.labels
-        return {"class probe": hits.astype(float)}
 
 
 def wider(world: Drawings) -> Drawings:

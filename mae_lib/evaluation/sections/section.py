@@ -44,6 +44,10 @@ class Section:
         """The scores of one reader; `model` is its encoder in eval mode, None for those that have none."""
         raise NotImplementedError
 
+    def on_the_way(self, model: MAE) -> Scores:
+        """A few cheap scores of a model that is still being trained, for curves over training; none by default."""
+        return {}
+
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
         """The same with what only several readers together tell."""
         return scores
