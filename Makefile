@@ -3,6 +3,7 @@
 PRESET ?= laptop
 CORES  ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
+TORCH  ?=
 PORT   ?= 8000
 HOST   ?= 127.0.0.1
 
@@ -10,6 +11,24 @@ BIN   := .venv/bin
 PINS  := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 READY := .venv/ready-$(PINS)
 PAGE  := book/_build/html/index.html
+RANGE := $(shell sed -n 's/^requires-python = "\(.*\)"/\1/p' pyproject.toml)
+SUITS := import re, sys; low, high = (tuple(map(int, v.split("."))) for v in re.findall(r"[\d.]+", "$(RANGE)")); \
+	sys.exit(not low <= sys.version_info[:2] < high)
+INSTALL := -c constraints.txt -e '.[dev]'
+
+# A preset's file may have any name: the shell finds it in a variable, and Snakemake, which strips quotes and then reads
+# YAML, in quotes between blanks.
+override PRESET := $(value PRESET)
+export PRESET
+export QUOTED := $(subst ','',$(PRESET))
+SNAKEMAKE = $(BIN)/python -m snakemake --quiet progress rules reason host --cores $(CORES) --resources gpu=1 \
+	--keep-going --rerun-incomplete --nolock --config "preset= '$$QUOTED' " --
+
+# Without a HOME that can be written (a compute node, a container), what is only kept there for speed stays here.
+CACHE := $(or $(value XDG_CACHE_HOME),$(value HOME)/.cache)
+ifneq ($(shell [ '$(CACHE)' != /.cache ] && mkdir -p '$(CACHE)' 2>/dev/null && [ -w '$(CACHE)' ] && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help book pdf zip editions launch slides test faults benchmarks lint serve clean constraints
@@ -17,30 +36,31 @@ PAGE  := book/_build/html/index.html
 
 help: ## What there is to say
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  PRESET=smoke|laptop|longer|gpu|paper|paper8 (now $(PRESET)), CORES=$(CORES), PORT=$(PORT)"
+	@echo "  PRESET=smoke|laptop|longer|gpu|paper|paper8 (now $$PRESET), CORES=$(CORES), PORT=$(PORT)"
+	@echo "  TORCH=cpu, the first time, takes PyTorch without what graphics cards need: 4 to 5 GB less"
 
-# uv where present, else a venv that brings it along, else pip alone.
+# uv where present, which fetches a Python that suits; else a venv that brings uv along, else pip alone.
 $(READY):
+	@[ -x $(BIN)/python ] || command -v uv >/dev/null || $(PYTHON) -c '$(SUITS)' 2>/dev/null || { \
+		echo "$(PYTHON) is no Python $(RANGE): name one, make PYTHON=python3.12, or install uv, which fetches it" >&2; \
+		exit 1; }
 	@echo "making the environment .venv (some gigabytes, once; PyTorch is most of it)"
 	@rm -f .venv/ready-*
-	@if command -v uv >/dev/null 2>&1; then \
-		[ -x $(BIN)/python ] || uv venv -q --python ">=3.11" .venv; \
-		uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
-	else \
-		[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv; \
-		if $(BIN)/python -m pip install -q uv; \
-		then $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
-		else $(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'; fi; \
-	fi
+	@[ -x $(BIN)/python ] || { rm -rf .venv; \
+		if command -v uv >/dev/null; then uv venv -q --python "$(RANGE)" .venv; \
+		else $(PYTHON) -m venv .venv; fi || { rm -rf .venv; exit 1; }; }
+	@$(BIN)/python -c '$(SUITS)' || { echo ".venv holds no Python $(RANGE): rm -r .venv, then the same again" >&2; exit 1; }
+	@if command -v uv >/dev/null; then uv=uv; elif $(BIN)/python -m pip install -q uv; then uv=$(BIN)/uv; fi; \
+	if [ "$$uv" ]; then $$uv pip install -q --python $(BIN)/python $(TORCH:%=--torch-backend %) $(INSTALL); \
+	else $(BIN)/python -m pip install -q $(TORCH:%=--extra-index-url https://download.pytorch.org/whl/%) $(INSTALL); fi
 	@touch $@
 
 book: $(READY) ## Run what is stale and render the book: make book PRESET=laptop
-	@$(BIN)/python -m snakemake --quiet all --cores $(CORES) --resources gpu=1 --keep-going --rerun-incomplete \
-		--nolock --config preset=$(PRESET)
-	@echo "the book ($(PRESET)): $(abspath $(PAGE))"
+	@$(SNAKEMAKE)
+	@echo "the book ($$PRESET): $$PWD/$(PAGE)"
 
 pdf: book ## Print the whole book as one PDF (needs Chromium or Chrome)
-	@$(BIN)/python -m mae_lib pdf --preset $(PRESET)
+	@$(BIN)/python -m mae_lib pdf --preset="$$PRESET"
 
 zip: book ## Pack the rendered book into an archive that opens from disk
 	@$(BIN)/python -m mae_lib zip
@@ -65,9 +85,8 @@ launch: $(READY) ## Write the notebooks that hosted services open into launch/ (
 	@rm -rf launch && $(BIN)/python -m mae_lib launch
 
 slides: $(READY) ## Write the slides of three lectures into slides/, from the notebooks executed at PRESET
-	@$(BIN)/python -m snakemake --quiet all --cores $(CORES) --resources gpu=1 --keep-going --rerun-incomplete \
-		--nolock --config preset=$(PRESET) -- slides
-	@echo "the slides ($(PRESET)): $(abspath slides/index.html)"
+	@$(SNAKEMAKE) slides
+	@echo "the slides ($$PRESET): $$PWD/slides/index.html"
 
 serve: ## Serve the rendered book on http://localhost:PORT, or to a room: HOST=0.0.0.0
 	@[ -f $(PAGE) ] || { echo "no book yet: run make book"; exit 1; }

@@ -7,14 +7,17 @@
 #
 # More options of a job's command: --config pretrain="--micro-batches 8", and the same of evaluate and detect.
 # What is stale is decided by content: a notebook depends on itself, its preset and the source files that it imports.
+# Folders and presets have whatever names their owners like, so a shell line quotes (:q) all that it is given.
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
 sys.path.insert(0, os.getcwd())
 import nbformat
 import yaml
+from snakemake.logging import logger
 
 from mae_lib import warm
 from mae_lib.presets import load_preset, preset_file, preset_word, series
@@ -22,13 +25,20 @@ from mae_lib.reporting.page_presets import preset_of_page
 from mae_lib.reporting.teaching.slides import lecture_notebooks
 from mae_lib.sources import source_files, source_files_of_code
 
+if workflow.output_settings.quiet:  # who wants no progress is spared this too; errors and warnings are always shown
+    logger.setLevel("WARNING")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "30")  # a log is no place for a moving bar
 
 PRESET = config.get("preset", "laptop")
+if not isinstance(PRESET, str):  # Snakemake reads it as YAML
+    raise ValueError(f"preset {PRESET!r} is not text: as text it is --config \"preset= 'NAME' \"")
 PARAMETERS = load_preset(PRESET)
 WORD = preset_word(PRESET)
-RUNS = os.environ.get("MAE_LIB_RUNS", "runs")
+RUNS = os.path.normpath(os.path.expanduser(os.environ.get("MAE_LIB_RUNS") or "runs"))
+for name, path in (("preset", PRESET), ("MAE_LIB_RUNS", RUNS)):
+    if {"{", "}"} & set(path):
+        raise ValueError(f"{name} {path!r} has braces, which Snakemake reads as wildcards: choose another name")
 
 
 def local(paths):
@@ -52,6 +62,15 @@ def notebooks_of_book():
 
 def executed(name):
     return f"{RUNS}/notebooks/{WORD}/{name}.ipynb"
+
+
+def options(job):
+    """What --config adds to the command of a job, word by word."""
+    given = str(config.get(job) or "")
+    try:
+        return shlex.split(given)
+    except ValueError as error:
+        raise ValueError(f"{job} adds {given!r}: {error}") from None
 
 
 def code_of(name):
@@ -91,8 +110,15 @@ if PARAMETERS["scale"].get("world") == "imagenet":
 if PARAMETERS["scale"].get("detection_data") == "coco":
     scratch = [f"{RUNS}/detect/{WORD}/scratch-s{seed}.txt" for seed in PARAMETERS["seeds"]]
     JOBS |= dict.fromkeys(DETECTED, runs_of(PRESET, "detect") + scratch)
-MAE_LIB = f"{sys.executable} -m mae_lib.warm mae_lib"
-MASK = " --mask-ratio {wildcards.ratio} --unit {wildcards.unit}"
+MAE_LIB = "OMP_NUM_THREADS={threads} {sys.executable:q} -m mae_lib.warm mae_lib "
+MASK = " --mask-ratio {wildcards.ratio:q} --unit {wildcards.unit:q}"
+
+
+wildcard_constraints:
+    preset="[^/]+",
+    ratio=r"[\d.e-]+",
+    unit=r"\d+",
+    seed=r"\d+",
 
 
 onstart:
@@ -104,53 +130,53 @@ rule all:
 
 
 rule pretrain:
-    input: lambda w: preset_file(named(w.preset)), local(source_files("mae_lib.commands.pretrain"))
+    input: lambda w: local([preset_file(named(w.preset))]), local(source_files("mae_lib.commands.pretrain"))
     output: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt"
-    params: preset=lambda w: named(w.preset), more=config.get("pretrain", "")
+    params: preset=lambda w: named(w.preset), more=options("pretrain")
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {MAE_LIB} pretrain --preset {params.preset}" + MASK +
-        " --seed {wildcards.seed} {params.more} > {output}"
+        MAE_LIB + "pretrain --preset={params.preset:q}" + MASK +
+        " --seed {wildcards.seed} {params.more:q} > {output:q}"
 
 
 rule evaluate:
     input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.commands.evaluate"))
     output: RUNS + "/evaluate/{preset}/r{ratio}-u{unit}-s{seed}.txt"
-    params: preset=lambda w: named(w.preset), more=config.get("evaluate", "")
+    params: preset=lambda w: named(w.preset), more=options("evaluate")
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {MAE_LIB} evaluate --preset {params.preset}" + MASK +
-        " --seed {wildcards.seed} {params.more} > {output}"
+        MAE_LIB + "evaluate --preset={params.preset:q}" + MASK +
+        " --seed {wildcards.seed} {params.more:q} > {output:q}"
 
 
 rule detect:
     input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.commands.detect"))
     output: RUNS + "/detect/{preset}/r{ratio}-u{unit}-s{seed}.txt"
-    params: preset=lambda w: named(w.preset), more=config.get("detect", "")
+    params: preset=lambda w: named(w.preset), more=options("detect")
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {MAE_LIB} detect --preset {params.preset}" + MASK +
-        " --seeds [{wildcards.seed}] --workers {threads} {params.more} > {output}"
+        MAE_LIB + "detect --preset={params.preset:q}" + MASK +
+        " --seeds '[{wildcards.seed}]' --workers {threads} {params.more:q} > {output:q}"
 
 
 rule detect_from_scratch:
-    input: lambda w: preset_file(named(w.preset)), local(source_files("mae_lib.commands.detect"))
+    input: lambda w: local([preset_file(named(w.preset))]), local(source_files("mae_lib.commands.detect"))
     output: RUNS + "/detect/{preset}/scratch-s{seed}.txt"
-    params: preset=lambda w: named(w.preset), more=config.get("detect", "")
+    params: preset=lambda w: named(w.preset), more=options("detect")
     threads: 1
     resources: gpu=lambda w: gpu(w.preset)
     shell:
-        "OMP_NUM_THREADS={threads} {MAE_LIB} detect --preset {params.preset} --scratch"
-        " --seeds [{wildcards.seed}] --workers {threads} {params.more} > {output}"
+        MAE_LIB + "detect --preset={params.preset:q} --scratch"
+        " --seeds '[{wildcards.seed}]' --workers {threads} {params.more:q} > {output:q}"
 
 
 rule notebook:
     input:
         notebook="notebooks/{name}.ipynb",
-        preset=lambda w: preset_file(AT[w.name]),
+        preset=lambda w: local([preset_file(AT[w.name])]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
         results=lambda w: PUBLISHED if "mae_lib/reporting/published.py" in SOURCES[w.name] else [],
@@ -163,7 +189,7 @@ rule notebook:
     threads: 1
     resources: gpu=lambda w: gpu(preset_word(AT[w.name])) if w.name in TRAINED else 0
     shell:
-        "OMP_NUM_THREADS={threads} {MAE_LIB} execute {input.notebook} {output} --preset {params.preset}"
+        MAE_LIB + "execute {input.notebook:q} {output:q} --preset={params.preset:q}"
 
 
 rule slides:
@@ -172,7 +198,7 @@ rule slides:
         [str(p) for p in Path("book/teaching").glob("*.yml")],
         local(source_files("mae_lib.reporting.teaching.slides")),
     output: "slides/index.html"
-    shell: "{sys.executable} -m mae_lib slides --preset {PRESET} --runs {RUNS} --out slides"
+    shell: "{sys.executable:q} -m mae_lib slides --preset={PRESET:q} --runs={RUNS:q} --out slides"
 
 
 rule book:
@@ -186,4 +212,4 @@ rule book:
         [str(p) for p in Path("mae_lib/reporting/teaching").glob("*.py")],
     output: "book/_build/built.txt"
     params: preset=PRESET
-    shell: "{sys.executable} -m mae_lib book --preset {PRESET} --runs {RUNS} && echo {PRESET} > {output}"
+    shell: "{sys.executable:q} -m mae_lib book --preset={PRESET:q} --runs={RUNS:q} && echo {PRESET:q} > {output:q}"

@@ -36,7 +36,6 @@ def commands(arguments: argparse.Namespace) -> list[list[str]]:
         ["time_by_kind", *wide, *device, *(few or ["--steps", "3"]), *blocks("kinds")],
         ["growth", *small, *device, *few],
         ["data_loading", "--preset", "paper", *few_images],
-        ["together", *small, *device, *few],
     ]
 
 

@@ -18,7 +18,7 @@ def record(path: Path | None, section: str, rows: Sequence[Mapping[str, Any]], p
     """Put a section into the file at `path`, in the place of an older one; nothing without a path."""
     if path is None:
         return
-    about = provenance(parameters, ["mae_lib.training.together"], device=parameters.get("device", "cpu"))
+    about = provenance(parameters, ["mae_lib.training.pretrain"], device=parameters.get("device", "cpu"))
     busy = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[1], 1)}  # runnable processes, five minutes
     held = json.loads(path.read_text()) if path.exists() else {}
     write_json(path, held | {section: {"rows": list(rows), "provenance": about | busy}})

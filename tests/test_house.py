@@ -82,6 +82,32 @@ def test_conda_environment_is_in_step_with_pyproject():
     assert pip == ["-c constraints.txt", "-e .[dev]"] and "dev" in PROJECT["optional-dependencies"]
 
 
+def minors() -> list[str]:
+    """The versions of Python that `requires-python` admits: "3.11" and so on."""
+    low, high = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups())
+    return [f"3.{minor}" for minor in range(low, high)]
+
+
+def test_every_place_names_the_same_versions_of_python():
+    versions = minors()
+    said = f"Python {', '.join(versions[:-1])} or {versions[-1]}"
+    for file in ("README.md", "book/run_it.md", "book/troubleshooting.md", "book/teaching/guide.md"):
+        assert said in (ROOT / file).read_text(), file
+    assert said in (ROOT / "mae_lib" / "reporting" / "teaching" / "editions.py").read_text()
+    classified = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if ":: 3." in line]
+    assert classified == versions
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        assert set(re.findall(r'python-version: "(.*)"', workflow.read_text())) <= set(versions), workflow
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.findall(r"--python-version (\S+)", makefile) == versions[:1]
+    assert set(re.findall(r"PYTHON=python(\S+?)[, ]", makefile)) <= set(versions)
+
+
+def test_the_package_names_the_repository_that_the_citation_names():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text()).get("repository-code")
+    assert PROJECT["urls"].get("Repository") == cited
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_whole_and_alike(name):
     preset = load_preset(name)

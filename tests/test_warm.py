@@ -176,6 +176,27 @@ def test_a_kernel_is_asked_for_in_the_same_way():
     assert command[-1] == "--log-level=CRITICAL"
 
 
+@pytest.mark.parametrize(
+    ("given", "started"),
+    [
+        (
+            "{me} -Xfrozen_modules=off -m ipykernel_launcher -f f",
+            "{me} -Xfrozen_modules=off -m mae_lib.warm ipykernel_launcher -f f",
+        ),
+        ("/another/python -m ipykernel_launcher -f f", "/another/python -m ipykernel_launcher -f f"),
+        ("/a/wrapper -f f", "/a/wrapper -f f"),
+    ],
+)
+def test_a_kernel_of_another_kind_is_started_as_it_says(given, started):
+    from jupyter_client.kernelspec import KernelSpec
+
+    from mae_lib.reporting.kernel import Kernel
+
+    kernel = Kernel(connection_file="f")
+    kernel._kernel_spec = KernelSpec(argv=given.format(me=sys.executable).split())
+    assert kernel.format_kernel_cmd() == started.format(me=sys.executable).split()
+
+
 def test_the_libraries_that_a_server_imports_start_no_thread():
     code = "import sys, os; from importlib import import_module\n"
     code += "for one in sys.argv[1:]: import_module(one)\nprint(len(os.listdir('/proc/self/task')))"

@@ -2,13 +2,12 @@
 
     COCO/train2017/*.jpg   COCO/val2017/*.jpg   COCO/annotations/instances_{train,val}2017.json
 
-`CocoSplit` reads such a folder, COCO's own or one that `write_coco` made. Annotations and masks go through
-faster-coco-eval, a COCO API. What is wrong with the data is named: the file, the image or the annotation.
+`CocoSplit` reads such a folder, COCO's own or one that `write_coco` made. Masks go through faster-coco-eval, a COCO
+API. What is wrong with the data is named: the file, the image or the annotation.
 """
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,14 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mae_lib.data.files import DataError, Unreadable, decoded
+from mae_lib.data.coco_annotations import Annotations, CocoError, read_annotations
+from mae_lib.data.files import Unreadable, decoded
 
 VARIABLE = "MAE_LIB_COCO"
 SPLITS = ("train", "val")
-
-
-class CocoError(DataError):
-    """Data that is missing or broken; the message names the file, image or annotation and what would be right."""
 
 
 def coco_folder(folder: str | Path | None = None) -> Path:
@@ -43,12 +39,15 @@ def coco_folder(folder: str | Path | None = None) -> Path:
 class CocoSplit:
     """One split, "train" or "val", of a folder in COCO's layout; the first `count` images by id, all by default.
 
-    Raises CocoError for a folder that lacks something, or an annotation that no image or category belongs to.
+    `like`: another split, by whose categories the labels are counted, so that a detector trained on it can be scored
+    on this one. Raises CocoError for a folder that lacks something, for an entry that is not of COCO's form, and for a
+    category that the other split has not.
     """
 
     folder: Path
     split: str
     count: int | None = None
+    like: "CocoSplit | None" = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -58,12 +57,11 @@ class CocoSplit:
                 near = next(parent for parent in path.parents if parent.exists())
                 there = ", ".join(sorted(entry.name for entry in near.iterdir())[:8]) or "nothing"
                 raise CocoError(f"{path} does not exist: {near} holds {there}")
-        for about in self._coco.dataset["images"]:
-            self._check_image(about)
-        for annotation in self._coco.dataset["annotations"]:
-            self._check(annotation)
-        if self.count is not None and not 1 <= self.count <= len(self._coco.imgs):
-            raise CocoError(f"{self.annotations} has {len(self._coco.imgs)} images, and {self.count} are asked for")
+        self._check_files()
+        self._check_numbering()
+        images = len(self._annotations.images)
+        if self.count is not None and not 1 <= self.count <= images:
+            raise CocoError(f"{self.annotations} has {images} images, and {self.count} are asked for")
 
     @property
     def images(self) -> Path:
@@ -76,8 +74,8 @@ class CocoSplit:
 
     @cached_property
     def categories(self) -> dict[int, str]:
-        """Names by id, in the order of ids; COCO's 80 ids lie between 1 and 90."""
-        return {number: self._coco.cats[number]["name"] for number in sorted(self._coco.cats)}
+        """Names by id, in the order of ids, those of `like` if there is one; COCO's 80 ids lie between 1 and 90."""
+        return self._annotations.categories if self.like is None else self.like.categories
 
     @cached_property
     def labels(self) -> dict[int, int]:
@@ -87,7 +85,7 @@ class CocoSplit:
     @cached_property
     def ids(self) -> list[int]:
         """The ids of the images, those without objects too."""
-        return sorted(self._coco.imgs)[: self.count]
+        return sorted(self._annotations.images)[: self.count]
 
     @cached_property
     def key(self) -> str:
@@ -102,7 +100,7 @@ class CocoSplit:
     @cached_property
     def paths(self) -> np.ndarray:
         """The files of the images, relative to `root`, bytes (n,)."""
-        return np.array([os.fsencode(self._coco.imgs[number]["file_name"]) for number in self.ids])
+        return np.array([os.fsencode(self._annotations.images[number]["file_name"]) for number in self.ids])
 
     @property
     def root(self) -> Path:
@@ -111,7 +109,7 @@ class CocoSplit:
     def read(self, index: int) -> Image.Image:
         """An image as RGB. Raises Unreadable for a file that is missing, is no image or has another size than its
         annotations say, CocoError if all are gone."""
-        about = self._coco.imgs[self.ids[index]]
+        about = self._annotations.images[self.ids[index]]
         try:
             with open(self.images / about["file_name"], "rb") as file:
                 image = decoded(file)
@@ -136,8 +134,10 @@ class CocoSplit:
         is blamed for them. So are boxes without an inside. Raises CocoError for an outline that cannot be drawn.
         """
         number = self.ids[index]
-        about = self._coco.imgs[number]
-        found = [a for a in self._coco.imgToAnns[number] if min(a["bbox"][2:]) > 0 and (crowds or not a.get("iscrowd"))]
+        about = self._annotations.images[number]
+        found = [
+            a for a in self._annotations.objects[number] if min(a["bbox"][2:]) > 0 and (crowds or not a["iscrowd"])
+        ]
         corners = [(x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in found)]
         masks = [self._mask(annotation) for annotation in found]
         return {
@@ -146,53 +146,43 @@ class CocoSplit:
             "masks": torch.from_numpy(np.stack(masks))
             if masks
             else torch.zeros(0, about["height"], about["width"]).byte(),
-            "iscrowd": torch.tensor([a.get("iscrowd", 0) for a in found], dtype=torch.int64),
+            "iscrowd": torch.tensor([a["iscrowd"] for a in found], dtype=torch.int64),
         }
 
     @cached_property
-    def _coco(self) -> Any:
-        from_json = _api("coco").COCO
-        try:
-            content = json.loads(self.annotations.read_bytes())
-        except ValueError as error:
-            raise CocoError(f"{self.annotations} is not JSON, or is cut short ({error})") from None
-        if not isinstance(content, dict) or (missing := {"images", "annotations", "categories"} - set(content)):
-            lacking = ", ".join(sorted(missing)) if isinstance(content, dict) else "everything"
-            raise CocoError(f"{self.annotations} holds no detection data: it lacks {lacking}")
-        try:
-            return from_json(content)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            text = f"{self.annotations} holds no detection data: an entry is not of COCO's form"
-            raise CocoError(f"{text} ({type(error).__name__}: {error})") from None
+    def _annotations(self) -> Annotations:
+        return read_annotations(self.annotations)
 
-    def _check_image(self, about: dict) -> None:
-        name = f"image {about.get('id')} of {self.annotations}"
-        file, sides = about.get("file_name"), (about.get("height"), about.get("width"))
-        if not isinstance(file, str) or not (self.images / file).resolve().is_relative_to(self.images.resolve()):
-            raise CocoError(f"{name} has the file {file!r}: it must lie in {self.images}")
-        if not all(isinstance(side, int) and side > 0 for side in sides):
-            raise CocoError(f"{name} is of {sides[1]} x {sides[0]} pixels: whole numbers above 0 are needed")
+    def _check_files(self) -> None:
+        owners: dict[str, int] = {}
+        for number, about in self._annotations.images.items():
+            file, name = about.get("file_name"), f"image {number} of {self.annotations}"
+            if not isinstance(file, str) or not (self.images / file).resolve().is_relative_to(self.images.resolve()):
+                raise CocoError(f"{name} has the file {file!r}: it must lie in {self.images}")
+            if owners.setdefault(file, number) != number:
+                raise CocoError(f"{name} has the file {file!r}, which is image {owners[file]}'s: list it once")
 
-    def _check(self, annotation: dict) -> None:
-        name = f"annotation {annotation.get('id')} of {self.annotations}"
-        for field in ("image_id", "category_id", "bbox", "segmentation"):
-            if field not in annotation:
-                raise CocoError(f"{name} has no {field}")
-        if not all(isinstance(annotation[field], int) for field in ("image_id", "category_id")):
-            raise CocoError(f"{name} has ids that are no whole numbers")
-        if annotation["image_id"] not in self._coco.imgs:
-            raise CocoError(f"{name} belongs to image {annotation['image_id']}, which is not listed")
-        if annotation["category_id"] not in self._coco.cats:
-            known = ", ".join(map(str, sorted(self._coco.cats)[:8]))
-            raise CocoError(f"{name} is of category {annotation['category_id']}: the ids are {known}, ...")
-        box = annotation["bbox"]
-        numbers = isinstance(box, list) and all(isinstance(x, int | float) and math.isfinite(x) for x in box)
-        if not numbers or len(box) != 4 or min(box[2:]) < 0:
-            raise CocoError(f"{name} has the box {box}: it must be x, y, width and height in pixels")
+    def _check_numbering(self) -> None:
+        """A split that is numbered like another may list fewer categories, but none otherwise."""
+        if self.like is None:
+            return
+        theirs = self.like.categories
+        for number, name in self._annotations.categories.items():
+            if theirs.get(number) != name:
+                known = f"{theirs[number]!r}" if number in theirs else "not listed"
+                text = (
+                    f"{self.annotations} calls category {number} {name!r}, which in {self.like.annotations} is {known}"
+                )
+                raise CocoError(f"{text}: both must number and name their categories alike")
 
     def _mask(self, annotation: dict) -> np.ndarray:
+        about, outline, api = self._annotations.images[annotation["image_id"]], annotation["segmentation"], _api()
         try:
-            mask = self._coco.annToMask(annotation)
+            if isinstance(outline, list):
+                outline = api.merge(api.frPyObjects(outline, about["height"], about["width"]))
+            elif isinstance(outline["counts"], list):
+                outline = api.frPyObjects(outline, about["height"], about["width"])
+            mask = api.decode(outline)
         except Exception as error:  # the decoder, compiled, raises whatever comes
             text = f"annotation {annotation['id']} of {self.annotations} has an outline that cannot be drawn"
             raise CocoError(f"{text} ({' '.join(str(error).split())[:120]})") from None
@@ -211,7 +201,7 @@ def write_coco(
 
     `scenes` gives an image, uint8 (3, H, W), and its boxes (N, 4), labels (N,) from 1 and masks (N, H, W) uint8.
     """
-    mask_api = _api("mask")
+    mask_api = _api()
     images, annotations = [], []
     (folder / f"{split}2017").mkdir(parents=True, exist_ok=True)
     (folder / "annotations").mkdir(exist_ok=True)
@@ -230,13 +220,10 @@ def write_coco(
     (folder / "annotations" / f"instances_{split}2017.json").write_text(json.dumps(whole))
 
 
-def _api(module: str) -> Any:
-    """A module of the COCO API, which is an extra: nothing else of the package needs it."""
+def _api() -> Any:
+    """The COCO API of masks, which is an extra: nothing else of the package needs it."""
     try:
-        if module == "mask":
-            import faster_coco_eval.core.mask as found
-        else:
-            import faster_coco_eval.core.coco as found
+        import faster_coco_eval.core.mask as found
     except ModuleNotFoundError:
         raise CocoError("detection needs faster-coco-eval and torchmetrics: install mae_lib[detection]") from None
     return found

@@ -86,14 +86,29 @@ class Folder(Named):
 
 
 def decoded(file: object) -> Image.Image:
-    """The image in an open file as RGB. Raises Unreadable for one that no decoder takes."""
+    """The image in an open file as RGB of 8 bits. Raises Unreadable for one that no decoder takes."""
     try:
         with Image.open(file, formats=FORMATS) as image:
-            return image.convert("RGB")
+            return as_rgb(image)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         raise Unreadable(str(error) or type(error).__name__) from None
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """An image of any of Pillow's modes as RGB. Transparency is left out, and of 16 bits the upper eight are kept.
+
+    Raises Unreadable for numbers without a known range, such as floats.
+    """
+    if image.mode.startswith("I"):  # Pillow would cut 16 bits at 255
+        deep = np.asarray(image)
+        if deep.min() < 0 or deep.max() > 0xFFFF:
+            raise Unreadable(f"its values reach from {deep.min()} to {deep.max()}: at most 16 bits can be read")
+        image = Image.fromarray((deep >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise Unreadable("its values are floats, whose range nobody says")
+    return image.convert("RGB")
 
 
 def cropped(image: Image.Image, border: int) -> Image.Image:

@@ -27,7 +27,8 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import functional as F
 from tqdm import tqdm
 
-from mae_lib.data.files import ENDINGS, Broken, DataError, Folder, Images, Named, Unreadable, decoded, safe_name
+from mae_lib.data.files import Broken, DataError, Folder, Images, Named, Unreadable, decoded
+from mae_lib.data.shards import indexed, key_of, shard_names
 from mae_lib.data.views import BICUBIC
 
 FORMS = ("shards", "pixels")
@@ -90,7 +91,7 @@ def opened(folder: Path) -> Images | None:
         return None
     if (folder / "pixels.bin").is_file():
         return _opened_pixels(folder)
-    shards = sorted(path.name for path in folder.glob("*.tar"))
+    shards = shard_names(folder)
     return _opened_shards(folder, tuple(shards)) if shards else None
 
 
@@ -143,11 +144,12 @@ class _Decoding(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[int, np.ndarray | str]:
+    def __getitem__(self, index: int) -> tuple[int, tuple[int, int], bytes] | tuple[int, None, str]:
         try:
-            return index, np.array(_shrunk(self.images.read(index), self.shorter))
+            image = _shrunk(self.images.read(index), self.shorter)
         except Unreadable as error:
-            return index, str(error)
+            return index, None, str(error)
+        return index, (image.height, image.width), image.tobytes()  # bytes take a pipe, arrays shared memory
 
 
 def _shrunk(image: Image.Image, shorter: int | None) -> Image.Image:
@@ -158,11 +160,11 @@ def _each(images: Images, shorter: int | None, workers: int, limit: float = 0.01
     """Number and pixels of every image that can be read, in order. Raises DataError if too many cannot."""
     broken = Broken(images, limit)
     loader = DataLoader(_Decoding(images, shorter), batch_size=None, num_workers=workers)
-    for index, array in tqdm(loader, desc="decoding", unit=" images", delay=2, leave=False):
-        if isinstance(array, str):
-            broken.add([(index, array)])
+    for index, sides, content in tqdm(loader, desc="decoding", unit=" images", delay=2, leave=False):
+        if isinstance(content, str):
+            broken.add([(index, content)])
         else:
-            yield index, np.asarray(array)
+            yield index, np.frombuffer(content, np.uint8).reshape(*sides, 3)
 
 
 def _decoded(images: Images, shorter: int | None, workers: int) -> tuple[list[int], list[np.ndarray]]:
@@ -205,9 +207,10 @@ def _opened_pixels(folder: Path) -> Pixels:
 
 def _write_shards(images: Images, folder: Path, shorter: int | None, workers: int, per_shard: int = 5000) -> None:
     """webdataset's form: for each image a member of its name and one with its label, ending in .cls."""
+    _check_keys(images)
     kept, spans, broken = [], [], Broken(images, 0.01)
     for shard, start in enumerate(range(0, len(images), per_shard)):
-        with tarfile.open(folder / f"{shard:06d}.part", "w", format=tarfile.USTAR_FORMAT) as tar:
+        with tarfile.open(folder / f"{shard:06d}.part", "w", format=tarfile.PAX_FORMAT) as tar:
             for index in range(start, min(start + per_shard, len(images))):
                 try:
                     payload = _payload(images, index, shorter)
@@ -216,7 +219,7 @@ def _write_shards(images: Images, folder: Path, shorter: int | None, workers: in
                     continue
                 name = os.fsdecode(images.paths[index])
                 offset = _add(tar, name, payload)
-                _add(tar, f"{_stem(name)}.cls", str(images.labels[index]).encode())
+                _add(tar, f"{key_of(name)}.cls", str(images.labels[index]).encode())
                 kept.append(index)
                 spans.append((shard, offset, len(payload)))
     _write_index(folder, images, kept, _how(images, shorter), spans=np.array(spans, dtype=np.int64))
@@ -224,10 +227,13 @@ def _write_shards(images: Images, folder: Path, shorter: int | None, workers: in
         os.replace(part, part.with_suffix(".tar"))
 
 
-def _stem(name: str) -> str:
-    """webdataset's key: the path up to the first dot of the file's name."""
-    head, _, tail = name.rpartition("/")
-    return f"{head}/{tail.split('.')[0]}" if head else tail.split(".")[0]
+def _check_keys(images: Images) -> None:
+    """Two images of one key would share a label in webdataset's eyes."""
+    first: dict[str, str] = {}
+    for name in map(os.fsdecode, images.paths.tolist()):
+        if first.setdefault(key_of(name), name) != name:
+            both = f"{first[key_of(name)]} and {name} have one key, {key_of(name)}"
+            raise DataError(f"{both}, the name up to its first dot, so no shards can hold them: pack --form pixels")
 
 
 def _payload(images: Images, index: int, shorter: int | None) -> bytes:
@@ -245,42 +251,20 @@ def _add(tar: tarfile.TarFile, name: str, payload: bytes) -> int:
     """Append a member; where its bytes start."""
     member = tarfile.TarInfo(name)
     member.size = len(payload)
-    start = tar.offset + 512
     tar.addfile(member, io.BytesIO(payload))
-    return start
+    return tar.offset - -(-len(payload) // 512) * 512  # a long name has headers of its own before the bytes
 
 
 def _opened_shards(folder: Path, files: tuple[str, ...]) -> Shards:
     if not (folder / _INDEX).is_file():
-        return _indexed(folder, files)
+        return Shards(folder, files, *indexed(folder, files))
     index = _read_index(folder)
+    ends = np.zeros(max(len(files), int(index["spans"][:, 0].max()) + 1), dtype=np.int64)
+    np.maximum.at(ends, index["spans"][:, 0], index["spans"][:, 1:].sum(1))
     sizes = [(folder / name).stat().st_size for name in files]
-    for shard, offset, size in index["spans"][np.unique(index["spans"][:, 0], return_index=True)[1]].tolist():
-        if shard >= len(files) or offset + size > sizes[shard]:
-            raise DataError(f"{folder}: its tar files are not those of {_INDEX}: remove that to index them anew")
+    if len(ends) > len(files) or (ends > sizes).any():
+        raise DataError(f"{folder}: its tar files are not those of {_INDEX}: remove that to index them anew")
     return Shards(folder, files, index["spans"], index["paths"], index["labels"], str(index["how"]))
-
-
-def _indexed(folder: Path, files: tuple[str, ...]) -> Shards:
-    """Shards that somebody else wrote: images, and labels in members that end in .cls."""
-    spans, paths, labels = [], [], {}
-    for shard, name in enumerate(tqdm(files, desc="indexing shards", delay=2, leave=False)):
-        try:
-            with tarfile.open(folder / name) as tar:
-                for member in tar:
-                    if member.isfile() and member.name.endswith(".cls"):
-                        labels[_stem(member.name)] = int(tar.extractfile(member).read())
-                    elif member.isfile() and member.name.lower().endswith(ENDINGS):
-                        paths.append(safe_name(member.name.removeprefix("./"), folder / name))
-                        spans.append((shard, member.offset_data, member.size))
-        except (tarfile.TarError, ValueError) as error:
-            raise DataError(f"{folder / name} is damaged or is no shard of labelled images ({error})") from None
-    missing = [path for path in paths if not 0 <= labels.get(_stem(path), -1) < 1000]
-    if missing or not paths:
-        what = f"{missing[0]} has no label of ImageNet-1K's, 0 to 999, beside it" if missing else "no image"
-        raise DataError(f"{folder}: {what}; a shard holds pairs such as 000001.jpg and 000001.cls")
-    names = np.array([os.fsencode(path) for path in paths])
-    return Shards(folder, files, np.array(spans), names, np.array([labels[_stem(path)] for path in paths]))
 
 
 # The index of a pack

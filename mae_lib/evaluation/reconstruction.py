@@ -45,8 +45,7 @@ def _psnr(mse: Tensor) -> Tensor:
     return -10 * torch.log10(mse)
 
 
-def _score_chunk(images: Tensor, raw: Tensor, masked: Tensor | None) -> dict[str, Tensor]:
-    guess = raw.clamp(0, 1)
+def _score_chunk(images: Tensor, guess: Tensor, masked: Tensor | None) -> dict[str, Tensor]:
     squared = (guess - images).square().mean(1)  # (B, H, W)
     mse = squared.mean((1, 2))
     scores = {
@@ -54,7 +53,6 @@ def _score_chunk(images: Tensor, raw: Tensor, masked: Tensor | None) -> dict[str
         "fsim": piq.fsim(guess, images, data_range=1.0, reduction="none", chromatic=False),
         "psnr": _psnr(mse),
         "mse": mse,
-        "clamped": (raw != guess).float().mean((1, 2, 3)),
     }
     if masked is not None:
         mse_masked = (squared * masked).sum((1, 2)) / masked.sum((1, 2))
@@ -69,19 +67,20 @@ def reconstruction_scores(
     """Scores of `reconstructions` against `images`, both (B, 3, H, W); each score is float64 (B,).
 
     `ssim` and `fsim` (1 for identical images), `psnr` in dB for a peak of 1 (infinite for identical images), `mse`.
-    `images` are float in [0, 1] or uint8. Values of a reconstruction outside of [0, 1] are clamped; `clamped` is their
-    share. With `masked`, bool (B, H, W), come `psnr_masked` and `mse_masked`, over masked pixels only; SSIM and FSIM
-    compare windows, which a mask would cut, so they always cover the whole image.
+    Both are float in [0, 1] or uint8, each by itself. With `masked`, bool (B, H, W), come `psnr_masked` and
+    `mse_masked`, over masked pixels only; SSIM and FSIM compare windows, which a mask would cut, so they always cover
+    the whole image.
 
-    Raises ValueError for shapes that differ, sides below 11 px, images outside of [0, 1], or values not finite.
+    Raises ValueError for shapes that differ, sides below 11 px, values outside of [0, 1], or not finite.
     """
     _check(images, reconstructions, masked)
-    parts, start = [], 0
-    for batch in unit_images(images, chunk, reconstructions.device):
+    parts, start, where = [], 0, reconstructions.device
+    guesses = unit_images(reconstructions, chunk, what="reconstructions")
+    for batch, guess in zip(unit_images(images, chunk, where), guesses, strict=True):
         rows = slice(start, start := start + len(batch))
         hidden = None if masked is None else masked[rows].to(batch.device)
         # float32 throughout: piq has no kernels for half precision.
-        parts.append(_score_chunk(batch, reconstructions[rows].float(), hidden))
+        parts.append(_score_chunk(batch, guess.to(where), hidden))
     return {name: torch.cat([part[name] for part in parts]).double().cpu().numpy() for name in parts[0]}
 
 
@@ -104,8 +103,8 @@ def score_reconstructions(
     """Scores of what `model.reconstruct` makes of `images` (B, 3, H, W), as `reconstruction_scores` gives them.
 
     Without `mask` the encoder sees the whole image, as in the paper's Figure 5. With `mask`, bool (B, patches) with
-    True = masked, it sees the rest, and the scores on masked pixels are added. The model is used as it stands, so call
-    its `.eval()` first.
+    True = masked, it sees the rest, and the scores on masked pixels are added. What a model predicts outside of [0, 1]
+    is clamped; `clamped` is its share. The model is used as it stands, so call its `.eval()` first.
 
     Raises ValueError as `reconstruction_scores` does, or for a mask with another number of rows than images.
     """
@@ -116,5 +115,9 @@ def score_reconstructions(
         rows = slice(start, start := start + len(chunk))
         hidden = None if mask is None else mask[rows].to(device)
         pixels = None if hidden is None else pixel_mask(hidden, *chunk.shape[2:])
-        parts.append(reconstruction_scores(chunk, model.reconstruct(chunk, hidden), pixels, chunk=batch))
+        raw = model.reconstruct(chunk, hidden).float()
+        _check(chunk, raw, pixels)  # clamped, an infinite value would look like a white pixel
+        guess = raw.clamp(0, 1)
+        scores = reconstruction_scores(chunk, guess, pixels, chunk=batch)
+        parts.append(scores | {"clamped": (raw != guess).double().mean((1, 2, 3)).cpu().numpy()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

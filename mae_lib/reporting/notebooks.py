@@ -52,18 +52,24 @@ def need_latents(world: Any) -> None:
 def declared_parameters(notebook: Path) -> dict[str, Any]:
     """The typed parameters that a notebook declares: name -> papermill's record (type, default, help).
 
-    Raises NotebookError when the file is no notebook, or has no cell tagged `parameters`.
+    Raises NotebookError when the file is no notebook of Python, names no kernel, or has no cell tagged `parameters`.
     """
     import papermill
 
     if not notebook.is_file():
         raise NotebookError(f"{notebook} does not exist")
     try:
-        cells = nbformat.read(notebook, as_version=4).cells
+        book = nbformat.read(notebook, as_version=4)
+        cells, kernel = book.cells, book.metadata.get("kernelspec", {})
+        language = book.metadata.get("language_info", {}).get("name") or kernel.get("language") or "python"
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as error:
         raise NotebookError(f"{notebook} is not a notebook: {error}") from None
     if not any("parameters" in cell.metadata.get("tags", []) for cell in cells):
         raise NotebookError(f"{notebook} has no cell tagged `parameters`, so it takes none")
+    if language.lower() not in {"python", "ipython"}:
+        raise NotebookError(f"{notebook} is written in {language}: only Python notebooks can be run")
+    if not kernel.get("name"):
+        raise NotebookError(f"{notebook} names no kernel: open it in Jupyter with a Python kernel and save it")
     try:
         return papermill.inspect_notebook(str(notebook))
     except ValueError as error:
@@ -95,7 +101,7 @@ def execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from mae_lib.reporting.kernel import Kernel
+    from mae_lib.reporting.kernel import Kernel, KernelError
 
     declared = declared_parameters(notebook)
     check_parameters(notebook, parameters or {})
@@ -120,6 +126,8 @@ def execute(
         )
         _tidy(unfinished)
         os.replace(unfinished, output)
+    except KernelError as error:
+        raise NotebookError(f"{notebook} was not run: {error}") from None
     except (PapermillExecutionError, DeadKernelError, RuntimeError) as error:
         if unfinished.exists():
             os.replace(unfinished, failed)
@@ -151,9 +159,13 @@ def _is_alive(process: int) -> bool:
 
 
 def _place(error: Exception) -> str:
+    from nbclient.exceptions import DeadKernelError
+
     if hasattr(error, "cell_index"):
         return f"in cell {error.cell_index} (code cell {error.exec_count}): {error.ename}: {error.evalue}"
-    return f"because of its kernel: {error}"
+    if isinstance(error, DeadKernelError):
+        return f"because of its kernel: {error}"
+    return f"before its first cell: its kernel did not start ({error}); what it said stands above"
 
 
 def _tidy(path: Path) -> None:

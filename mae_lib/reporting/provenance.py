@@ -1,9 +1,11 @@
 """Where a number comes from: parameters, seeds, device, wall time, versions and the hash of the code that made it."""
 
 import json
+import os
 import platform
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,10 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mae_lib.sources import source_hash
-from mae_lib.training.engine import best_device
 
 _PACKAGES = ("mae_lib", "torch", "torchvision", "timm", "numpy", "scikit-learn", "piq", "networkx")
 
@@ -78,13 +77,13 @@ def provenance(
     now = time.time()
     if started is not None and started > now:
         raise ValueError(f"started {started!r} lies in the future: give time.time() as it was at the start")
-    chosen = best_device(device)
+    where, threads = _where(device)
     seeds = parameters.get("seeds", parameters.get("seed"))
     return {
         "parameters": parameters,
         "seeds": seeds if isinstance(seeds, list) or seeds is None else [seeds],
-        "device": f"{chosen.type}: {torch.cuda.get_device_name(chosen) if chosen.type == 'cuda' else processor()}",
-        "threads": torch.get_num_threads(),
+        "device": where,
+        "threads": threads,
         "wall_seconds": None if started is None else round(now - started, 1),
         "finished": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -92,3 +91,16 @@ def provenance(
         "git_commit": git_commit(),
         "platform": platform.platform(terse=True),
     }
+
+
+def _where(device: str | None) -> tuple[str, int]:
+    """The device with its name, and the CPU threads; what has not loaded torch by now ran without it, on the CPU."""
+    if device is None and "torch" not in sys.modules:
+        return f"cpu: {processor()}", int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    import torch
+
+    from mae_lib.devices import best_device
+
+    chosen = best_device(device)
+    name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else processor()
+    return f"{chosen.type}: {name}", torch.get_num_threads()

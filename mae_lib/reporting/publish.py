@@ -136,8 +136,8 @@ def table(path: Path) -> list[dict[str, str]]:
 def reader_of(row: dict[str, str]) -> Reader:
     """Whom a row of `scores.csv` is about."""
     if row["reader"] == "trained":
-        return (float(row["ratio"]), int(row["unit"]), int(row["seed"]))
-    return (row["reader"], int(row["seed"])) if row["seed"] else (row["reader"],)
+        return (float(row["ratio"]), int(float(row["unit"])), int(float(row["seed"])))
+    return (row["reader"], int(float(row["seed"]))) if row["seed"] else (row["reader"],)
 
 
 def _finished(out: Path) -> set[tuple[str, Reader]]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from IPython.display import HTML, display
 
-from mae_lib.presets import load_preset, preset_word
+from mae_lib.presets import load_preset
 from mae_lib.reporting.provenance import provenance
 
 _ABSENT = object()
@@ -25,23 +25,25 @@ def changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if "preset" not in parameters:
         raise ValueError("parameters name no `preset`: pass the notebook's parameters, its preset among them")
     preset = load_preset(parameters["preset"])
-    return {
-        name: value for name, value in parameters.items() if preset.get(name, _ABSENT) != value and name != "preset"
-    }
+    return {name: value for name, value in parameters.items() if name != "preset" and not _is_of(preset, name, value)}
+
+
+def _is_of(preset: Mapping[str, Any], name: str, value: Any) -> bool:
+    if name == "scale" and isinstance(value, Mapping):  # it overrides the preset's, entry by entry
+        value = preset["scale"] | value
+    return preset.get(name, _ABSENT) == value
 
 
 def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
     """The papermill command that runs `notebook` ("3_1_reconstruction") with these parameters, quoted for a shell.
 
-    What the preset says comes from its file (-f). Everything else goes in as one YAML mapping (-y), because papermill
-    takes a list given by -p for a string.
+    They go in as one YAML mapping (-y): papermill takes a list given by -p for a string, and warns of what a preset's
+    file (-f) has and the notebook has not. A `scale` that is the preset's is left out, for the notebook takes that.
     """
-    preset, stem = str(parameters["preset"]), Path(notebook).stem
-    file = f"notebooks/presets/{preset}.yaml" if preset == preset_word(preset) else preset  # else a file's path
-    command = ["papermill", f"notebooks/{stem}.ipynb", f"{stem}.out.ipynb", "-f", file]
-    if extra := changed(parameters):
-        command += ["-y", yaml.safe_dump(extra, default_flow_style=True, sort_keys=False, width=math.inf).strip()]
-    return shlex.join(command)
+    preset, stem = load_preset(parameters["preset"]), Path(notebook).stem
+    given = {name: value for name, value in parameters.items() if name != "scale" or not _is_of(preset, name, value)}
+    mapping = yaml.safe_dump(given, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True)
+    return shlex.join(["papermill", f"notebooks/{stem}.ipynb", f"{stem}.out.ipynb", "-y", mapping.strip()])
 
 
 def parameter_table(parameters: Mapping[str, Any]) -> str:

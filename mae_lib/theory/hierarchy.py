@@ -131,9 +131,11 @@ class LatentHierarchy:
     def index(self, node: Node) -> int:
         """The position of `node` in `nodes`; ValueError for a name that is not in the hierarchy."""
         try:
-            return self._index[node]
+            if not _is_truth(node):
+                return self._index[node]
         except (KeyError, TypeError):
-            raise ValueError(f"{node!r} is not a node of {self!r}") from None
+            pass
+        raise ValueError(f"{node!r} is not a node of {self!r}")
 
     def parents(self, node: Node) -> tuple[Node, ...]:
         """Pa(node)."""
@@ -148,7 +150,7 @@ class LatentHierarchy:
     def ancestors(self, nodes: Iterable[Node]) -> frozenset[Node]:
         """An[nodes]: the nodes themselves and all of their ancestors."""
         reached = np.zeros(len(self.node_levels), dtype=bool)
-        reached[[self.index(node) for node in nodes]] = True
+        reached[[self.index(node) for node in names_in(nodes)]] = True
         return frozenset(self._names(np.flatnonzero(self.or_descendants(reached))))
 
     def descendant_observables(self, node: Node) -> tuple[Node, ...]:
@@ -239,6 +241,19 @@ class LatentHierarchy:
         return tuple(map(self.nodes.__getitem__, indices))
 
 
+def names_in(nodes: Iterable[Node], what: str = "nodes") -> list[Node]:
+    """The names as a list. Raises ValueError for a mask: True would be taken for the name 1."""
+    nodes = list(nodes)
+    if any(map(_is_truth, nodes)):
+        raise ValueError(f"{what} holds booleans: give names, or masks to locate_shared_information_batch")
+    return nodes
+
+
+def _is_truth(node: object) -> bool:
+    """Whether this is True or False, or an element of an array or tensor of them."""
+    return isinstance(node, bool) or "bool" in str(getattr(node, "dtype", ""))
+
+
 def _tree_names(counts: list[int]) -> tuple[str, ...]:
     top = len(counts) - 1
     latents = (f"z{top - depth}_{i}" for depth in range(top) for i in range(counts[depth]))
@@ -253,6 +268,8 @@ def _quadtree_names(sides: list[int]) -> tuple[str, ...]:
 def _positive(name: str, value: object) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} is {value!r}: it must be a positive integer")
+    if value >= 2**31:  # the arrays hold 64 bits, and sums of these
+        raise ValueError(f"{name} is {value!r}: it must be below 2^31")
     return int(value)
 
 
@@ -271,12 +288,14 @@ def _checked_observables(graph: nx.DiGraph, observables: Iterable[Node] | None) 
         raise ValueError("the graph has no nodes: a hierarchy needs at least one observable")
     for node, dim in graph.nodes(data="dim", default=1):
         _positive(f"dim of node {node!r}", dim)
+        if _is_truth(node):
+            raise ValueError(f"a node is named {node!r}, which is the name {int(node)} as well: choose another")
     if not nx.is_directed_acyclic_graph(graph):
         cycle = [tail for tail, *_ in nx.find_cycle(graph)]
         raise ValueError(f"the graph has the cycle {' -> '.join(map(repr, [*cycle, cycle[0]]))}: it must be acyclic")
     if observables is None:
         return [node for node in graph if not graph.out_degree(node)]
-    observables = list(observables)
+    observables = names_in(observables, "observables")
     _check_given_observables(graph, observables)
     return observables
 

@@ -12,7 +12,7 @@ from numbers import Integral
 
 import numpy as np
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node
+from mae_lib.theory.hierarchy import LatentHierarchy, Node, names_in
 
 _TOLERANCE = 1e-8  # on singular values, of matrices whose entries are of order 1
 _MOST_LATENTS = 16
@@ -54,11 +54,11 @@ class LinearGaussian:
 
     def loadings(self, nodes: Iterable[Node]) -> np.ndarray:
         """The variables of `nodes`, stacked: (dim, sources)."""
-        return np.vstack([np.empty((0, self.sources)), *(self._loadings[v] for v in nodes)])
+        return np.vstack([np.empty((0, self.sources)), *(self._loadings[v] for v in names_in(nodes))])
 
     def noise(self, nodes: Iterable[Node]) -> np.ndarray:
         """E_S, the exogenous noises of `nodes`, stacked: (dim, sources)."""
-        return np.vstack([np.empty((0, self.sources)), *(self._noise[v] for v in nodes)])
+        return np.vstack([np.empty((0, self.sources)), *(self._noise[v] for v in names_in(nodes))])
 
     def admits(self, c: Iterable[Node], masked: Iterable[Node]) -> bool:
         """Whether conditions 1 and 2 hold for the latents c with *some* s_m and s_mc.
@@ -101,7 +101,7 @@ class LinearGaussian:
         return np.linalg.svd(_row_space(x_m) @ _row_space(x_mc).T, compute_uv=False)
 
     def _parts(self, masked: Iterable[Node]) -> tuple[np.ndarray, np.ndarray]:
-        masked = frozenset(masked)
+        masked = frozenset(names_in(masked, "masked"))
         unknown = masked.difference(self.hierarchy.observables)
         if unknown:
             raise ValueError(f"{sorted(map(repr, unknown))[0]} is not an observable: only observables can be masked")

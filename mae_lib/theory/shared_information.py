@@ -12,7 +12,7 @@ from itertools import islice
 
 import numpy as np
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node
+from mae_lib.theory.hierarchy import LatentHierarchy, Node, names_in
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def locate_shared_information(hierarchy: LatentHierarchy, masked: Iterable[Node]
     """c, s_m and s_mc of Theorem 1 when the observables `masked` are hidden and all others are visible.
 
     With nothing masked, or everything, nothing is shared: c is empty.
-    Raises ValueError for a name that is latent or unknown, with the nearest valid one.
+    Raises ValueError for a name that is latent or unknown, with the nearest valid one, and for booleans.
     """
     masked = _checked_names(hierarchy, masked)
     visible = frozenset(hierarchy.observables) - masked
@@ -158,7 +158,7 @@ def _unpack(words: np.ndarray, count: int) -> np.ndarray:
 def _checked_names(hierarchy: LatentHierarchy, masked: Iterable[Node]) -> frozenset[Node]:
     if isinstance(masked, str):
         raise ValueError(f"masked is the string {masked!r}: it must be an iterable of names, such as [{masked!r}]")
-    masked, observables = list(masked), frozenset(hierarchy.observables)
+    masked, observables = names_in(masked, "masked"), frozenset(hierarchy.observables)
     for node in masked:
         if node in observables:
             continue

@@ -31,6 +31,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
+from mae_lib.devices import best_device as best_device
 from mae_lib.training import checkpoints
 
 TRAINER_VERSION = 1  # part of every run's address: raise it when the same config gives other numbers than before
@@ -169,19 +170,8 @@ def adamw(
     model: nn.Module, schedule: Schedule, device: torch.device, groups: list[dict[str, Any]] | None = None
 ) -> torch.optim.AdamW:
     """AdamW over what is learned, in `groups` or, without, decaying matrices but no biases, norms and tokens."""
-    return adamw_of(dict(model.named_parameters()), schedule, device, groups=groups)
-
-
-def adamw_of(
-    parameters: dict[str, nn.Parameter],
-    schedule: Schedule,
-    device: torch.device,
-    stacked: bool = False,
-    groups: list[dict[str, Any]] | None = None,
-) -> torch.optim.AdamW:
-    """`adamw` for parameters by name; `stacked` ones have one dimension more, which counts models."""
-    learned = {name: p for name, p in parameters.items() if p.requires_grad}
-    plain = {name for name, p in learned.items() if p.ndim - stacked < 2 or name.endswith("_token")}
+    learned = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    plain = {name for name, p in learned.items() if p.ndim < 2 or name.endswith("_token")}
     groups = groups or [
         {"params": [p for name, p in learned.items() if name not in plain], "weight_decay": schedule.weight_decay},
         {"params": [p for name, p in learned.items() if name in plain], "weight_decay": 0.0},
@@ -233,24 +223,6 @@ def divergence(folder: Path, step: int, value: float | str) -> str:
 def rank_and_world() -> tuple[int, int]:
     """This worker's number and how many there are; (0, 1) without torchrun."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-
-
-def best_device(name: str | None = None) -> torch.device:
-    """The device of that name, by default CUDA, then MPS, then the CPU; under torchrun each worker its own GPU.
-
-    Raises ValueError for a name that torch does not know or a device that is not there.
-    """
-    found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name or found)
-    except RuntimeError:
-        raise ValueError(f"device {name!r} is unknown: choose cpu, cuda or mps") from None
-    if device.type not in {"cpu", found}:
-        raise ValueError(f"device {name!r} is not available here: choose {' or '.join(sorted({'cpu', found}))}")
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        torch.cuda.set_device(device)
-    return device
 
 
 @contextmanager

@@ -149,7 +149,9 @@ class MAE(nn.Module):
         )
 
     def _patches(self, images: Tensor) -> Tensor:
-        """Standardised patches (B, L, patch * patch * 3) of images in [0, 1]."""
+        """Standardised patches (B, L, patch * patch * 3) of images in [0, 1]. Raises ValueError for uint8."""
+        if not images.is_floating_point():
+            raise ValueError(f"images are {images.dtype}: a model takes floats in [0, 1], so divide bytes by 255")
         return patchify((images - self.pixel_mean) / self.pixel_std, self.patch)
 
     def _split(self, images: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

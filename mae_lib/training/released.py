@@ -6,32 +6,32 @@
 
 Notable: a released model gets an address of its own, whose seed is read off the file's SHA-256, so nobody's training is
 taken for it; beside it lies a preset that names it alone, which every command and notebook takes. Sizes are read off
-the tensors. A file is data only: torch's weights-only reader takes tensors and a Namespace of settings, nothing else.
+the tensors, and what timm knows of its models beside them is carried along: heads, and the pixels' mean and deviation.
 """
 
-import argparse
 import hashlib
+import logging
 import math
 import re
 from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import safetensors.torch
 import timm
 import torch
 import yaml
-from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from mae_lib.presets import SERIES_RATIO
 from mae_lib.training import checkpoints
 from mae_lib.training.checkpoints import CheckpointError
 from mae_lib.training.config import PretrainConfig
+from mae_lib.training.mae import MAE
+from mae_lib.training.released_files import read_about, read_state, to_safetensors
 from mae_lib.training.run import Run, alone
 
 _HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # of ViT-T, S, B, L and H; else one for 64 of the width
+_log = logging.getLogger(__name__)
 _DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
 
 
@@ -45,8 +45,15 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
     path = of_timm(str(path).removeprefix("timm:"), runs) if str(path).startswith("timm:") else Path(path)
     state, settings = read_state(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    told = sizes(path, state) | _told(settings) | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
+    told = (
+        sizes(path, state)
+        | _told(settings)
+        | (read_about(path) or {})
+        | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
+    )
     whole = {**scale, **told, "unit": told["patch"], **overrides}
+    if "heads" not in overrides and not read_about(path) and told["width"] not in _HEADS:
+        _log.warning("%s does not tell its heads: %d, of 64 of the width each; else set heads", path, told["heads"])
     known = {**whole, "seed": told["seed"], "mask_ratio": told["mask_ratio"]}
     config = PretrainConfig.from_scale(known)
     run, decoder = Run(runs / config.name), "decoder_pred.weight" in state
@@ -76,15 +83,37 @@ def of_timm(name: str, runs: Path) -> Path:
     if not re.fullmatch(r"\w[\w.-]*", name):  # nor any other place than timm's own
         raise CheckpointError(f"timm:{name}: a name of timm is a word, such as vit_base_patch16_224.mae")
     file = runs / f"timm-{name}.safetensors"
-    if not file.is_file():
+    if not file.is_file() or read_about(file) is None:
         try:
-            state = timm.create_model(name, pretrained=True).state_dict()
+            model = timm.create_model(name, pretrained=True).eval()
         except (RuntimeError, OSError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise CheckpointError(f"timm:{name}: cannot be had ({reason})") from None
+        about = _of_model(f"timm:{name}", model)
         file.parent.mkdir(parents=True, exist_ok=True)
-        checkpoints.write_files({file: safetensors.torch.save(state)})
+        checkpoints.write_files({file: to_safetensors(model.state_dict(), about)})
     return file
+
+
+def _of_model(name: str, model: nn.Module) -> dict[str, Any]:
+    """What no tensor tells of a timm model. Raises CheckpointError for one that a masked autoencoder's encoder is not:
+    they are told apart by their tokens, for an activation or a rotation of positions leaves no trace in the names."""
+    state = model.state_dict()
+    shape = sizes(Path(name), state)
+    try:
+        about = {"heads": int(model.blocks[0].attn.num_heads)}
+        encoder = MAE(**{key: shape[key] for key in ("image_size", "patch", "width", "depth")} | about)
+        encoder.load_encoder(state)
+        images = torch.rand(1, 3, shape["image_size"], shape["image_size"], generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            theirs, ours = model.forward_features(images), encoder.eval().encode(images)
+        if theirs.shape != ours.shape or (theirs - ours).abs().max() > 1e-3 * theirs.abs().max():
+            raise ValueError("its tokens are others than those of the same weights in a plain ViT")
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{name}: is no encoder of a masked autoencoder ({reason})") from None
+    known = getattr(model, "pretrained_cfg", None) or {}
+    return about | {f"pixel_{key}": list(known[key]) for key in ("mean", "std") if key in known}
 
 
 def preset_of(run: Run) -> Path:
@@ -92,33 +121,13 @@ def preset_of(run: Run) -> Path:
     return run.directory / f"{run.directory.name}.yaml"
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], argparse.Namespace | None]:
-    """The tensors of a checkpoint by name, and the settings that facebookresearch/mae keeps beside them, if any.
-
-    Raises CheckpointError for a file that is missing, damaged, or holds anything else.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path), None
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            whole = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: is no checkpoint of tensors alone, or is damaged ({reason})") from None
-    state = whole.get("model", whole.get("state_dict", whole)) if isinstance(whole, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: holds no state of a model: a mapping of names to tensors is needed")
-    settings = whole.get("args")
-    state = {name.removeprefix("module."): value for name, value in state.items()}
-    return state, settings if isinstance(settings, argparse.Namespace) else None
-
-
 def sizes(path: Path, state: dict[str, Tensor]) -> dict[str, int]:
     """What the shapes tell: image size, patch, and width, depth and heads of the encoder, and of a decoder if any."""
     try:
-        width, _, patch, _ = state["patch_embed.proj.weight"].shape
+        embedding = tuple(state["patch_embed.proj.weight"].shape)
+        if len(embedding) != 4 or embedding[1] != 3 or embedding[2] != embedding[3]:
+            raise CheckpointError(f"{path}: embeds patches by {embedding}: it must be (width, 3, patch, patch)")
+        width, _, patch, _ = embedding
         tokens = state["pos_embed"].shape[1] - 1
         grid = math.isqrt(tokens)
         found = {"image_size": grid * patch, "patch": patch, "width": width, "heads": _HEADS.get(width, width // 64)}
@@ -127,10 +136,10 @@ def sizes(path: Path, state: dict[str, Tensor]) -> dict[str, int]:
             wide = state["decoder_embed.weight"].shape[0]
             found |= {"decoder_width": wide, "decoder_heads": wide // _DECODER_HEAD}
             found |= {"decoder_depth": _blocks(state, "decoder_blocks.")}
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, IndexError) as error:
         raise CheckpointError(f"{path}: is no encoder of a masked autoencoder ({error} is missing)") from None
     if grid**2 != tokens:
-        raise CheckpointError(f"{path}: its {tokens} positions are no square of patches")
+        raise CheckpointError(f"{path}: its {tokens + 1} positions are no class token and a square of patches")
     return {name: max(1, int(value)) for name, value in found.items()}
 
 
@@ -139,9 +148,9 @@ def _blocks(state: dict[str, Tensor], prefix: str) -> int:
     return len(numbers)
 
 
-def _told(settings: argparse.Namespace | None) -> dict[str, bool]:
+def _told(settings: dict[str, Any]) -> dict[str, bool]:
     """What the settings of a training with facebookresearch/mae say that no shape does."""
-    normalised = getattr(settings, "norm_pix_loss", None)
+    normalised = settings.get("norm_pix_loss")
     return {"norm_pixels": normalised} if isinstance(normalised, bool) else {}
 
 

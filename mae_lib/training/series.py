@@ -10,10 +10,8 @@ import numpy as np
 from mae_lib.folders import runs_folder
 from mae_lib.presets import SERIES_RATIO, load_scale, parse_yaml, series
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import best_device
 from mae_lib.training.pretrain import pretrain
 from mae_lib.training.run import Run, find
-from mae_lib.training.together import pretrain_together
 from mae_lib.worlds import World
 
 if TYPE_CHECKING:
@@ -73,31 +71,13 @@ class Series:
         """Where the images that its runs and evaluations share are kept."""
         return runs_folder() / "images"
 
-    def train(self, device: str | None = None, together: bool | None = None) -> dict[Mask, Run]:
-        """The run of each config: read where it has been trained before, trained where not, one after another.
-
-        `together`: the seeds of one mask at once, as one batched model; by default on CUDA, where small models leave
-        most of a card idle.
-        """
+    def train(self, device: str | None = None) -> dict[Mask, Run]:
+        """The run of each config: read where it has been trained before, trained where not, one after another."""
         missing = [mask for mask, config in self.configs.items() if find(config) is None]
-        if together is None:
-            together = best_device(device).type == "cuda"
-        if together:
-            self._train_together(missing, device)
-            missing = []
         for number, (ratio, unit, seed) in enumerate(missing, 1):
             print(f"pretraining {number} of {len(missing)}: ratio {ratio}, unit {unit} px, seed {seed}")
             pretrain(self.configs[ratio, unit, seed], device=device)
         return {mask: find(config) for mask, config in self.configs.items()}
-
-    def _train_together(self, missing: list[Mask], device: str | None) -> None:
-        masks: dict[tuple[float, int], list[int]] = {}
-        for ratio, unit, seed in missing:
-            masks.setdefault((ratio, unit), []).append(seed)
-        for number, ((ratio, unit), seeds) in enumerate(masks.items(), 1):
-            listed = ", ".join(map(str, seeds))
-            print(f"pretraining together {number} of {len(masks)}: ratio {ratio}, unit {unit} px, seeds {listed}")
-            pretrain_together([self.configs[ratio, unit, seed] for seed in seeds], device=device)
 
     def varied(self, **settings: Any) -> "Series":
         """The same masks, scale and seeds with other settings of `PretrainConfig`. Raises ValueError as that does."""

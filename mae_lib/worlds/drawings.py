@@ -4,9 +4,9 @@ The concept is what the hands share; the hand, its colours, the pose, the light 
 Masks and boxes are true, for the drawings' borders are transparent. The pack is built once, see `drawing_pack.py`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -47,14 +47,14 @@ class Drawings(Described):
     seed: int = 0
     designers: str | tuple[str, ...] = "all"  # or colour, seen, unseen, or names of hands
     concepts: int = 0  # the first so many of the pack, whose order is by chance; 0 is all
-    scale: tuple[float, float] = (0.8, 1.2)  # side of the drawing over that of the image
-    turn: float = 20.0  # degrees, either way
-    shift: float = 0.12  # of the drawing's centre, over the image's side, either way
+    scale: tuple[float, float] = (0.7, 1.4)  # side of the drawing over that of the image
+    turn: float = 30.0  # degrees, either way
+    shift: float = 0.15  # of the drawing's centre, over the image's side, either way
     mirror: bool = True  # half of the drawings
     slope: float = 0.3  # of the ground, a gradient between two colours
     noise: float = 0.3  # of the ground, 1/f: octaves of equal strength
     light: float = 0.3  # that falls from one side on all of the image
-    tint: float = 0.15  # of the drawing's colours, either way
+    tint: float = 0.35  # of the drawing's colours, either way
     variant: str = "clean"
     pack: str = ""  # digest of the pack; filled in, and checked where given
 
@@ -88,9 +88,6 @@ class Drawings(Described):
         require(len(self.designers) > 0, "designers", self.designers, "at least one hand")
         for hand in self.designers:
             require(hand in HANDS, "designer", hand, f"one of {', '.join(HANDS)}")
-
-    def spec(self) -> dict[str, Any]:
-        return {"world": self.name, **asdict(self)}
 
     @cached_property
     def _pack(self) -> Pack:

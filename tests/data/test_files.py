@@ -15,7 +15,7 @@ from miniature import picture
 from PIL import Image
 
 from mae_lib.data import sets
-from mae_lib.data.files import Broken, DataError, Unreadable, cropped, decoded, readable, safe_name
+from mae_lib.data.files import Broken, DataError, Unreadable, as_rgb, cropped, decoded, readable, safe_name
 from mae_lib.data.loading import Visits, centres
 
 
@@ -112,6 +112,52 @@ def test_grey_palette_and_cmyk_images_become_rgb_whatever_they_are_called():
         picture(5, 0).convert(mode).save(buffer, "JPEG" if mode in ("L", "CMYK") else "PNG")
         buffer.seek(0)
         assert decoded(buffer).mode == "RGB"
+
+
+def png(image: Image.Image) -> io.BytesIO:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    buffer.seek(0)
+    return buffer
+
+
+def of_a_palette(*colour: int) -> Image.Image:
+    """A transparent image of one colour."""
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette(colour)
+    image.info["transparency"] = 0
+    return image
+
+
+def test_sixteen_bits_of_grey_are_the_picture_and_not_white():
+    grey = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    found = np.asarray(decoded(png(Image.fromarray(grey))))
+    np.testing.assert_allclose(found, np.repeat(grey[..., None] / 257, 3, 2), atol=1)  # 65535 / 255 = 257
+    assert np.asarray(as_rgb(Image.fromarray(grey.astype(np.int32)))).tolist() == found.tolist()
+
+
+@pytest.mark.parametrize(
+    ("image", "colour"),
+    [
+        (Image.new("1", (4, 4), 1), (255, 255, 255)),
+        (Image.new("L", (4, 4), 7), (7, 7, 7)),
+        (Image.new("LA", (4, 4), (7, 0)), (7, 7, 7)),
+        (Image.new("RGBA", (4, 4), (9, 8, 7, 0)), (9, 8, 7)),
+        (of_a_palette(9, 8, 7), (9, 8, 7)),
+        (Image.new("I;16", (4, 4), 514), (2, 2, 2)),
+    ],
+    ids=lambda value: getattr(value, "mode", ""),
+)
+def test_every_mode_of_png_becomes_the_colours_that_it_means(image, colour):
+    found = decoded(png(image))
+    assert found.mode == "RGB" and found.getpixel((1, 1)) == colour
+
+
+def test_numbers_without_a_range_are_a_broken_image():
+    with pytest.raises(Unreadable, match="floats, whose range nobody says"):
+        as_rgb(Image.new("F", (4, 4), 0.5))
+    with pytest.raises(Unreadable, match="reach from 70000 to 70000: at most 16 bits"):
+        as_rgb(Image.new("I", (4, 4), 70000))
 
 
 def test_a_border_wider_than_the_image_is_a_broken_image():

@@ -34,7 +34,7 @@ def test_identical_images_score_perfectly(side):
     scores = reconstruction_scores(images, images.clone())
     np.testing.assert_allclose(scores["ssim"], 1, atol=1e-6)
     np.testing.assert_allclose(scores["fsim"], 1, atol=1e-6)
-    assert (scores["mse"] == 0).all() and np.isposinf(scores["psnr"]).all() and (scores["clamped"] == 0).all()
+    assert (scores["mse"] == 0).all() and np.isposinf(scores["psnr"]).all()
 
 
 def test_structure_falls_with_noise_and_fsim_is_blind_to_colour():
@@ -60,13 +60,53 @@ def test_scores_do_not_depend_on_the_chunk_and_bytes_count_as_images():
     np.testing.assert_allclose(from_bytes, reconstruction_scores(as_bytes.float() / 255, guesses)["mse"])
 
 
-def test_values_out_of_range_are_clamped_and_counted():
-    images = torch.full((2, 3, 16, 16), 0.9)
-    guess = images.clone()
-    guess[0, :, :8] = 1.7
-    scores = reconstruction_scores(images, guess)
+class Brighter(nn.Module):
+    """A stand-in for a model that predicts more than white above the middle of the first image."""
+
+    def reconstruct(self, images: torch.Tensor, mask: torch.Tensor | None = None, value: float = 1.7) -> torch.Tensor:
+        guess = images.clone()
+        guess[0, :, :8] = value
+        return guess
+
+
+def test_what_a_model_predicts_out_of_range_is_clamped_and_counted():
+    scores = score_reconstructions(Brighter(), torch.full((2, 3, 16, 16), 0.9))
     np.testing.assert_allclose(scores["clamped"], [0.5, 0])
     np.testing.assert_allclose(scores["mse"], [0.005, 0], atol=1e-7)
+
+
+def test_an_infinite_prediction_is_no_white_pixel():
+    model = Brighter()
+    model.reconstruct = lambda images, mask: Brighter().reconstruct(images, value=torch.inf)
+    with pytest.raises(ValueError, match="diverged"):
+        score_reconstructions(model, torch.full((2, 3, 16, 16), 0.9))
+
+
+def test_bytes_and_floats_are_taken_alike_on_both_sides():
+    images, guesses = (256 * part for part in pair())
+    images, guesses = images.clamp(0, 255).byte(), guesses.clamp(0, 255).byte()
+    np.testing.assert_allclose(reconstruction_scores(images, images)["ssim"], 1, atol=1e-6)
+    wanted = reconstruction_scores(images.float() / 255, guesses.float() / 255)
+    for left, right in ((images, guesses), (images.float() / 255, guesses), (images, guesses.double() / 255)):
+        found = reconstruction_scores(left, right)
+        assert all(np.allclose(found[name], wanted[name], atol=1e-6) for name in wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda x: x * 255, r"span \[.*\]: floats must lie in \[0, 1\]"),
+        (lambda x: x * 2 - 1, r"span \[.*\]: floats must lie in \[0, 1\]"),
+        (lambda x: (x * 255).int(), "are torch.int32: give floats"),
+        (lambda x: x > 0.5, "are torch.bool: give floats"),
+    ],
+)
+def test_another_range_is_refused_on_both_sides(change, says):
+    images, _ = pair()
+    with pytest.raises(ValueError, match=f"reconstructions .*{says}"):
+        reconstruction_scores(images, change(images))
+    with pytest.raises(ValueError, match=f"images .*{says}"):
+        reconstruction_scores(change(images), images)
 
 
 def test_half_precision_reconstructions_are_scored_in_single():

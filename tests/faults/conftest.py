@@ -55,7 +55,7 @@ def pytest_sessionfinish(session):
     from mae_lib.reporting.provenance import provenance
     from mae_lib.training.checkpoints import write_json
 
-    modules = ["mae_lib.training.together", "mae_lib.worlds", "mae_lib.reporting.notebooks"]
+    modules = ["mae_lib.training.pretrain", "mae_lib.worlds", "mae_lib.reporting.notebooks"]
     record = provenance({"tests": "tests/faults"}, modules, _STARTED, "cpu")
     held = json.loads(path.read_text()) if path.exists() else {}
     if held.get("provenance", {}).get("code_hash") != record["code_hash"]:

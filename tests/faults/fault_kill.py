@@ -3,14 +3,11 @@
 import os
 import random
 import time
-from dataclasses import replace
 
 import pytest
-from ground import LEFT, RUN, SHORT, assert_same_bits, dies_at, kill, start, train_run, trains, trains_together
-from small import CONFIG, images
+from ground import LEFT, RUN, SHORT, assert_same_bits, dies_at, kill, start, train_run, trains
 
 from mae_lib.training import Run
-from mae_lib.training.together import train_together
 
 KILLS = int(os.environ.get("KILLS", 50))
 FAULT = "a kill (SIGKILL)"
@@ -62,25 +59,6 @@ def test_a_run_killed_before_any_step_of_saving_ends_with_the_same_bits(tmp_path
         if not ended:
             saw(FAULT, "a training run, before each file that it flushes, moves or removes", "the same bits")
     assert point > 20
-
-
-def test_models_that_train_together_are_killed_at_any_moment(tmp_path, saw):
-    configs = [replace(RUN, seed=seed) for seed in range(3)]
-    joint = train_together(configs, lambda: images(CONFIG), tmp_path / "joint", "cpu", progress=False)
-    moments, seconds, kills = random.Random(1), seconds_of(trains_together, tmp_path / "timed", configs), 0
-    for number in range(30):
-        runs = tmp_path / str(number)
-        process = start(trains_together, runs, configs)
-        time.sleep(moments.uniform(0.2, 1) * seconds)
-        if kill(process) == -9:
-            resumed = train_together(configs, lambda: images(CONFIG), runs, "cpu", progress=False)
-            for run, alike in zip(resumed, joint, strict=True):
-                assert_same_bits(run, alike)
-            kills += 1
-            saw(FAULT, "three models that train together, at a random moment", "all three to the same bits")
-        if kills == 10:
-            return
-    raise AssertionError("most runs end before they are killed")
 
 
 def test_a_run_killed_again_and_again_still_comes_to_its_end(tmp_path, whole, saw):

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from small import CONFIG, images, train_small
+from small import CONFIG, train_small
 
 from mae_lib.training import Run
-from mae_lib.training.together import train_together
 
 RUN = replace(CONFIG, images=300)  # fifteen steps
 SHORT = replace(CONFIG, images=60)  # three
@@ -57,11 +56,6 @@ def trains(runs: Path, said: Path | None = None, config=RUN, draw=None, **option
     except (ValueError, ArithmeticError, OSError) as error:
         Path(said).write_text(str(error))
         sys.exit(2)
-
-
-def trains_together(runs: Path, configs: list) -> None:
-    torch.set_num_threads(1)
-    train_together(configs, lambda: images(CONFIG), Path(runs), "cpu", progress=False, save_seconds=0)
 
 
 def dies_at(point: int, runs: Path, config) -> None:

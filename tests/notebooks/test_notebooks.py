@@ -1,5 +1,6 @@
 """Each notebook is clean, typed, and takes its preset; a bad parameter or a failing cell leaves nothing half-done."""
 
+import json
 import re
 from pathlib import Path
 
@@ -121,6 +122,56 @@ def test_what_is_no_notebook_is_refused(tmp_path):
     for name, message in (("none", "does not exist"), ("text", "is not a notebook"), ("plain", "no cell tagged")):
         with pytest.raises(NotebookError, match=message):
             declared_parameters(tmp_path / f"{name}.ipynb")
+
+
+def saved_with(path: Path, **kernel: str) -> Path:
+    """A notebook as `notebook` makes it, saved with another kernel."""
+    book = nbformat.read(notebook(path), as_version=4)
+    book.metadata["kernelspec"] = {"name": "", "display_name": "", **kernel}
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ({"name": "mae-env", "language": "python"}, r"kernel 'mae-env' is not installed here; .* \(.*python3.*\)"),
+        ({"name": "ir", "language": "R"}, "is written in R: only Python notebooks can be run"),
+        ({"name": ""}, "names no kernel: open it in Jupyter with a Python kernel and save it"),
+    ],
+)
+def test_a_kernel_that_is_not_here_is_named(tmp_path, kernel, message):
+    mine = saved_with(tmp_path / "mine.ipynb", **kernel)
+    with pytest.raises(NotebookError, match=message):
+        execute(mine, tmp_path / "out.ipynb")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.ipynb"}
+
+
+def command(*argv: str) -> str:
+    return json.dumps({"argv": argv, "display_name": "old", "language": "python"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (command("/gone/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"), "/gone/python: No such file"),
+        (command("/gone/wrapper", "-f", "{connection_file}"), "cannot be started: /gone/wrapper: No such file"),
+        (command("/", "-f", "{connection_file}"), "cannot be started: /: Permission denied"),
+        (command("false"), "before its first cell: its kernel did not start .*died"),
+        (command(), "has no command"),
+        ("{", "kernel.json of its kernel is damaged"),
+        (json.dumps({"argv": 3}), "kernel.json of its kernel is damaged"),
+    ],
+)
+def test_a_kernel_that_does_not_start_says_why(tmp_path, monkeypatch, spec, message):
+    place = tmp_path / "kernels" / "odd"
+    place.mkdir(parents=True)
+    (place / "kernel.json").write_text(spec)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    mine = saved_with(tmp_path / "mine.ipynb", name="odd", language="python")
+    with pytest.raises(NotebookError, match=message):
+        execute(mine, tmp_path / "out.ipynb")
+    assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_a_list_may_come_as_text():

@@ -1,6 +1,5 @@
 """Published results read back: the same tables and verdicts as a live run, and errors that say what is published."""
 
-import json
 import shutil
 
 import numpy as np
@@ -62,13 +61,15 @@ def test_every_claim_of_section_3_gets_a_verdict(only_tiny):
     assert verdicts["tsne-alike-at-high-ratios"].findings[0].what == "purity lost: ratio 0.9 below 0.05"
 
 
-def test_an_unfinished_folder_is_not_published(only_tiny, tmp_path, monkeypatch):
+def test_the_finished_seeds_of_a_folder_are_published_and_no_others(only_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     assert published() == []
     shutil.copytree(only_tiny, tmp_path / "half")
-    assert [one.name for one in published()] == ["half"]
-    file = tmp_path / "half" / "provenance.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"wall_seconds": None}))
+    assert [one.parameters["seeds"] for one in published()] == [[0, 1]]
+    table = pd.read_csv(tmp_path / "half" / "training.csv")
+    table[(table["ratio"] != 0.9) | (table["seed"] != 1)].to_csv(tmp_path / "half" / "training.csv", index=False)
+    assert [one.parameters["seeds"] for one in published()] == [[0]]
+    table[table["ratio"] != 0.9].to_csv(tmp_path / "half" / "training.csv", index=False)
     assert published() == []
     with pytest.raises(ValueError, match="half holds no finished results"):
         Published.open(tmp_path / "half")

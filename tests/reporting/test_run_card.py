@@ -3,11 +3,14 @@
 import json
 import shlex
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from mae_lib.presets import load_preset, preset_file
+from mae_lib.reporting.notebooks import declared_parameters
 from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.run_card import changed, reproduce_command, run_card, run_card_html
 from mae_lib.sources import source_hash
@@ -50,19 +53,32 @@ def as_papermill_reads(command: str, monkeypatch: pytest.MonkeyPatch) -> dict:
 def test_the_command_round_trips(preset, change, monkeypatch):
     parameters = load_preset(preset) | change
     seen = as_papermill_reads(reproduce_command(parameters, "3_1_reconstruction"), monkeypatch)
-    assert seen["parameters"] == parameters
+    assert seen["parameters"] == {n: v for n, v in parameters.items() if n != "scale" or n in change}
     assert seen["input_path"] == "notebooks/3_1_reconstruction.ipynb"
 
 
-def test_an_unchanged_run_needs_no_more_than_its_preset():
-    command = reproduce_command(load_preset("smoke"), "notebooks/3_0_pretraining.ipynb")
-    expected = "papermill notebooks/3_0_pretraining.ipynb 3_0_pretraining.out.ipynb -f notebooks/presets/smoke.yaml"
-    assert command == expected
+@pytest.mark.parametrize("scale", [{}, load_preset("gpu")["scale"]])
+def test_a_scale_that_is_the_presets_is_left_to_it(scale):
+    parameters = load_preset("gpu") | {"seeds": [0], "units": [8], "scale": scale}
+    command = reproduce_command(parameters, "notebooks/3_0_pretraining.ipynb")
+    given = "'{preset: gpu, seeds: [0], mask_ratios: [0.1, 0.25, 0.5, 0.75, 0.9], units: [8]}'"
+    assert command == f"papermill notebooks/3_0_pretraining.ipynb 3_0_pretraining.out.ipynb -y {given}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_the_command_gives_a_notebook_nothing_that_it_does_not_take(path, monkeypatch):
+    declared = declared_parameters(path)
+    parameters = {name: yaml.safe_load(record["default"]) for name, record in declared.items()}
+    parameters |= {name: value for name, value in load_preset("smoke").items() if name in declared}
+    seen = as_papermill_reads(reproduce_command(parameters, path.stem), monkeypatch)["parameters"]
+    assert seen["preset"] == "smoke" and set(seen) <= set(declared)
 
 
 def test_changes_are_found_and_marked():
     parameters = load_preset("laptop")
-    assert changed(parameters) == {}
+    assert changed(parameters) == changed(parameters | {"scale": {}}) == {}
     parameters["mask_ratios"] = [0.1, 0.9]
     parameters["scale"] = parameters["scale"] | {"width": 7}
     assert list(changed(parameters)) == ["mask_ratios", "scale"]

@@ -141,3 +141,13 @@ def test_a_tree_of_a_million_pixels_has_the_right_arrays():
     below = hierarchy.or_children(np.arange(len(hierarchy.node_levels), dtype=np.uint64))
     assert below[0] == 1 | 2 | 3 | 4
     assert np.array_equal(np.sort(hierarchy.child_index), np.arange(1, len(hierarchy.node_levels)))
+
+
+@pytest.mark.parametrize("dim", [10**30, 2**63, 2**31])
+def test_a_dimension_that_no_array_holds_is_refused(dim):
+    graph = nx.DiGraph({"z": ["x"]})
+    graph.nodes["x"]["dim"] = dim
+    with pytest.raises(ValueError, match=f"dim of node 'x' is {dim}: it must be below 2\\^31"):
+        LatentHierarchy(graph)
+    with pytest.raises(ValueError, match="below 2"):
+        LatentHierarchy.tree([2], dims=[1, dim])

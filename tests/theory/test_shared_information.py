@@ -182,3 +182,22 @@ def test_masks_in_any_memory_order_are_read_alike():
     every_other = np.repeat(masks, 2, axis=1)[:, ::2]
     np.testing.assert_array_equal(locate_shared_information_batch(hierarchy, every_other).c, expected)
     assert expected.any(), "an empty c would prove nothing"
+
+
+@pytest.mark.parametrize("mask", [np.array([True, False, False]), [True, False, False], (np.bool_(1), False)])
+def test_a_mask_is_not_read_as_the_names_one_and_zero(mask):
+    hierarchy = LatentHierarchy(nx.DiGraph({"z": [0, 1, 2]}))
+    for misread in (
+        lambda: locate_shared_information(hierarchy, mask),
+        lambda: hierarchy.ancestors(mask),
+        lambda: hierarchy.parents(mask[0]),
+        lambda: LatentHierarchy(hierarchy.graph, mask),
+        lambda: LinearGaussian(hierarchy).admits(["z"], mask),
+        lambda: LinearGaussian(hierarchy).dim(mask),
+    ):
+        with pytest.raises(ValueError, match=r"locate_shared_information_batch|is not a node"):
+            misread()
+    assert locate_shared_information(hierarchy, [1, 0]).c == {"z"}
+    assert locate_shared_information(hierarchy, np.array([1, 0])).c == {"z"}
+    with pytest.raises(ValueError, match="a node is named True, which is the name 1 as well"):
+        LatentHierarchy(nx.DiGraph({"z": [True, 2]}))

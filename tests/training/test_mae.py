@@ -237,3 +237,10 @@ def test_standardising_inside_is_standardising_outside():
         torch.testing.assert_close(inside.reconstruct(images, mask), plain.reconstruct(outside, mask) * std + mean)
         hidden = mask.view(3, 1, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3).expand(-1, 3, -1, -1)
         torch.testing.assert_close(inside.reconstruct(images, mask)[~hidden], images[~hidden])
+
+
+def test_bytes_are_refused_for_they_are_not_in_the_unit_interval():
+    model = MAE(32, 8, width=16, depth=1, heads=2, decoder_width=16, decoder_heads=2)
+    for ask in (model.encode, model.reconstruct):
+        with pytest.raises(ValueError, match=r"images are torch\.uint8: a model takes floats in \[0, 1\]"):
+            ask(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))

@@ -43,7 +43,9 @@ class Detection(Section):
         if self.scale["detection_data"] not in DATA:
             raise ValueError(f"detection_data is {self.scale['detection_data']!r}: choose {' or '.join(DATA)}")
         if self.scale["detection_data"] == "coco":
-            return {split: CocoSplit(coco_folder(self.folder), split, count) for split, count in counts.items()}
+            folder = coco_folder(self.folder)
+            train = CocoSplit(folder, "train", counts["train"])
+            return {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
         options = {name: tuple(v) if isinstance(v, list) else v for name, v in self.scale["detection_scenes"].items()}
         return drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
 

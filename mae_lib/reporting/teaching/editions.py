@@ -33,7 +33,7 @@ _SHORTEST = 12  # characters of a line that tells something
 _NOTE = """**To run this notebook** you need the environment of the book.
 In the book's repository, `make editions` has made it: `.venv/bin/jupyter lab {folder}` opens these notebooks in it.
 Elsewhere, `pip install -c constraints.txt -e '.[notebooks,teaching]'` in a copy of the repository makes it.
-It takes Python 3.11 or newer.
+It takes Python 3.11, 3.12 or 3.13.
 No GPU is needed; the parameters below are those of the `{preset}` preset."""
 
 
