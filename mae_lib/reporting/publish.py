@@ -13,7 +13,6 @@ part at most, and the same command goes on there, on any machine. `mae_lib.repor
 keeps that many models of each run on the way, and their scores stand in `curves.csv`.
 """
 
-import csv
 import io
 import json
 import os
@@ -39,6 +38,7 @@ from mae_lib.evaluation.scores import measure, readers, section_of
 from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section
 from mae_lib.presets import load_preset, parse_yaml
 from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.published_files import add_curves, called, columns_of, csv_of, file_name, reader_of, table
 from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION, best_device
@@ -46,7 +46,6 @@ from mae_lib.training.series import Mask, Series
 
 MODULES = ("mae_lib.evaluation.sections", "mae_lib.training.pretrain", "mae_lib.worlds.real")
 SCORES = ("section", "reader", "ratio", "unit", "seed", "metric", "value", "count")
-CURVES = ("ratio", "unit", "seed", "images", "metric", "value", "count")
 TRAINING = ("ratio", "unit", "seed", "loss", "images_per_second", "seconds", "device")
 _LOG_LINES = 60
 _MEASURED = [name for name, section in SECTIONS.items() if not section.apart]
@@ -92,7 +91,7 @@ def publish(
     for reader, scores, curves in _work_through(parameters, parts, jobs, device, minutes):
         _add(out, series, reader, scores)
         if curves:
-            _add_curves(out, reader, curves)
+            add_curves(out, reader, curves)
         if reader in series.configs and reader[2] in shipped:
             _ship(out, series.configs[reader])
         record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -123,21 +122,6 @@ def _held(out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
             f"{out} was made by trainer {made_by}, and this is trainer {TRAINER_VERSION}: give another folder"
         )
     return record
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def reader_of(row: dict[str, str]) -> Reader:
-    """Whom a row of `scores.csv` is about."""
-    if row["reader"] == "trained":
-        return (float(row["ratio"]), int(float(row["unit"])), int(float(row["seed"])))
-    return (row["reader"], int(float(row["seed"]))) if row["seed"] else (row["reader"],)
 
 
 def _finished(out: Path) -> set[tuple[str, Reader]]:
@@ -292,13 +276,6 @@ def _begin(parent: int, threads: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def called(reader: Reader) -> str:
-    """A reader in words: "r 0.75, unit 8 px, seed 0", "untrained, seed 0", "pixels"."""
-    if len(reader) == 2:
-        return f"{reader[0]}, seed {reader[1]}"
-    return reader[0] if len(reader) == 1 else "r {:g}, unit {} px, seed {}".format(*reader)
-
-
 # What it leaves
 
 
@@ -331,39 +308,6 @@ def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -
         took = (*reader, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"])
         files[out / "training.csv"] = csv_of(TRAINING, [*(row.values() for row in ran), took])
     write_files(files)
-
-
-def _add_curves(out: Path, reader: Reader, curves: dict[int, Scores]) -> None:
-    """Put the scores of a run's models on the way into the folder, in place of those of the same metrics."""
-    new = [
-        (*map(str, (*reader, images)), metric, f"{values.mean():.10g}", len(values))
-        for images, of in curves.items()
-        for metric, values in of.items()
-    ]
-    ours, metrics = tuple(map(str, reader)), {row[4] for row in new}
-    kept = [(*row.values(),) for row in table(out / "curves.csv")]
-    kept = [row for row in kept if row[:3] != ours or row[4] not in metrics]
-    write_files({out / "curves.csv": csv_of(CURVES, [*kept, *new])})
-
-
-def file_name(reader: Reader) -> str:
-    """A reader as the name of a file: "r0.75-u8-s0", "untrained-s0", "pixels"."""
-    if len(reader) == 2:
-        return f"{reader[0]}-s{reader[1]}"
-    return reader[0] if len(reader) == 1 else "r{:g}-u{}-s{}".format(*reader)
-
-
-def columns_of(reader: Reader) -> tuple[Any, ...]:
-    """The columns reader, ratio, unit and seed of a row."""
-    if len(reader) == 3:
-        return ("trained", *reader)
-    return (reader[0], "", "", reader[1] if len(reader) == 2 else "")
-
-
-def csv_of(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue().encode()
 
 
 def _ship(out: Path, config: PretrainConfig) -> None:

@@ -10,11 +10,12 @@ from mae_lib.evaluation.scores import measure, measure_all, readers, section_of
 from mae_lib.evaluation.sections import SECTIONS, section_class
 from mae_lib.evaluation.sections.drawings import DrawnSeparability, mosaic
 from mae_lib.evaluation.sections.section import untrained
+from mae_lib.presets import load_preset
 from mae_lib.training.series import Series
 from mae_lib.worlds import make_world
 
 SCALE = {"world": "drawings", "unique_images": 16, "images": 32, "batch": 16, "width": 16, "decoder_width": 16}
-SCALE |= {"depth": 1, "test_images": 24, "probe_images": 60}
+SCALE |= {"depth": 1, "test_images": 24, "probe_images": 60, "supervised_images": 32}
 OF_FIGURINES = ("corners probe", "texture probe")  # levels that drawings do not have
 MASK, FRESH = (0.75, 8, 0), ("untrained", 0)
 
@@ -26,7 +27,9 @@ def series(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAE_LIB_RUNS", str(folder / "runs"))
         use_small_pack(patch, folder)
-        made = Series.of("smoke", [0.75, 0.9], [8], [0], SCALE)
+        made = Series.from_parameters(
+            {"mask_ratios": [0.75, 0.9], "units": [8], "seeds": [0], "scale": load_preset("smoke")["scale"] | SCALE}
+        )
         made.train(device="cpu")
         yield made
 
@@ -127,5 +130,14 @@ def test_two_readers_do_not_share_a_probe(series):
     assert not np.allclose(looks[0].mean, looks[1].mean) and np.array_equal(looks[0].mean, looks[2].mean)
 
 
-def test_readers(series):
-    assert readers(section_of("attention", series), series)[:2] == [("uniform",), FRESH]
+def test_a_supervised_encoder_is_trained_once_for_all_sections(series, monkeypatch):
+    section = section_of("attention", series)
+    assert readers(section, series)[:3] == [("uniform",), FRESH, ("supervised", 0)]
+    first = section.supervised(0, "cpu")
+    monkeypatch.setattr("mae_lib.training.supervised.train_classifier", lambda *_: pytest.fail("trained twice"))
+    second = section_of("shape_bias", series).supervised(0, "cpu")
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values()))
+    start, there = untrained(series.scale, 0).state_dict(), first.state_dict()
+    moved = {name for name in there if not torch.equal(start[name], there[name])}
+    assert "blocks.0.attn.qkv.weight" in moved and not any(name.startswith("decoder") for name in moved)
+    assert not first.has_decoder

@@ -1,44 +1,34 @@
 """Section 3 on drawings: the same scores under the same names, read from a hundred concepts by the designers `seen`.
 
-New draws by the same designers stand for IN1K, other designers for IN-R, outlines for IN-S; the other columns of Table
-1 are wider nuisances and odd poses. All sections read the class with one probe of a reader, fitted once.
+All of them read the class with one probe of a reader, fitted once. Drawings have no parts, so what is of parts is not
+measured.
 """
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline
 from torch import Tensor
 from torch.nn import functional as F
 
-from mae_lib.address import address
-from mae_lib.evaluation.across_hands import across_hands
 from mae_lib.evaluation.attention import area_under_curve, attention, overlap, patch_shares
-from mae_lib.evaluation.ground_truth import ground_truth
 from mae_lib.evaluation.reconstruction import pixel_mask, reconstruction_scores, score_reconstructions
-from mae_lib.evaluation.robustness import SETS, EvaluationSet, evaluation_set
 from mae_lib.evaluation.sections.attention import CONTROL, Attention, averaged
 from mae_lib.evaluation.sections.attention import METRICS as MAPS
+from mae_lib.evaluation.sections.drawn_separability import DrawnSeparability
+from mae_lib.evaluation.sections.on_drawings import OnDrawings
 from mae_lib.evaluation.sections.pretraining import Pretraining
 from mae_lib.evaluation.sections.reconstruction import METRICS as FIGURE_5
 from mae_lib.evaluation.sections.reconstruction import Reconstruction, named
-from mae_lib.evaluation.sections.section import Reader, Scores, Section, untrained
-from mae_lib.evaluation.sections.separability import REFERENCE_SEED, Separability, pooled
+from mae_lib.evaluation.sections.section import Reader, Scores, Section
 from mae_lib.evaluation.sections.shape_bias import CUES, ShapeOrTexture
 from mae_lib.evaluation.sections.shape_bias import METRICS as CUE_METRICS
 from mae_lib.evaluation.separability import (
     class_probe,
     features,
-    nearest_neighbours,
-    neighbour_purity,
     ridge_hits,
-    ridge_probe,
-    tsne,
 )
 from mae_lib.evaluation.shape_bias import shape_bias
 from mae_lib.training import MAE
@@ -46,7 +36,6 @@ from mae_lib.worlds import rendered
 from mae_lib.worlds.drawings import Drawings
 from mae_lib.worlds.world import Sample
 
-CONCEPTS = 100  # that are read, where a scale has no `probe_concepts`
 MASKED = {
     "ssim": "masked SSIM",
     "fsim": "masked FSIM",
@@ -59,64 +48,10 @@ _CUES_LEARNED = 4000  # images that the probes of a single cue learn from
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a reader makes of the images that probes learn from, and its probe of the class; `token` for encoders."""
-
-    mean: np.ndarray
-    probe: Pipeline
-    token: Pipeline | None
-
-
-_kept: dict[str, Look] = {}  # that of the last reader, which the sections ask for one after another
-
-
-class OnDrawings:
-    """What the sections share: the images that probes learn from and are tried on."""
-
-    world: Drawings
-    scale: Mapping[str, Any]
-
-    @cached_property
-    def read_world(self) -> Drawings:
-        """The concepts that are read, by the designers that a probe sees."""
-        concepts = min(self.scale.get("probe_concepts", CONCEPTS), self.world.classes)
-        return replace(self.world, designers="seen", concepts=concepts, variant="clean")
-
-    @cached_property
-    def learned(self) -> EvaluationSet:
-        return evaluation_set(self.read_world, "probe", self.scale["probe_images"], self.cache)
-
-    @cached_property
-    def tried(self) -> EvaluationSet:
-        return evaluation_set(self.read_world, "test", self.scale["test_images"], self.cache)
-
-    def look(self, reader: Reader, model: MAE | None) -> Look:
-        """The last reader's is kept: by its weights, so never another's."""
-        weights = b"" if model is None else b"".join(v.cpu().numpy().tobytes() for v in model.encoder_state().values())
-        who = hashlib.sha256(weights).hexdigest() if weights else reader
-        key = address(self.read_world.address(), self.scale["probe_images"], self.scale["patch"], who)
-        if key not in _kept:
-            _kept.clear()
-            _kept[key] = self._looked(reader, model)
-        return _kept[key]
-
-    def _looked(self, reader: Reader, model: MAE | None) -> Look:
-        labels = self.learned.labels
-        if model is None:
-            x = pooled(reader, None, self.learned.images, self.scale["patch"])
-            return Look(x, class_probe(x, labels), None)
-        token, mean = both(model, self.learned.images)
-        return Look(mean, class_probe(mean, labels), class_probe(token, labels))
-
-
-def both(model: MAE, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The class token and the mean token of images, each float32 (B, width)."""
-    return tuple(np.split(features(model, images, pool="both"), 2, axis=1))
-
-
-@dataclass(frozen=True)
 class DrawnPretraining(OnDrawings, Pretraining):
     """The mean token's probe at ratio 0.75, beside fresh weights and raw pixels, which ridge regression reads."""
+
+    baselines: ClassVar[tuple[str, ...]] = (*Pretraining.baselines, "supervised")
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
         learned, tried = self.learned, self.tried
@@ -165,6 +100,8 @@ class DrawnAttention(OnDrawings, Attention):
     the curve from 0.5. Images in which nothing of the drawing is to be seen, or nothing else, are left out.
     """
 
+    baselines: ClassVar[tuple[str, ...]] = (*Attention.baselines, "supervised")
+
     @cached_property
     def sample(self) -> Sample:
         numbers = torch.arange(self.scale["test_images"])
@@ -208,107 +145,6 @@ class DrawnAttention(OnDrawings, Attention):
 
 
 @dataclass(frozen=True)
-class DrawnSeparability(OnDrawings, Separability):
-    """Probes of every level, by mean token; of the class by class token, too, on every set: `... (class token)`.
-
-    And what is near what without a probe, see `across_hands`.
-    """
-
-    @property
-    def train(self) -> EvaluationSet:
-        return self.learned
-
-    @cached_property
-    def truths(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        counts = self.scale["probe_images"], self.scale["test_images"]
-        return tuple(ground_truth(self.read_world, split, n) for split, n in zip(("probe", "test"), counts))
-
-    @cached_property
-    def sets(self) -> dict[str, EvaluationSet]:
-        """Test images by column of Table 1, IN-A left out, and silhouettes; all but IN-v2 are paired one by one."""
-        there = {
-            "IN-v2": (wider(self.read_world), "second"),
-            "OJN": (odd_pose(self.read_world), "test"),
-            "IN-R": (replace(self.read_world, variant="unseen"), "test"),
-            "IN-S": (replace(self.read_world, variant="outline"), "test"),
-            "silhouettes": (replace(self.read_world, variant="silhouette"), "test"),
-        }
-        count = self.scale["test_images"]
-        sets = {column: evaluation_set(world, split, count, self.cache) for column, (world, split) in there.items()}
-        return {"IN1K": self.tried} | sets
-
-    @cached_property
-    def easy(self) -> np.ndarray:
-        model = untrained(self.scale, REFERENCE_SEED)
-        guesses = class_probe(features(model, self.learned.images, pool="mean"), self.learned.labels)
-        return guesses.predict(features(model, self.tried.images, pool="mean")) == self.tried.labels
-
-    @cached_property
-    def palettes(self) -> np.ndarray:
-        """The designer of each test image, who has nothing to do with its class."""
-        return self.truths[1]["designer"].numpy()
-
-    def measure(self, reader: Reader, model: MAE | None) -> Scores:
-        look = self.look(reader, model)
-        x, tokens = {}, {}
-        for column, one in self.sets.items():
-            if model is None:
-                x[column] = pooled(reader, None, one.images, self.scale["patch"])
-            else:
-                tokens[column], x[column] = both(model, one.images)
-        scores = self._on_sets(look.probe, x, "")
-        if look.token is not None:
-            scores |= self._on_sets(look.token, tokens, " (class token)")
-            scores["class probe (class token)"] = scores["IN1K (class token)"]
-        scores |= {"class probe": scores["IN1K"]} | self._levels(look.mean, x["IN1K"])
-        task = look.mean, self.learned.labels, x["IN1K"], self.tried.labels
-        scores["class by neighbours"] = nearest_neighbours(*task).hits
-        scores |= self._digits(reader, model)
-        if reader != ("nothing",):
-            scores |= self._purity(x["IN1K"]) | self._across(look.mean, x["IN1K"])
-        return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
-
-    def _on_sets(self, probe: Pipeline, x: dict[str, np.ndarray], suffix: str) -> Scores:
-        hits = {column: probe.predict(x[column]) == one.labels for column, one in self.sets.items()}
-        if not self.easy.all():
-            hits["IN-A"] = hits["IN1K"][~self.easy]
-        return {column + suffix: hits[column] for column in (*SETS, "silhouettes") if column in hits}
-
-    def _levels(self, learned: np.ndarray, tried: np.ndarray) -> Scores:
-        (known, asked), scores = self.truths, {}
-        for level in ("group", "subgroup", "designer"):
-            guesses = class_probe(learned, known[level].numpy()).predict(tried)
-            scores[f"{level} probe"] = guesses == asked[level].numpy()
-        pose = ridge_probe(learned, known["pose"].flatten(1).numpy(), tried, asked["pose"].flatten(1).numpy())
-        scores["pose probe"] = (1 - pose.squared_errors / asked["pose"].flatten(1).numpy().var(0)).mean(1, dtype=float)
-        return scores
-
-    def _across(self, gallery: np.ndarray, queries: np.ndarray) -> Scores:
-        (known, asked) = ({name: values.numpy() for name, values in of.items()} for of in self.truths)
-        return across_hands(gallery, known["class"], known["designer"], queries, asked["class"], asked["designer"])
-
-    def _purity(self, x: np.ndarray) -> Scores:
-        plane = tsne(x[self.drawn])
-        labels = {"class": self.tried.labels, "designer": self.palettes}
-        return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
-
-
-def wider(world: Drawings) -> Drawings:
-    """The same with nuisances a quarter wider."""
-    low, high = world.scale
-    more = {name: min(1.0, 1.25 * getattr(world, name)) for name in ("shift", "slope", "noise", "light", "tint")}
-    scale = max(0.2, 0.9 * low), min(3.0, 1.1 * high)
-    return replace(world, scale=scale, turn=min(180.0, 1.25 * world.turn), **more)
-
-
-def odd_pose(world: Drawings) -> Drawings:
-    """The same turned further, smaller, and shifted more."""
-    low, high = world.scale
-    scale = max(0.2, 0.6 * low), max(0.2, 0.7 * high)
-    return replace(world, scale=scale, turn=min(180.0, 70 + world.turn), shift=min(1.0, 2 * world.shift))
-
-
-@dataclass(frozen=True)
 class DrawnShapeOrTexture(OnDrawings, ShapeOrTexture):
     """Outlines of one concept filled with the colours of another, read by the probe that colour drawings taught.
 
@@ -316,6 +152,8 @@ class DrawnShapeOrTexture(OnDrawings, ShapeOrTexture):
     strength. Beside the bias, its accuracies and the share `decided`, which of the two cues has the higher logit,
     `shape rather than texture`, for every image; and what a probe reads of one cue, where it learned from conflicts.
     """
+
+    baselines: ClassVar[tuple[str, ...]] = (*ShapeOrTexture.baselines, "supervised")
 
     @property
     def strengths(self) -> list[float]:
