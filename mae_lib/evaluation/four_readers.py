@@ -11,36 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from mae_lib import randomness
 from mae_lib.evaluation.batches import unit_images
-from mae_lib.evaluation.separability import features, linear_probe, nearest_neighbours
+from mae_lib.evaluation.separability import features, linear_probe, nearest_neighbours, ridge_hits
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import Schedule, best_device, threads, train
+from mae_lib.training.engine import Schedule, best_device, threads
 from mae_lib.training.mae import MAE
+from mae_lib.training.supervised import train_classifier
 from mae_lib.worlds import World
 from mae_lib.worlds.rendered import to_bytes
 
 READERS = ("pixels, linear", "pixels, 20 neighbours", "untrained, class token", "untrained, mean token", "supervised")
 _CHUNK = 128
-
-
-class _Classifier(nn.Module):
-    """The encoder of a masked autoencoder, the mean of its patch tokens, and a linear layer on that."""
-
-    def __init__(self, mae: MAE, classes: int) -> None:
-        super().__init__()
-        self.mae, self.head = mae, nn.Linear(mae.norm.normalized_shape[0], classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.mae.encode(images)[:, 1:].mean(1))
 
 
 def four_readers(
@@ -117,24 +101,13 @@ def _blind(
     x, test_x = (part.flatten(1).numpy().astype("float32") / 255 for part in (images, test_images))
     encoder = _fresh(config).to(best_device(device))
     scores = {
-        "pixels, linear": _ridge_classifier(x, y, test_x, test_y),
+        "pixels, linear": float(ridge_hits(x, y, test_x, test_y).mean()),
         "pixels, 20 neighbours": nearest_neighbours(x, y, test_x, test_y).accuracy,
     }
     for pool, name in (("cls", "class token"), ("mean", "mean token")):
         seen, unseen = (features(encoder, part, pool) for part in (images, test_images))
         scores[f"untrained, {name}"] = linear_probe(seen, y, unseen, test_y).accuracy
     return scores
-
-
-def _ridge_classifier(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> float:
-    """Accuracy of ridge regression on +-1 for each class, its penalty chosen by leave-one-out.
-
-    One decomposition instead of minutes of iterations, which thousands of pixels and a hundred classes would take.
-    """
-    known, number = np.unique(y, return_inverse=True)
-    targets = 2 * np.eye(len(known), dtype=x.dtype)[number] - 1
-    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 6, 13), gcv_mode="eigen")).fit(x, targets)
-    return float((known[ridge.predict(test_x).argmax(1)] == test_y).mean())
 
 
 def _supervised(
@@ -151,22 +124,10 @@ def _supervised(
     progress: bool,
 ) -> float:
     """Test accuracy of the encoder and a linear head, trained on labels by AdamW."""
-    where = best_device(device)
-
-    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = randomness.shuffled(config.seed, step * batch + rows, len(images))
-        return images[chosen].to(where).float() / 255, labels[chosen].to(where)
-
-    mae = _fresh(config)
-    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory(prefix="supervised-") as folder:
-        torch.manual_seed(config.seed)
-        model = _Classifier(mae, classes)
-        for name, parameter in mae.named_parameters():
-            parameter.requires_grad_(parameter.requires_grad and not name.startswith(("decoder_", "mask_token")))
-        schedule = Schedule(visits // batch, batch, lr, warmup=0.1, clip=1.0)
-        loss_of = lambda net, pair: F.cross_entropy(net(pair[0]), pair[1])  # noqa: E731
-        train(model, batch_of, loss_of, schedule, Path(folder), where, progress=progress)
-    model.eval()
+    schedule = Schedule(visits // batch, batch, lr, warmup=0.1, clip=1.0)
+    with tempfile.TemporaryDirectory(prefix="supervised-") as folder:
+        model = train_classifier(config, images, labels, classes, schedule, Path(folder), device, progress)
+    where = next(model.parameters()).device
     with torch.inference_mode():
         guesses = torch.cat([model(chunk).argmax(1).cpu() for chunk in unit_images(test_images, 256, where)])
     return float((guesses == test_labels).double().mean())

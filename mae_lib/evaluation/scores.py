@@ -19,6 +19,8 @@ from mae_lib.training.checkpoints import write_files
 from mae_lib.training.engine import best_device
 from mae_lib.training.series import Series
 
+SEEDED = ("untrained", "supervised")  # the readers without masked training that a seed draws
+
 
 def section_of(name: str, series: Series, **options: Any) -> Section:
     """A section ("reconstruction", "attention", "separability", "shape_bias", "pretraining") of a series.
@@ -32,10 +34,9 @@ def section_of(name: str, series: Series, **options: Any) -> Section:
 
 def readers(section: Section, series: Series) -> list[Reader]:
     """Whom a section measures: those without training that it knows, then the masks of the series."""
-    without = [name for name in section.baselines if name != "untrained"]
-    fresh = sorted({seed for _, _, seed in series.configs}) if "untrained" in section.baselines else []
-    masks = [mask for mask in series.configs if section.reads(mask)]
-    return [*((name,) for name in without), *(("untrained", seed) for seed in fresh), *masks]
+    without = [(name,) for name in section.baselines if name not in SEEDED]
+    fresh = [(name, seed) for name in SEEDED if name in section.baselines for seed in series.seeds]
+    return [*without, *fresh, *(mask for mask in series.configs if section.reads(mask))]
 
 
 def scores_file(section: Section, series: Series, reader: Reader) -> Path:
@@ -53,7 +54,7 @@ def measure(section: Section, series: Series, reader: Reader, device: str | None
     """
     file = scores_file(section, series, reader)
     if not file.is_file():
-        found = section.measure(reader, _model(series, reader, device))
+        found = section.measure(reader, _model(section, series, reader, device))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **{metric: np.asarray(values, dtype=float) for metric, values in found.items()})
         write_files({file: buffer.getvalue()})
@@ -69,11 +70,13 @@ def measure_all(
     return section.derived({reader: measure(section, series, reader, device) for reader in chosen})
 
 
-def _model(series: Series, reader: Reader, device: str | None) -> MAE | None:
+def _model(section: Section, series: Series, reader: Reader, device: str | None) -> MAE | None:
     if device is None:  # small models on small images wait longer for a GPU than it would save
         device = best_device() if getattr(series.world, "from_files", False) else "cpu"
     if reader[0] == "untrained":
         return untrained(series.scale, reader[1]).to(device)
+    if reader[0] == "supervised":
+        return section.supervised(reader[1], device)
     if reader not in series.configs:
         return None
     run = find(series.configs[reader])

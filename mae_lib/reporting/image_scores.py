@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mae_lib.evaluation.sections import Reader, Scores
+from mae_lib.reporting.published_files import file_name
 
 _MOST = 5000
 _UNREAD = re.compile(r"^(another image|photographs): | at [\d.]+$| \(head \d+\)$")
@@ -60,10 +61,3 @@ def read_image_scores(folder: Path, section: str) -> dict[Reader, Scores]:
                 if where == section:
                     found.setdefault(reader, {})[metric] = held[name].astype(float)
     return found
-
-
-def file_name(reader: Reader) -> str:
-    """A reader as the name of a file: "r0.75-u8-s0", "untrained-s0", "pixels"."""
-    if len(reader) == 3:
-        return "r{:g}-u{}-s{}".format(*reader)
-    return reader[0] if len(reader) == 1 else f"{reader[0]}-s{reader[1]}"

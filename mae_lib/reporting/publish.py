@@ -9,11 +9,10 @@ part at most, and the same command goes on there, on any machine. `mae_lib.repor
 
     preset.yaml  scores.csv  training.csv  provenance.json  scores/<reader>.npz  encoders/<run>/
 
-`scores.csv` holds means, `scores/` the number of each image, in half precision.
+`scores.csv` holds means, `scores/` the number of each image, in half precision. A preset whose scale has `snapshots`
+keeps that many models of each run on the way, and their scores stand in `curves.csv`.
 """
 
-import csv
-import io
 import json
 import os
 import sys
@@ -33,11 +32,13 @@ import numpy as np
 import torch
 import yaml
 
+from mae_lib.evaluation.curves import curve
 from mae_lib.evaluation.scores import measure, readers, section_of
 from mae_lib.evaluation.sections import SECTIONS, Reader, Scores, Section
 from mae_lib.presets import load_preset, parse_yaml
 from mae_lib.reporting.image_scores import image_scores_file, measured
 from mae_lib.reporting.provenance import provenance
+from mae_lib.reporting.published_files import add_curves, called, columns_of, csv_of, reader_of, table
 from mae_lib.training import PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION, best_device
@@ -87,8 +88,10 @@ def publish(
     spent = held.get("wall_seconds") or 0.0
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     begun = time.time()
-    for reader, scores in _work_through(parameters, parts, jobs, device, minutes):
+    for reader, scores, curves in _work_through(parameters, parts, jobs, device, minutes):
         _add(out, series, reader, scores)
+        if curves:
+            add_curves(out, reader, curves)
         if reader in series.configs and reader[2] in shipped:
             _ship(out, series.configs[reader])
         record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -119,21 +122,6 @@ def _held(out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
             f"{out} was made by trainer {made_by}, and this is trainer {TRAINER_VERSION}: give another folder"
         )
     return record
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none where there is no file."""
-    if not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def reader_of(row: dict[str, str]) -> Reader:
-    """Whom a row of `scores.csv` is about."""
-    if row["reader"] == "trained":
-        return (float(row["ratio"]), int(float(row["unit"])), int(float(row["seed"])))
-    return (row["reader"], int(float(row["seed"]))) if row["seed"] else (row["reader"],)
 
 
 def _finished(out: Path) -> set[tuple[str, Reader]]:
@@ -203,13 +191,20 @@ def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Re
 
 def _do(
     parameters: str, reader: Reader, names: Sequence[str], device: str | None, progress: bool
-) -> tuple[dict[str, Scores], float]:
-    """One part: train if it is a mask, then measure; its scores by section, and the seconds that it took."""
-    series, begun = _series(parameters), time.time()
+) -> tuple[dict[str, Scores], dict[int, Scores], float]:
+    """One part: train if it is a mask, then measure.
+
+    Its scores by section, those on the way by the number of images, and the seconds that it took.
+    """
+    series, sections, begun, curves = _series(parameters), _sections(parameters), time.time(), {}
     if reader in series.configs:
-        pretrain(series.configs[reader], device=device, progress=progress)
-    scores = {name: measure(_sections(parameters)[name], series, reader, device) for name in names}
-    return scores, time.time() - begun
+        pretrain(series.configs[reader], device=device, progress=progress, snapshots=series.scale.get("snapshots", 0))
+    scores = {name: measure(sections[name], series, reader, device) for name in names}
+    if reader in series.configs:
+        for name in names:
+            for images, found in curve(sections[name], series, reader).items():
+                curves.setdefault(images, {}).update(found)
+    return scores, curves, time.time() - begun
 
 
 def _work_through(
@@ -218,7 +213,7 @@ def _work_through(
     jobs: int,
     device: str | None,
     minutes: float | None,
-) -> Iterator[tuple[Reader, dict[str, Scores]]]:
+) -> Iterator[tuple[Reader, dict[str, Scores], dict[int, Scores]]]:
     """Do the parts, as far as the time goes, and say how far it has come."""
     print(f"{len(parts)} parts to do, {jobs} at a time", flush=True)
     begun, longest = time.time(), 0.0
@@ -232,11 +227,11 @@ def _work_through(
             yield json.dumps(parameters), reader, names, device, bars
 
     done = _one_by_one(tasks()) if jobs == 1 else _at_once(tasks(), jobs)
-    for number, (reader, (scores, seconds)) in enumerate(done, 1):
+    for number, (reader, (scores, curves, seconds)) in enumerate(done, 1):
         longest = max(longest, seconds)
         left = (time.time() - begun) / number * (len(parts) - number) / 60
         print(f"{number} of {len(parts)}: {called(reader)}, {seconds:.0f} s; about {left:.0f} min left", flush=True)
-        yield reader, scores
+        yield reader, scores, curves
 
 
 def _one_by_one(tasks: Iterator[tuple]) -> Iterator[tuple[Reader, tuple]]:
@@ -276,13 +271,6 @@ def _begin(parent: int, threads: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def called(reader: Reader) -> str:
-    """A reader in words: "r 0.75, unit 8 px, seed 0", "untrained, seed 0", "pixels"."""
-    if reader[0] == "untrained":
-        return f"untrained, seed {reader[1]}"
-    return reader[0] if len(reader) == 1 else "r {:g}, unit {} px, seed {}".format(*reader)
-
-
 # What it leaves
 
 
@@ -303,19 +291,6 @@ def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -
         took = (*reader, *(f"{done[name]:.6g}" for name in TRAINING[3:6]), done["device"])
         files[out / "training.csv"] = csv_of(TRAINING, [*(row.values() for row in ran), took])
     write_files(files)
-
-
-def columns_of(reader: Reader) -> tuple[Any, ...]:
-    """The columns reader, ratio, unit and seed of a row."""
-    if len(reader) == 3:
-        return ("trained", *reader)
-    return (reader[0], "", "", reader[1] if len(reader) == 2 else "")
-
-
-def csv_of(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue().encode()
 
 
 def _ship(out: Path, config: PretrainConfig) -> None:

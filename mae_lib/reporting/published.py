@@ -167,7 +167,7 @@ class Published:
 def _reader(row: Any) -> Reader:
     if row.reader == "trained":
         return (float(row.ratio), int(row.unit), int(row.seed))
-    return (row.reader, int(row.seed)) if row.reader == "untrained" else (row.reader,)
+    return (row.reader,) if pd.isna(row.seed) else (row.reader, int(row.seed))
 
 
 def _at_strength(scores: dict[str, np.float64], strength: float) -> dict[str, np.float64]:

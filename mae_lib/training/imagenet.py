@@ -38,6 +38,7 @@ class ImageNet(Described):
 
     name: ClassVar[str] = "imagenet"
     from_files: ClassVar[bool] = True  # its options tell less of its images than `spec` does
+    sections: ClassVar[str] = "mae_lib.evaluation.sections.imagenet"  # what measures Section 3 on it
     hierarchy: ClassVar[None] = None
 
     size: int = 224

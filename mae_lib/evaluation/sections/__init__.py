@@ -18,10 +18,9 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def section_class(name: str, world: World) -> type[Section]:
-    """What measures a section on this kind of world; of files, it is what needs neither latents nor interventions."""
-    if getattr(world, "from_files", False):
-        module = import_module("mae_lib.evaluation.sections.imagenet")  # other worlds do not depend on its code
-        return module.IMAGENET_SECTIONS.get(name, SECTIONS[name])
+    """What measures a section on this kind of world: what the module that the world names has of its own, else ours."""
+    if named := getattr(world, "sections", None):
+        return import_module(named).SECTIONS.get(name, SECTIONS[name])  # other worlds do not depend on its code
     return SECTIONS[name]
 
 

@@ -194,6 +194,9 @@ class ImageNetSeparability(OnFiles, Separability):
             scores |= self._purity(pooled(reader, model, self.sets["IN1K"].images, self.scale["patch"]))
         return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
 
+    def on_the_way(self, model: MAE) -> Scores:
+        return {}  # the paper's probe takes hours
+
     def _most_frequent(self, one: LabelledSet, most: int | None) -> np.ndarray:
         """Which images are of the class that the training images have most of."""
         always = np.bincount(self.world.images("train").labels, minlength=1000).argmax()
@@ -222,7 +225,7 @@ class ImageNetShapeOrTexture(OnFiles, ShapeOrTexture):
         return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
 
 
-IMAGENET_SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[Section]] = {
     section.name: section
     for section in (
         ImageNetPretraining,

@@ -18,7 +18,7 @@ _MASKED = {"psnr_masked": "masked PSNR", "mse_masked": "masked negative MSE"}
 _LEAD = "lead of hidden patches beside visible ones"
 
 
-def _named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
+def named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
     """Errors are negated, so that higher is closer."""
     sign = {name: -1 if name.endswith("negative MSE") else 1 for name in names.values()}
     return {prefix + name: sign[name] * scores[key] for key, name in names.items()}
@@ -53,9 +53,9 @@ class Reconstruction(Section):
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
         hidden = self.masks(reader).sample(seed=2023, step=0, rows=self.indices)
-        scores = _named(score_reconstructions(model, self.images), METRICS)
-        scores |= _named(score_reconstructions(model, self.images, hidden), _MASKED)
+        scores = named(score_reconstructions(model, self.images), METRICS)
+        scores |= named(score_reconstructions(model, self.images, hidden), _MASKED)
         scores[_LEAD] = boundary_lead(model, self.images, hidden)
         if self.photographs:
-            scores |= _named(score_reconstructions(model, self.crops), METRICS, "photographs: ")
+            scores |= named(score_reconstructions(model, self.crops), METRICS, "photographs: ")
         return scores

@@ -1,8 +1,8 @@
 """What the sections of Section 3 have in common: the images of one world, readers of them, and named scores.
 
-A *reader* is whoever looks at the images: a trained mask, (ratio, unit, seed), or one of those that nothing has
-trained, ("untrained", seed), ("pixels",), ("nothing",) and ("uniform",). Its *scores* are a number for each image under
-each metric, named as in `results/claims.yaml`.
+A *reader* is whoever looks at the images: a trained mask, (ratio, unit, seed), or one of those that no mask has
+trained, ("untrained", seed), ("supervised", seed), ("pixels",), ("nothing",) and ("uniform",). Its *scores* are a
+number for each image under each metric, named as in `results/claims.yaml`.
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,14 @@ class Section:
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
         """The scores of one reader; `model` is its encoder in eval mode, None for those that have none."""
+        raise NotImplementedError
+
+    def on_the_way(self, model: MAE) -> Scores:
+        """A few cheap scores of a model that is still being trained, for curves over training; none by default."""
+        return {}
+
+    def supervised(self, seed: int, device: str) -> MAE:
+        """The encoder of this scale trained on labels, for a section that has the reader ("supervised", seed)."""
         raise NotImplementedError
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:

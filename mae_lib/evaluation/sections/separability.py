@@ -13,6 +13,7 @@ from mae_lib.evaluation.ground_truth import ground_truth
 from mae_lib.evaluation.robustness import SETS, EvaluationSet, evaluation_set, robustness, variant_sets
 from mae_lib.evaluation.sections.section import Reader, Scores, Section, joined, over, untrained
 from mae_lib.evaluation.separability import (
+    class_probe,
     features,
     level_scores,
     linear_probe,
@@ -26,6 +27,7 @@ from mae_lib.worlds.figurine_rendering import pattern_of
 
 REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
 OF_A_CLASS = 40  # images of each class in a t-SNE
+ON_THE_WAY = 3200  # images that a probe learns from at each point of a curve over training
 SHOWN = 8  # images of each set that a page shows
 
 
@@ -122,6 +124,12 @@ class Separability(Section):
         if reader != ("nothing",):
             scores |= self._purity(x["IN1K"])
         return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
+
+    def on_the_way(self, model: MAE) -> Scores:
+        """The class probe, learned from the first images only."""
+        learned, tried = self.train, self.sets["IN1K"]
+        x = [features(model, images, pool="mean") for images in (learned.images[:ON_THE_WAY], tried.images)]
+        return {"class probe": (class_probe(x[0], learned.labels[:ON_THE_WAY]).predict(x[1]) == tried.labels) * 1.0}
 
     def _digits(self, reader: Reader, model: MAE | None) -> Scores:
         learn, test = self.digits

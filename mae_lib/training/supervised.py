@@ -1,0 +1,98 @@
+"""The same encoder trained on labels: what supervision of this size reaches on such images, a ceiling for probes."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mae_lib import randomness
+from mae_lib.address import address
+from mae_lib.training import checkpoints
+from mae_lib.training.config import PretrainConfig
+from mae_lib.training.engine import Schedule, best_device, threads, train
+from mae_lib.training.mae import MAE
+from mae_lib.training.run import alone, folder_of, load_model
+from mae_lib.worlds import World, rendered
+
+SUPERVISED_VERSION = 1  # raised when the same settings give another encoder than before
+_SIZES = ("image_size", "patch", "width", "depth", "heads", "pixel_mean", "pixel_std", "seed")
+_LR, _BATCH = 1e-3, 64
+_LABELLED = 256  # images whose labels are asked for at once
+
+
+class Classifier(nn.Module):
+    """The encoder of a masked autoencoder, the mean of its patch tokens, and a linear layer on that."""
+
+    def __init__(self, mae: MAE, classes: int) -> None:
+        super().__init__()
+        self.mae, self.head = mae, nn.Linear(mae.norm.normalized_shape[0], classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.mae.encode(images)[:, 1:].mean(1))
+
+
+def train_classifier(
+    config: PretrainConfig,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    schedule: Schedule,
+    folder: Path,
+    device: str | None = None,
+    progress: bool = True,
+) -> Classifier:
+    """An encoder of `config`'s sizes and seed with a linear head, trained by AdamW, in eval mode.
+
+    `images` are uint8 (n, 3, H, W), `labels` (n,) in [0, classes). What `folder` holds is gone on from.
+    """
+    where = best_device(device)
+
+    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = randomness.shuffled(config.seed, step * schedule.batch + rows, len(images))
+        return images[chosen].to(where).float() / 255, labels[chosen].to(where)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        mae = config.model()
+        torch.manual_seed(config.seed)
+        model = Classifier(mae, classes)
+        for name, parameter in mae.named_parameters():
+            parameter.requires_grad_(parameter.requires_grad and not name.startswith(("decoder_", "mask_token")))
+        loss_of = lambda net, pair: F.cross_entropy(net(pair[0]), pair[1])  # noqa: E731
+        train(model, batch_of, loss_of, schedule, folder, where, progress=progress)
+    return model.eval()
+
+
+def supervised(
+    config: PretrainConfig,
+    world: World,
+    visits: int,
+    unique_images: int,
+    cache: Path,
+    runs: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = False,
+) -> MAE:
+    """The encoder of `config`'s sizes and seed, trained on the class of a world's first training images, at most once.
+
+    It sees `visits` images in all, of `unique_images`, which are rendered into `cache`. The model has no decoder.
+    Raises ValueError for fewer visits than 1, CheckpointError for a damaged file.
+    """
+    if visits < 1 or unique_images < 1:
+        raise ValueError(f"visits is {visits} and unique_images {unique_images}: both must be at least 1")
+    batch = min(_BATCH, visits)
+    sizes = {name: getattr(config, name) for name in _SIZES}
+    key = address("supervised", SUPERVISED_VERSION, sizes, world.address(), visits, unique_images, _LR, batch)
+    directory = folder_of(runs) / f"supervised-s{config.seed}-{key}"
+    with alone(directory), threads(1):
+        if not (directory / "model.json").is_file():
+            images = rendered(world, "train", unique_images, cache)
+            labels = torch.cat([world.latents(part)["class"] for part in torch.arange(unique_images).split(_LABELLED)])
+            schedule = Schedule(visits // batch, batch, _LR, warmup=0.1, clip=1.0)
+            model = train_classifier(config, images, labels, world.classes, schedule, directory, device, progress)
+            about = {"config": asdict(config), "run": directory.name, "decoder": False}
+            checkpoints.save(directory / "model", model.mae.state_dict(), about)
+            checkpoints.prune(directory)
+    return load_model(directory / "model", best_device(device))
