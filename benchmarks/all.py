@@ -37,6 +37,7 @@ def commands(arguments: argparse.Namespace) -> list[list[str]]:
         ["growth", *small, *device, *few],
         ["data_loading", "--preset", "paper", *few_images],
         ["together", *small, *device, *few],
+        ["bits_per_level", *(["--images", "20", "--repeats", "1"] if arguments.quick else [])],
     ]
 
 
