@@ -53,9 +53,9 @@ def plan(tmp_path_factory):
 
 
 def test_the_papers_book_as_a_graph_of_jobs(plan):
-    at = {Path(line.split()[0]).stem: line.split()[-1] for name, line in plan if name == "execute"}
+    at = {Path(line.split()[0]).stem: line.split("=")[-1] for name, line in plan if name == "execute"}
     assert set(at) >= ON_PHOTOGRAPHS and {page for page, preset in at.items() if preset == "paper"} == ON_PHOTOGRAPHS
-    jobs = {name: [line for each, line in plan if each == name and " paper " in line] for name, _ in plan}
+    jobs = {name: [line for each, line in plan if each == name and "=paper " in line] for name, _ in plan}
     assert [len(jobs[name]) for name in ("pretrain", "evaluate", "detect")] == [6, 6, 7]  # detect: also from scratch
     assert all("--micro-batches 8 >" in line for line in jobs["pretrain"])
     assert not any("--micro-batches" in line for line in jobs["evaluate"] + jobs["detect"])

@@ -26,6 +26,9 @@ def rewrite(folder, ratios: list[float], units: dict[int, float]) -> None:
     eight = table[(table["reader"] == "trained") & (table["ratio"] == 0.75)]
     others = [eight.assign(unit=unit, value=eight["value"] + more) for unit, more in units.items()]
     pd.concat([table, *others]).to_csv(folder / "scores.csv", index=False)
+    ran = pd.read_csv(folder / "training.csv")
+    more = [ran[ran["ratio"] == 0.75].assign(unit=unit) for unit in units]
+    pd.concat([ran, *more]).to_csv(folder / "training.csv", index=False)
 
 
 def test_without_two_schedules_of_several_masks_a_sentence_says_so(longer, tmp_path, monkeypatch, shown):

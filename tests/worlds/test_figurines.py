@@ -195,8 +195,8 @@ def test_other_sizes_draw_the_same_figurines(size):
     [
         ("size", 40),
         ("synonyms", 5),
-        ("jitter", -1),
-        ("texture_contrast", 2),
+        ("jitter", -1.0),
+        ("texture_contrast", 2.0),
         ("cue_strength", 1.5),
         ("variant", "clear"),
     ],

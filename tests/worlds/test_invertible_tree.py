@@ -96,7 +96,7 @@ def test_other_trees_fill_other_squares(depth, root_dim, size):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("depth", 0), ("root_dim", 5), ("root_dim", 3), ("slope", 0.0), ("slope", 2)]
+    ("option", "value"), [("depth", 0), ("root_dim", 5), ("root_dim", 3), ("slope", 0.0), ("slope", 2.0)]
 )
 def test_a_bad_option_is_named_with_its_value(option, value):
     with pytest.raises(ValueError, match=f"{option} is {value!r}: it must be"):

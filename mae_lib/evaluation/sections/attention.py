@@ -81,9 +81,11 @@ class Attention(Section):
             reader: {new: np.sign(one[old].mean() - 0.5) * (one[old] - 0.5) for old, new in APART.items() if old in one}
             for reader, one in scores.items()
         }
-        name = METRICS["cls_overlap"]
-        gained = over(scores, name, ("uniform",), "that of a uniform map")
-        return joined(scores, apart, gained)
+        gained = over(scores, METRICS["cls_overlap"], ("uniform",), "uniform")
+        named = {
+            reader: {"overlap over that of a uniform map": v for v in one.values()} for reader, one in gained.items()
+        }
+        return joined(scores, apart, named)
 
     def _by_head(self, maps: Tensor) -> Scores:
         """The class token's area under the curve for the object, from its maps (images, heads, patches)."""

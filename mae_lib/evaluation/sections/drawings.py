@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mae_lib.evaluation.attention import area_under_curve, attention, overlap, patch_shares
-from mae_lib.evaluation.reconstruction import pixel_mask, reconstruction_scores, score_reconstructions
+from mae_lib.evaluation.reconstruction import boundary_lead, pixel_mask, reconstruction_scores, score_reconstructions
 from mae_lib.evaluation.sections.attention import CONTROL, Attention, averaged
 from mae_lib.evaluation.sections.attention import METRICS as MAPS
 from mae_lib.evaluation.sections.drawn_separability import DrawnSeparability
 from mae_lib.evaluation.sections.on_drawings import OnDrawings
 from mae_lib.evaluation.sections.pretraining import Pretraining
+from mae_lib.evaluation.sections.reconstruction import LEAD, Reconstruction, named
 from mae_lib.evaluation.sections.reconstruction import METRICS as FIGURE_5
-from mae_lib.evaluation.sections.reconstruction import Reconstruction, named
 from mae_lib.evaluation.sections.section import Reader, Scores, Section
 from mae_lib.evaluation.sections.shape_bias import CUES, ShapeOrTexture
 from mae_lib.evaluation.sections.shape_bias import METRICS as CUE_METRICS
@@ -74,6 +74,7 @@ class DrawnReconstruction(OnDrawings, Reconstruction):
         hidden = self.masks(reader).sample(seed=2023, step=0, rows=self.indices)
         scores = named(score_reconstructions(model, self.images), FIGURE_5)
         scores |= named(score_reconstructions(model, self.images, hidden), MASKED)
+        scores[LEAD] = boundary_lead(model, self.images, hidden)
         scores |= self._mosaic(reader[1], pixel_mask(hidden, self.world.size, self.world.size))
         if self.photographs:
             scores |= named(score_reconstructions(model, self.crops), FIGURE_5, "photographs: ")

@@ -8,7 +8,7 @@ decided from it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -136,6 +136,8 @@ class ImageNetSeparability(OnFiles, Separability):
 
     Raises DataError, which names it, for a set of Table 1 that is not here.
     """
+
+    tokens_apart: ClassVar[bool] = False
 
     def files(self) -> dict[str, str]:
         return {column: one.images.fingerprint for column, one in self.table_1.items()}

@@ -15,7 +15,7 @@ from mae_lib.worlds import make_world
 
 METRICS = {"ssim": "SSIM", "fsim": "FSIM", "psnr": "PSNR", "mse": "negative MSE"}  # Figure 5
 _MASKED = {"psnr_masked": "masked PSNR", "mse_masked": "masked negative MSE"}
-_LEAD = "lead of hidden patches beside visible ones"
+LEAD = "lead of hidden patches beside visible ones"
 
 
 def named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
@@ -55,7 +55,7 @@ class Reconstruction(Section):
         hidden = self.masks(reader).sample(seed=2023, step=0, rows=self.indices)
         scores = named(score_reconstructions(model, self.images), METRICS)
         scores |= named(score_reconstructions(model, self.images, hidden), _MASKED)
-        scores[_LEAD] = boundary_lead(model, self.images, hidden)
+        scores[LEAD] = boundary_lead(model, self.images, hidden)
         if self.photographs:
             scores |= named(score_reconstructions(model, self.crops), METRICS, "photographs: ")
         return scores

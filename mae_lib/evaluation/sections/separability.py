@@ -49,6 +49,7 @@ class Separability(Section):
 
     name: ClassVar[str] = "separability"
     baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels", "nothing")
+    tokens_apart: ClassVar[bool] = True  # whether mean and class token have a probe each
 
     @cached_property
     def train(self) -> EvaluationSet:
@@ -162,6 +163,6 @@ class Separability(Section):
             found[f"{purity} over chance"] = one[purity] - 1 / min(10, self.world.classes)
         if {"IN-A", "IN1K"} <= one.keys():
             found["IN-A as a share of IN1K"] = np.array([np.mean(one["IN-A"]) / max(np.mean(one["IN1K"]), 1e-9)])
-        if set(pools) <= one.keys() and not np.array_equal(*(one[name] for name in pools)):
+        if self.tokens_apart and set(pools) <= one.keys():
             found["lead of the mean token over the class token"] = one[pools[0]] - one[pools[1]]
         return found

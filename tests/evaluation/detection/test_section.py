@@ -48,7 +48,7 @@ def test_every_encoder_and_fresh_weights_are_measured_and_published(preset, resu
     (one,) = published("detection")
     scores = one.scores("detection")
     assert list(scores) == [("untrained", 0), (0.5, 8, 0), MASK, (0.9, 8, 0)]
-    assert all(set(found) == {"AP box", "AP mask", "AP50 box", "AP50 mask"} for found in scores.values())
+    assert all(set(found) >= {"AP box", "AP mask", "AP50 box", "AP50 mask"} for found in scores.values())
     assert one.verdicts()["three-quarters-transfers-best"].verdict != "not run"
     asked = Series.from_parameters(load_preset(preset))
     assert source_of(asked, True, "detection").directory == results
