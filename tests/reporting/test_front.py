@@ -236,7 +236,10 @@ def test_discoveries_are_legible_on_a_phone_and_link_to_what_is_there(nothing_pu
     opened.goto((tmp_path / "page.html").as_uri())
     heights = opened.eval_on_selector_all(
         ".mae-discovery svg text",
-        "all => all.map(e => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a)",
+        """all => all.map((e) => {
+            const {a, b} = e.getScreenCTM();  // turned, where it names an axis
+            return parseFloat(getComputedStyle(e).fontSize) * Math.hypot(a, b);
+        })""",
     )
     width = opened.evaluate("document.documentElement.scrollWidth")
     context.close()

@@ -66,9 +66,9 @@ def _canvas(rows: int = 1, **options) -> tuple[Figure, Axes]:
     return drawing, axes
 
 
-def _bits(tree: DiscreteTree) -> np.ndarray:
+def _bits(tree: DiscreteTree, ratios: Sequence[float] = _RATIOS) -> np.ndarray:
     """Bits of each level, the lowest first: (ratios, levels)."""
-    return expected_bits(tree, [IndependentUnits(r) for r in _RATIOS]).by_level
+    return expected_bits(tree, [IndependentUnits(r) for r in ratios]).by_level
 
 
 def _lines(axis: Axes, curves: dict[str, np.ndarray], ncols: int) -> None:
@@ -106,7 +106,7 @@ def mirror() -> Discovery:
     drawing, axis = _canvas()
     _lines(axis, {"latents in c": sinks / sinks.max(), "bits of the class": bits / bits.max()}, 2)
     axis.set(ylabel="share of its most")
-    pair = [float(np.interp(r, _RATIOS, bits)) for r in (_MIRROR, 1 - _MIRROR)]
+    pair = _bits(code_grammar(), (_MIRROR, 1 - _MIRROR))[:, -1]
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
         f"The shared set c is the same at r and 1 − r; what it tells is not: {pair[0]:.1f} bits of the class at "
