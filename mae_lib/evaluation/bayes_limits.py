@@ -111,6 +111,27 @@ def shared_posterior(world: InvertibleTree, mask: Tensor) -> tuple[Tensor, Tenso
     return hidden * known, rest @ rest.T
 
 
+def linear_predictor(world: InvertibleTree, images: Tensor, masks: Tensor) -> Tensor:
+    """The best prediction of the hidden pixels of the linear tree from the visible ones: float32 like images.
+
+    images (B, 3, H, W) in (0, 1), masks bool (B, leaves), True = masked; visible pixels are copied. Each number's
+    conditional mean m and variance v are those of `gaussian_posterior`, and the pixel's is E[sigmoid(m + √v n)].
+    Raises ValueError for a slope other than 1, and for a mask without some leaves of either kind.
+    """
+    numbers = world.from_image(images.double())
+    nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_NODES))
+    found = numbers.clone()
+    for mask in masks.unique(dim=0):
+        hidden, visible = _sides(world, mask)
+        rows = (masks == mask).all(1)
+        gain = hidden @ visible.T @ torch.linalg.pinv(visible @ visible.T, hermitian=True, rtol=1e-9)
+        variance = (hidden - gain @ visible).square().sum(1)
+        mean = numbers[rows][:, ~mask].flatten(1) @ gain.T
+        pixels = ((mean[..., None] + variance.sqrt()[:, None] * nodes).sigmoid() * weights).sum(-1) / weights.sum()
+        found[rows.nonzero(), mask] = pixels.logit().view(len(mean), int(mask.sum()), -1)
+    return world.to_image(found)
+
+
 def _sides(world: InvertibleTree, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The loadings of the hidden and of the visible numbers on all noises."""
     leaves = 4**world.depth

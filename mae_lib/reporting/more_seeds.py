@@ -125,24 +125,28 @@ def _line(axis: Axes, rows: pd.DataFrame, x: str, key: str, number: int) -> None
 
 
 def of_scales(scales: Sequence[Published], section: str, metric: str, x: str) -> pd.DataFrame:
-    """One metric at every scale, tidy: columns `x` ("ratio" or "unit"), seed, value and scale."""
-    tables = []
+    """One metric at every scale that has it, tidy: columns `x` ("ratio" or "unit"), seed, value and scale."""
+    tables = [pd.DataFrame(columns=[x, "seed", "metric", "value", "scale"])]
     for one in scales:
         scores = one.scores(section)
-        kept = {mask: {metric: scores[mask][metric]} for mask in one.series.by(x)}
-        tables.append(one.series.tidy(x, kept).assign(scale=labelled(one)))
-    return pd.concat(tables)
+        kept = {mask: {k: v for k, v in scores[mask].items() if k == metric} for mask in one.series.by(x)}
+        if any(kept.values()):  # a world may lack what another has: drawings have no parts
+            tables.append(one.series.tidy(x, kept).assign(scale=labelled(one)))
+    return pd.concat(tables[1:] or tables)
 
 
 def seeds_against_masks(one: Published, section: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """What a seed decides beside what the ratio decides: a row for each metric.
+    """What a seed decides beside what the ratio decides: a row for each metric that the run has.
 
     Columns: the value of each seed at ratio 0.75, the standard deviation between them, and that between the ratios'
     means over seeds. One seed has no deviation: NaN.
     """
     rows = {}
     for metric in metrics:
-        table = of_scales([one], section, metric, "ratio").pivot(index="seed", columns="ratio", values="value")
+        table = of_scales([one], section, metric, "ratio")
+        if table.empty:
+            continue
+        table = table.pivot(index="seed", columns="ratio", values="value")
         seeds = {f"seed {seed}": value for seed, value in table[SERIES_RATIO].items()}
         apart = {"between seeds": table[SERIES_RATIO].std(), "between ratios": table.mean().std()}
         rows[metric] = seeds | apart

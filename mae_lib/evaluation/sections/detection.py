@@ -39,6 +39,8 @@ class Detection(Section):
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
         """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there."""
+        if "detection_data" not in self.scale:
+            raise ValueError("the scale has no detection_... settings: its preset leaves Section 3.5 out")
         counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
         if self.scale["detection_data"] not in DATA:
             raise ValueError(f"detection_data is {self.scale['detection_data']!r}: choose {' or '.join(DATA)}")
