@@ -114,7 +114,7 @@ def hero() -> str:
 
 
 _CAPTION = (
-    "A figurine and the tree that made it. Blue: what hidden and visible patches share (<i>A</i>); dark: its lowest "
+    "A figurine and the tree that made it. Blue: what hidden and visible patches share (<i>A</i>); solid: its lowest "
     "latents (<i>c</i>), by Algorithm 1. Flip the mask: <i>c</i> stays, the bits do not."
 )
 
