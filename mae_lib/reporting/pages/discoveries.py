@@ -109,13 +109,13 @@ def mirror() -> Discovery:
     pair = _bits(code_grammar(), (_MIRROR, 1 - _MIRROR))[:, -1]
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
-        f"The shared set c is the same at r and 1 − r; what it tells is not: {pair[0]:.1f} bits of the class at "
-        f"{_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. Nor is the paper's probe: {imagenet[_MIRROR]:.0f}% and "
+        f"The shared set c has one law at r and 1\u00a0−\u00a0r; what it tells differs: {pair[0]:.1f} bits of the class "
+        f"at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe: {imagenet[_MIRROR]:.0f}% and "
         f"{imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
         "Two curves over the masking ratio: the number of latents in c is symmetric about one half, the bits are not.",
         ("2_3_bits_per_level", "2_3_mask_levels"),
-        "complement-shares-the-same",
+        "bits-are-not-symmetric",
     )
 
 

@@ -210,7 +210,7 @@ def _controls(unit: str, percent: int) -> str:
         f'<label>ratio <input type="range" name="ratio" {ratio}><b data-shown="ratio"></b></label>'
         f'<label>unit <input type="range" name="unit" {side}><b data-shown="unit"></b></label>'
         '<button type="button" name="another">new mask</button>'
-        '<button type="button" name="flip">flip: r to 1 − r</button></div>'
+        '<button type="button" name="flip">flip: r to 1\u00a0−\u00a0r</button></div>'
     )
 
 
