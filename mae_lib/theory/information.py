@@ -90,9 +90,11 @@ def _columns(law: IndependentUnits | FixedCount, units: int) -> tuple[np.ndarray
     if law.total != units:
         raise ValueError(f"total is {law.total}: there are {units} units to choose from")
     ratio = law.masked / units
-    turns = np.exp(2j * np.pi * np.arange(units + 1) / (units + 1))
+    points = np.arange((units + 1) // 2 + 1)  # of units + 1; the others are conjugates, so that these count twice
+    turns = np.exp(2j * np.pi * points / (units + 1))
+    twice = np.where(2 * points % (units + 1), 2, 1)
     chance = math.comb(units, law.masked) * IndependentUnits(ratio).probability(law.masked, units - law.masked)
-    return ratio * turns, np.full(units + 1, 1 - ratio), turns**-law.masked / (units + 1) / chance
+    return ratio * turns, np.full(len(points), 1 - ratio), twice * turns**-law.masked / (units + 1) / chance
 
 
 # What is known of a node, or of a node and a hidden pixel below it, is a pair of arrays: `ways` (rows, states, values),

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import zipfile
-from html import escape
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -19,7 +18,7 @@ from fakes import fake_suggestions
 from mae_lib.reporting.archive import archive
 from mae_lib.reporting.ledger import load_claims
 from mae_lib.reporting.more_seeds import HERE, PAPER
-from mae_lib.reporting.pages import front, repository, scales, tables
+from mae_lib.reporting.pages import repository, scales, tables
 from mae_lib.reporting.pages.beside import beside
 from mae_lib.reporting.pages.cards import embed_cards
 from mae_lib.reporting.pages.chapters import chapter_graph, chapter_map, places
@@ -36,7 +35,6 @@ from mae_lib.reporting.strongest import results
 from mae_lib.reporting.suggestions import COLUMNS
 from mae_lib.reporting.teaching.exercises import notebooks, read
 from mae_lib.reporting.verdict_box import ELSEWHERE, STRONGEST
-from mae_lib.theory import LatentHierarchy, locate_shared_information
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 METRICS = ("class probe", "parts probe", "shape bias")
@@ -210,24 +208,6 @@ def test_the_calibration_is_switched_too(only_tiny):
     assert len(table.select("td")) == 3 and all(0 <= float(cell.text) <= 1 for cell in table.select("td"))
 
 
-# The front page
-
-
-def test_the_picture_shows_what_algorithm_1_finds():
-    soup = BeautifulSoup(front.picture(), "html.parser")
-    hierarchy = LatentHierarchy.figure_4()
-    for drawing, count in zip(soup.select("svg"), (1, 3, 6)):
-        c = locate_shared_information(hierarchy, hierarchy.observables[:count]).c
-        assert {part.text for part in drawing.select(".latent.c text")} == set(c)
-        assert len(drawing.select(".pixel.hidden")) == count and drawing["aria-label"]
-
-
-def test_the_counts_add_up_to_the_ledger(page):
-    soup = BeautifulSoup(front.counts({page.name: page}), "html.parser")
-    numbers = [int(number.text) for number in soup.select("b")]
-    assert sum(numbers) == len(load_claims()) and numbers[2] >= 1  # mixed
-
-
 # Source beside prose
 
 
@@ -387,28 +367,6 @@ def test_both_citations_are_bibtex(tmp_path):
     assert str(book.persons["author"][0]) == "{The mae_lib authors}" and book.fields["version"] == cited["version"]
 
 
-def test_what_was_found_changes_with_the_verdicts(tmp_path, monkeypatch):
-    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
-    results.cache_clear()
-    claim = front.FOUND[0]
-    for word in ("supported", "contradicted"):
-        box = f'<div class="mae-verdict mae-{word}" role="note" id="claim-{claim}" data-seeds="0">'
-        one = Page(load_claims()[claim].notebook, box, "")
-        first, *others = BeautifulSoup(front.found({one.name: one}), "html.parser").select("li")
-        assert first["class"] == [f"mae-{word}"] and first.a["href"].endswith(f"#claim-{claim}")
-        assert len(others) == 4 and all("has not been tried" in other.text for other in others)
-    results.cache_clear()
-
-
 def test_only_a_page_that_trains_nothing_waits_for_models():
     taking = "from mae_lib.training.series import Series"
     assert Page("a", "", taking).trained and not Page("a", "", f"{taking}\nseries.train()").trained
-
-
-@pytest.mark.parametrize("preset", ["smoke", "laptop"])
-def test_what_was_found_says_at_which_preset(preset):
-    card = f'<div class="mae-card" data-record="{escape(json.dumps({"parameters": {"preset": preset}}))}"></div>'
-    one = Page("a", card, "")
-    assert one.record is not None
-    shown = front.found({"a": one})
-    assert f"<em>{preset}</em>" in shown and ("far too little" in shown) == (preset == "smoke")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mae_lib.reporting.pages import front, tables
+from mae_lib.reporting.pages import front, hero, tables
 from mae_lib.reporting.pages.beside import beside
 from mae_lib.reporting.pages.chapters import chapter_map
 from mae_lib.reporting.pages.cite import citation
@@ -13,7 +13,7 @@ from mae_lib.reporting.pages.executed import Page
 _LINE = re.compile(r"^<!-- made: ([a-z-]+)((?: \S+)*) -->$", re.MULTILINE)
 
 _MAKERS: dict[str, Callable[..., str]] = {
-    "picture": lambda folder, pages: front.picture(),
+    "hero": lambda folder, pages: hero.hero(),
     "counts": lambda folder, pages: front.counts(pages),
     "found": lambda folder, pages: front.found(pages),
     "chapter-map": chapter_map,
