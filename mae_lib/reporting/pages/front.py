@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 
 from mae_lib.reporting.claims import ICONS, Claim, Word, load_claims
-from mae_lib.reporting.drawing import layout
+from mae_lib.reporting.graph_layout import layout
 from mae_lib.reporting.more_seeds import HERE
 from mae_lib.reporting.pages.executed import Page, drawn, stands
 from mae_lib.reporting.verdict_box import kind
