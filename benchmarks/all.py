@@ -36,6 +36,7 @@ def commands(arguments: argparse.Namespace) -> list[list[str]]:
         ["time_by_kind", *wide, *device, *(few or ["--steps", "3"]), *blocks("kinds")],
         ["growth", *small, *device, *few],
         ["data_loading", "--preset", "paper", *few_images],
+        ["bits_per_level", *(["--images", "20", "--repeats", "1"] if arguments.quick else [])],
     ]
 
 

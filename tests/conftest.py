@@ -106,6 +106,24 @@ def published_tiny(tiny_preset, of_all_processes) -> Path:
         return publish(tiny_preset, of_all_processes / "published" / "tiny", device="cpu")
 
 
+@pytest.fixture(scope="session")
+def drawn_tiny(tmp_path_factory) -> Path:
+    """A folder with a pack of five concepts, `runs/`, and `drawn/`, the published series of two masks on it."""
+    from drawn_hands import use_small_pack
+
+    from mae_lib.reporting.publish import publish
+
+    root = tmp_path_factory.mktemp("drawn")
+    sizes = {"world": "drawings", "snapshots": 2, "probe_images": 60, "supervised_images": 32}
+    masks = {"preset": "drawn", "seeds": [0], "mask_ratios": [0.75, 0.9]}
+    (root / "drawn.yaml").write_text(yaml.safe_dump(TINY | masks | {"scale": TINY["scale"] | sizes}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAE_LIB_RUNS", str(root / "runs"))
+        use_small_pack(patch, root)
+        publish(root / "drawn.yaml", root / "drawn", device="cpu")
+    return root
+
+
 @pytest.fixture
 def only_tiny(published_tiny, tmp_path, monkeypatch) -> Path:
     """`published_tiny` as all that is published, and a runs folder that is empty."""

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from mae_lib.evaluation.four_readers import four_readers
     from mae_lib.training import PretrainConfig, checkpoints
 
-    before = json.loads(arguments.out.read_text()) if arguments.out and arguments.out.is_file() else []
+    before = _trials(arguments.out) if arguments.out and arguments.out.is_file() else []
     scale = load_preset(arguments.preset)["scale"] | {"seed": arguments.seed}
     trial = four_readers(
         PretrainConfig.from_scale(scale, **dict(arguments.settings)),
@@ -52,3 +52,13 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{'chance':24}{trial['chance']:.3f}")
     if arguments.out:
         checkpoints.write_json(arguments.out, [*before, trial])
+
+
+def _trials(path: Path) -> list[dict[str, Any]]:
+    try:
+        before = json.loads(path.read_text())
+    except ValueError:
+        before = None
+    if not isinstance(before, list):
+        raise ValueError(f"{path} is no list of trials: give another file")
+    return before

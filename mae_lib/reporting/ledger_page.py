@@ -50,6 +50,8 @@ def gather(preset: str) -> list[Entry]:
         file = verdicts_file(preset_of_page(page, preset), page)
         held = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"verdicts": ()}
         for one in held["verdicts"]:
+            if "seeds" not in one:  # of an earlier version, which had other words
+                continue
             said = Verdict(one["claim"], one["verdict"], one["why"], one["basis"], (), one["seeds"], one["lean"])
             found[f"{page}/{one['claim']}"] = own_result(said, held["provenance"])
     runs = results()

@@ -129,7 +129,9 @@ def summarise(table: pd.DataFrame, x: str, y: str = "value", confidence: float =
     interval of a score keeps to the score's bounds. Where every value is NaN, so is all of the row.
     """
     basis, names = basis_of(table), table["metric"].unique() if "metric" in table else ()
-    within = bounds(names[0]) if len(names) == 1 and y == "value" else EVERYWHERE
+    within = bounds(names[0]) if len(names) == 1 else EVERYWHERE
+    if not table[y].dropna().between(*within).all():  # a difference of scores under the score's name
+        within = EVERYWHERE
 
     def at(rows: pd.DataFrame) -> Interval:
         if rows[y].isna().all():  # what a world does not let one measure leaves a gap

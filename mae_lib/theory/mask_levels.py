@@ -60,6 +60,11 @@ class FixedCount:
         if not 0 <= self.masked <= self.total:
             raise ValueError(f"masked is {self.masked!r}: it must lie between 0 and total, {self.total!r}")
 
+    @classmethod
+    def of_ratio(cls, ratio: float, total: int) -> "FixedCount":
+        """As MAE masks `total` patches at a ratio in [0, 1]: it shows int(L(1 - r)) and hides the others."""
+        return cls(total - visible_count(total, ratio), total)
+
     def probability(self, masked: int, visible: int) -> float:
         if masked > self.masked or masked + visible > self.total:
             return 0.0
@@ -68,6 +73,12 @@ class FixedCount:
 
     def draw(self, generator: np.random.Generator, draws: int, units: int) -> np.ndarray:
         return generator.permuted(np.tile(np.arange(units) < self.masked, (draws, 1)), axis=1)
+
+
+def visible_count(patches: float, ratio: float) -> int:
+    """Patches that an MAE sees of L at ratio r: int(L(1 - r))."""
+    # Rounded first: 100 * (1 - 0.9) is 9.999999999999998 in floating point and means 10.
+    return int(round(patches * (1 - ratio), 9))
 
 
 def split_probability(law: MaskLaw, units: int) -> float:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mae_lib import randomness
+from mae_lib.theory.mask_levels import visible_count
 
 _ROWS = 1 << 32  # rows of one step are counted below this, so (step, row) is one integer
 
@@ -94,12 +95,6 @@ class MaskSampler(Masks):
         if k == 1:
             return place >= self.visible
         return hide(place, *_layout(self.grid, k, rows.device), self.visible)
-
-
-def visible_count(patches: float, ratio: float) -> int:
-    """int(L(1 - r))."""
-    # Rounded first: 100 * (1 - 0.9) is 9.999999999999998 in floating point and means 10.
-    return int(round(patches * (1 - ratio), 9))
 
 
 def turns(seed: int, step: int, rows: Tensor, units: int) -> Tensor:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from drawn_hands import use_small_pack
 
 from mae_lib.evaluation.across_hands import across_hands
 from mae_lib.evaluation.scores import measure, measure_all, readers, section_of
@@ -14,24 +13,16 @@ from mae_lib.presets import load_preset
 from mae_lib.training.series import Series
 from mae_lib.worlds import make_world
 
-SCALE = {"world": "drawings", "unique_images": 16, "images": 32, "batch": 16, "width": 16, "decoder_width": 16}
-SCALE |= {"depth": 1, "test_images": 24, "probe_images": 60, "supervised_images": 32}
 OF_FIGURINES = ("corners probe", "texture probe")  # levels that drawings do not have
 MASK, FRESH = (0.75, 8, 0), ("untrained", 0)
 
 
-@pytest.fixture(scope="module")
-def series(tmp_path_factory):
-    """Two masks of two steps on a pack of five concepts."""
-    folder = tmp_path_factory.mktemp("drawn")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAE_LIB_RUNS", str(folder / "runs"))
-        use_small_pack(patch, folder)
-        made = Series.from_parameters(
-            {"mask_ratios": [0.75, 0.9], "units": [8], "seeds": [0], "scale": load_preset("smoke")["scale"] | SCALE}
-        )
-        made.train(device="cpu")
-        yield made
+@pytest.fixture
+def series(drawn_tiny, monkeypatch) -> Series:
+    """Two masks of two steps on a pack of five concepts, measured before."""
+    monkeypatch.setenv("MAE_LIB_RUNS", str(drawn_tiny / "runs"))
+    monkeypatch.setenv("MAE_LIB_DRAWINGS", str(drawn_tiny / "pack"))
+    return Series.from_parameters(load_preset(drawn_tiny / "drawn.yaml"))
 
 
 def test_a_world_names_what_measures_it(series):

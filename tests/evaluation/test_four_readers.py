@@ -33,6 +33,9 @@ def test_the_command_prints_each_reader_and_adds_to_a_list(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert all(reader in printed for reader in (*READERS, "chance"))
     assert [trial["seed"] for trial in json.loads(out.read_text())] == [0, 1]
+    out.write_text("{}")
+    assert main(command) == 2
+    assert "trials.json is no list of trials: give another file" in capsys.readouterr().err and out.read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,13 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 
-from mae_lib.evaluation.reconstruction import pixel_mask, reconstruction_scores, score_reconstructions
+from mae_lib.evaluation.reconstruction import (
+    boundary_lead,
+    pixel_mask,
+    reconstruction_scores,
+    score_reconstructions,
+)
+from mae_lib.training.structured_masks import inner_patches
 
 
 def pair(count: int = 6, side: int = 32, noise: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -192,3 +198,21 @@ def test_bad_input_is_refused(images, guess, masked, message):
 def test_a_mask_for_each_image():
     with pytest.raises(ValueError, match="1 masks for 2 images"):
         score_reconstructions(Dimmer(), torch.rand(2, 3, 16, 16), torch.ones(1, 16, dtype=torch.bool))
+
+
+class Neighbours(Dimmer):
+    """Right beside visible patches, wrong by 0.1 elsewhere."""
+
+    def reconstruct(self, images, mask=None):
+        far = pixel_mask(inner_patches(mask, 1), *images.shape[2:])
+        return images + 0.1 * far[:, None]
+
+
+def test_the_lead_of_patches_beside_visible_ones():
+    images = torch.full((3, 3, 32, 32), 0.5)
+    mask = torch.ones(3, 64, dtype=torch.bool)
+    mask[:, 0] = False  # a corner is seen: three patches stand beside it
+    np.testing.assert_allclose(boundary_lead(Neighbours(), images, mask, batch=2), 0.01, rtol=1e-5)
+    mask[1] = torch.arange(64) % 2 == 0  # nothing is far: the mean of the others
+    np.testing.assert_allclose(boundary_lead(Neighbours(), images, mask), 0.01, rtol=1e-5)
+    assert np.isnan(boundary_lead(Neighbours(), images[:1], mask[1:2])).all()

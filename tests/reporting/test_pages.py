@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from fakes import fake_suggestions
 
 from mae_lib.reporting.archive import archive
-from mae_lib.reporting.ledger import ELSEWHERE, load_claims
+from mae_lib.reporting.ledger import load_claims
 from mae_lib.reporting.more_seeds import HERE, PAPER
 from mae_lib.reporting.pages import front, repository, scales, tables
 from mae_lib.reporting.pages.beside import beside
@@ -32,8 +32,10 @@ from mae_lib.reporting.pages.names import resolve
 from mae_lib.reporting.provenance import provenance
 from mae_lib.reporting.publish import csv_of
 from mae_lib.reporting.run_card import reproduce_command, run_card_html
+from mae_lib.reporting.strongest import results
 from mae_lib.reporting.suggestions import COLUMNS
 from mae_lib.reporting.teaching.exercises import notebooks, read
+from mae_lib.reporting.verdict_box import ELSEWHERE, STRONGEST
 from mae_lib.theory import LatentHierarchy, locate_shared_information
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -44,7 +46,7 @@ PARAMETERS = {"preset": "smoke", "seeds": [3], "note": 'a "quoted" <b> & more'}
 @pytest.fixture
 def page() -> Page:
     record = provenance(PARAMETERS, ["mae_lib.theory"], started=None, device="cpu") | {"wall_seconds": 41.0}
-    box = '<div class="mae-verdict mae-partly" role="note" id="claim-figure-4">'
+    box = '<div class="mae-verdict mae-mixed" role="note" id="claim-figure-4" data-seeds="0">'
     return Page("2_3_theorem_1", run_card_html(record, "2_3_theorem_1") + box, "")
 
 
@@ -104,7 +106,7 @@ def test_a_map_that_lacks_a_figure_or_has_one_twice_is_refused():
 
 def test_status_links_to_the_verdict_that_was_drawn(page):
     found = tables.status(["figure-4", "shared-information-is-unique"], {page.name: page})
-    assert "{page}`◐ <experiments/2_3_theorem_1#claim-figure-4>`" in found and "1 partly, 1 not run" in found
+    assert "{page}`◐ <experiments/2_3_theorem_1#claim-figure-4>`" in found and "1 mixed, 1 not run (this build" in found
     assert found.count("{page}") == 1
 
 
@@ -122,7 +124,7 @@ def test_what_nothing_makes_is_refused():
 
 
 def test_a_run_card_and_its_verdicts_are_read_back(page):
-    assert page.record["parameters"] == PARAMETERS and page.verdicts == {"figure-4": "partly"}
+    assert page.record["parameters"] == PARAMETERS and page.verdicts == {"figure-4": "mixed"}
 
 
 def test_a_figure_says_where_it_comes_from(page):
@@ -145,13 +147,18 @@ def test_a_figure_says_where_it_comes_from(page):
     assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-facts").text
 
 
+def _box(claim: str) -> str:
+    opening = f'<div class="mae-verdict mae-undecided" role="note" id="claim-{claim}" data-seeds="1">'
+    return f'{opening}{STRONGEST}<div class="mae-own"><p>ours</p></div>{ELSEWHERE}</div>'
+
+
 def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny):
-    scales.results.cache_clear()
+    results.cache_clear()
     claim = next(c.id for c in load_claims().values() if c.paper_table == "table_2")
-    box = f'<div class="mae-verdict mae-partly" role="note" id="claim-{claim}"><p>ours</p>{ELSEWHERE}</div>'
+    box = _box(claim)
     line = '<figure class="mae-figure"><svg><g data-mae-scale="tiny"></g></svg></figure>'
     soup = BeautifulSoup(scales.with_scales(f"<p>before</p>{box}{box}{line}"), "html.parser")
-    scales.results.cache_clear()
+    results.cache_clear()
     shown = {part["data-mae-scale"] for part in soup.select(".mae-elsewhere > div")}
     assert PAPER in shown and shown <= {PAPER, "tiny"}
     assert len(soup.select("fieldset.mae-switch[hidden]")) == 2
@@ -161,12 +168,13 @@ def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny
 
 
 def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so(only_tiny):
-    scales.results.cache_clear()
-    box = f'<div class="mae-verdict mae-partly" role="note" id="claim-figure-4"><p>ours</p>{ELSEWHERE}</div>'
-    assert scales.with_scales(box) == box.replace(ELSEWHERE, "")
-    assert scales.with_scales(box, "3_6_extremes") == scales.ALONE + box.replace(ELSEWHERE, "")
+    results.cache_clear()
+    box = _box("figure-4")
+    alone = box.replace(ELSEWHERE, "").replace(STRONGEST, "")
+    assert scales.with_scales(box) == alone
+    assert scales.with_scales(box, "3_6_extremes") == scales.ALONE + alone
     assert scales.with_scales("<p>no verdict</p>", "3_0_worlds") == "<p>no verdict</p>"
-    scales.results.cache_clear()
+    results.cache_clear()
 
 
 def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):
@@ -177,19 +185,19 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     (folder / "boundary.csv").write_bytes(csv_of(COLUMNS, rows))
     record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
     (folder / "boundary.json").write_text(json.dumps(record))
-    scales.results.cache_clear()
-    box = '<div class="mae-verdict mae-partly" role="note" id="claim-{}"><p>ours</p>' + ELSEWHERE + "</div>"
-    page = scales.with_scales(box.format("boundary-left-out-raises-the-level"), "3_6_boundary")
-    masks = scales.with_scales(box.format("structure-masks-raise-the-level"), "3_6_structure")
-    scales.results.cache_clear()
-    part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=published]")
+    results.cache_clear()
+    page = scales.with_scales(_box("boundary-left-out-raises-the-level"), "3_6_boundary")
+    masks = scales.with_scales(_box("structure-masks-raise-the-level"), "3_6_structure")
+    results.cache_clear()
+    part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=suggestions]")
     assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
     assert masks.startswith(scales.ALONE)  # nothing of it is there yet, and no switch pretends
     fake_suggestions(folder)
     (folder / "boundary.json").write_text(json.dumps(record))
-    words, _ = scales.results()[scales.SUGGESTED]
-    scales.results.cache_clear()
-    assert words == "boundary: laptop, 2 seeds, not finished; masks: smoke, 2 seeds; extremes: smoke, 2 seeds"
+    words = {claim: one.words for claim, one in results()["suggestions"].items()}
+    results.cache_clear()
+    assert words["boundary-left-out-raises-the-level"] == "laptop, 2 seeds, not finished"
+    assert words["structure-masks-raise-the-level"] == "smoke, 2 seeds"
 
 
 def test_the_calibration_is_switched_too(only_tiny):
@@ -217,7 +225,7 @@ def test_the_picture_shows_what_algorithm_1_finds():
 def test_the_counts_add_up_to_the_ledger(page):
     soup = BeautifulSoup(front.counts({page.name: page}), "html.parser")
     numbers = [int(number.text) for number in soup.select("b")]
-    assert sum(numbers) == len(load_claims()) and numbers[1] == 1  # partly
+    assert sum(numbers) == len(load_claims()) and numbers[2] >= 1  # mixed
 
 
 # Source beside prose
@@ -379,14 +387,17 @@ def test_both_citations_are_bibtex(tmp_path):
     assert str(book.persons["author"][0]) == "{The mae_lib authors}" and book.fields["version"] == cited["version"]
 
 
-def test_what_was_found_changes_with_the_verdicts():
+def test_what_was_found_changes_with_the_verdicts(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    results.cache_clear()
     claim = front.FOUND[0]
-    for word in ("reproduced", "not-reproduced"):
-        box = f'<div class="mae-verdict mae-{word}" role="note" id="claim-{claim}">'
+    for word in ("supported", "contradicted"):
+        box = f'<div class="mae-verdict mae-{word}" role="note" id="claim-{claim}" data-seeds="0">'
         one = Page(load_claims()[claim].notebook, box, "")
         first, *others = BeautifulSoup(front.found({one.name: one}), "html.parser").select("li")
         assert first["class"] == [f"mae-{word}"] and first.a["href"].endswith(f"#claim-{claim}")
-        assert len(others) == 4 and all("has not tried it" in other.text for other in others)
+        assert len(others) == 4 and all("has not been tried" in other.text for other in others)
+    results.cache_clear()
 
 
 def test_only_a_page_that_trains_nothing_waits_for_models():

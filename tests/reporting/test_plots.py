@@ -216,3 +216,9 @@ def test_hierarchies_that_cannot_be_drawn_are_refused():
         draw_hierarchy(ax, LatentHierarchy.quadtree(16))
     with pytest.raises(ValueError, match="'z1'"):
         draw_hierarchy(ax, LatentHierarchy.figure_4(), masked=["z1"])
+
+
+def test_bars_keep_to_the_bounds_of_a_score_but_not_of_a_difference():
+    table = pd.DataFrame({"ratio": 0.5, "seed": [0, 1], "metric": "class token on the object", "value": [0.3, 0.9]})
+    bounded, free = summarise(table, "ratio"), summarise(table.assign(value=table["value"] - 0.5), "ratio")
+    assert (bounded["low"].item(), bounded["high"].item()) == (0, 1) and free["low"].item() < -1

@@ -111,7 +111,7 @@ def test_provenance_is_json_in_a_stable_order():
 
 @pytest.mark.parametrize(
     ("parameters", "started", "message"),
-    [({"x": object()}, None, "JSON"), ({"x": float("nan")}, None, "JSON"), ({}, time.time() + 1e6, "future")],
+    [({"x": object()}, None, "JSON"), ({"x": float("nan")}, None, "JSON"), ({}, 1e11, "future")],
 )
 def test_provenance_refuses(parameters, started, message):
     with pytest.raises(ValueError, match=message):

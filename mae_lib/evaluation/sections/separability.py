@@ -27,7 +27,7 @@ from mae_lib.worlds.figurine_rendering import pattern_of
 
 REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
 OF_A_CLASS = 40  # images of each class in a t-SNE
-ON_THE_WAY = 3200  # images that a probe learns from at each point of a curve over training
+ON_THE_WAY = 1600, 1000  # images that a probe learns from and is tried on at each point of a curve over training
 SHOWN = 8  # images of each set that a page shows
 
 
@@ -126,10 +126,11 @@ class Separability(Section):
         return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
 
     def on_the_way(self, model: MAE) -> Scores:
-        """The class probe, learned from the first images only."""
-        learned, tried = self.train, self.sets["IN1K"]
-        x = [features(model, images, pool="mean") for images in (learned.images[:ON_THE_WAY], tried.images)]
-        return {"class probe": (class_probe(x[0], learned.labels[:ON_THE_WAY]).predict(x[1]) == tried.labels) * 1.0}
+        """The class probe, learned from and tried on the first images only."""
+        pairs = zip((self.train, self.sets["IN1K"]), ON_THE_WAY)
+        (images, labels), (others, asked) = ((one.images[:count], one.labels[:count]) for one, count in pairs)
+        probe = class_probe(features(model, images, pool="mean"), labels)
+        return {"class probe": (probe.predict(features(model, others, pool="mean")) == asked).astype(float)}
 
     def _digits(self, reader: Reader, model: MAE | None) -> Scores:
         learn, test = self.digits
