@@ -81,7 +81,7 @@ def install(folder: Path, source: Path) -> None:
 
 def library() -> bytes:
     """What a cell imports of the package, as a zip file: the same bytes for the same source."""
-    package = Path(str(files("mae_lib")))
+    package = Path(str(files("mae_lib"))).resolve()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for file in source_files("mae_lib.reporting.live"):
