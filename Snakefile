@@ -207,7 +207,7 @@ rule book:
         "_config.yml",
         [str(p) for p in Path("book").rglob("*") if p.is_file() and not {"_build", "experiments"} & set(p.parts)],
         local(source_files("mae_lib.reporting.book", "mae_lib.reporting.pages.made", "mae_lib.reporting.pages.dress",
-            "mae_lib.reporting.pages.live_cells")),
+            "mae_lib.reporting.pages.live_cells", "mae_lib.reporting.pages.front_door")),
         PUBLISHED,
         "CITATION.cff",
         [str(p) for p in Path("mae_lib/reporting/teaching").glob("*.py")],
