@@ -5,6 +5,7 @@ import sys
 
 from mae_lib.commands import (
     book,
+    crate,
     detect,
     drawings,
     editions,
@@ -25,7 +26,7 @@ from mae_lib.commands import (
 
 SUBCOMMANDS = (
     *(locate, pretrain, pack, drawings, import_model, evaluate, readers, series, detect, suggestions),
-    *(execute, book, pdf, zip_book, editions, slides, launch),
+    *(execute, book, pdf, zip_book, crate, editions, slides, launch),
 )
 
 

@@ -5,10 +5,9 @@ goes, so that no reading hangs on colour: c has a thick outline, s_m a dashed on
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -16,12 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import ConnectionStyle, FancyArrowPatch, Patch
 from matplotlib.path import Path
 
+from mae_lib.reporting.graph_layout import LARGEST, bends, curve, layout
 from mae_lib.reporting.plots import INK, PALETTE, PAPER
 from mae_lib.theory import LatentHierarchy, SharedInformation
 
-LARGEST = 100  # nodes; beyond that a picture of the book's width shows nothing
 _BLUE, _VERMILLION, _GREEN = PALETTE[:3]
-_ROOM_ACROSS, _ROOM_UP = 0.42, 0.34  # from a node's middle to where an edge may pass, in columns and levels
 
 
 class _Look(NamedTuple):
@@ -40,59 +38,6 @@ _LOOKS = {
     "s_m": _Look("s_m: masked side only", _VERMILLION, _VERMILLION, (0, (4, 2)), 1.5, 0.22),
     "s_mc": _Look("s_mc: visible side only", _GREEN, _GREEN, (0, (1, 1.3)), 1.8, 0.22),
 }
-
-
-def _spread(wanted: dict[Hashable, float], gap: float) -> dict[Hashable, float]:
-    """Positions in a row, in the wanted order, at least `gap` apart, and centred where they were wanted."""
-    order = sorted(wanted, key=lambda node: wanted[node])
-    placed: list[float] = []
-    for node in order:
-        placed.append(max(wanted[node], placed[-1] + gap) if placed else wanted[node])
-    shift = sum(x - wanted[node] for x, node in zip(placed, order)) / len(order)
-    return {node: x - shift for x, node in zip(placed, order)}
-
-
-def layout(hierarchy: LatentHierarchy) -> dict[Hashable, tuple[float, float]]:
-    """(x, y) of each node: pixels in their order at y = 0, a latent at its level, above the middle of its children."""
-    position = {pixel: (float(i), 0.0) for i, pixel in enumerate(hierarchy.observables)}
-    rows: dict[int, list[Hashable]] = {}
-    for node in hierarchy.latents:
-        rows.setdefault(hierarchy.level(node), []).append(node)
-    for level in sorted(rows):
-        wanted = {}
-        for node in rows[level]:
-            below = [position[child][0] for child in hierarchy.children(node)]
-            wanted[node] = sum(below) / len(below) if below else len(position) / 2
-        gap = max(1.0, (len(hierarchy.observables) - 1) / (4 * len(wanted)))
-        position |= {node: (x, float(level)) for node, x in _spread(wanted, gap).items()}
-    return position
-
-
-def curve(start: tuple, end: tuple, shift: float, count: int = 41) -> np.ndarray:
-    """Points (count, 2) of an edge whose middle control point is moved to the right by `shift`."""
-    (a, b), t = np.array([start, end]), np.linspace(0, 1, count)[:, None]
-    return a + t * (b - a) + 2 * t * (1 - t) * (shift, 0)
-
-
-def bends(hierarchy: LatentHierarchy) -> dict[tuple[Hashable, Hashable], float]:
-    """By how much to bend each edge (parent, child), as `curve` does: not at all, or so as to pass no other node.
-
-    Only an edge past a level can meet a node. Bends are counted in columns, so they hold at any height of the picture.
-    """
-    position, found = layout(hierarchy), {}
-    tried = sorted((sign * step / 2 for step, sign in product(range(9), (1, -1))), key=abs)
-    for parent in hierarchy.latents:
-        for child in hierarchy.children(parent):
-            ends = position[parent], position[child]
-            others = np.array([point for node, point in position.items() if node not in (parent, child)]).reshape(-1, 2)
-
-            def gap(shift: float, ends=ends, others=others) -> float:
-                away = (curve(*ends, shift)[:, None] - others) / (_ROOM_ACROSS, _ROOM_UP)
-                return min(1.0, float(np.hypot(*away.T).min(initial=1.0)))
-
-            skips = ends[0][1] - ends[1][1] > 1.5
-            found[parent, child] = max(tried, key=gap) if skips else 0.0  # the first, and so the least, of the best
-    return found
 
 
 def _sizes(position: dict[Hashable, tuple[float, float]], pixels: int) -> dict[float, float]:
@@ -191,7 +136,7 @@ def draw_hierarchy(
             ax.annotate(texts[node], point, fontsize=10, zorder=7, **place)
             named |= node not in latents and bool(texts[node])
     across, up = map(list, zip(*position.values()))
-    across += [x for (z, v), shift in bent.items() for x in curve(position[z], position[v], shift)[:, 0]]
+    across += [x for (z, v), shift in bent.items() for x, _ in curve(position[z], position[v], shift)]
     bottom = -0.75 if named else -0.45
     ax.set(xlim=(min(across) - 0.7, max(across) + 0.7), ylim=(bottom, max(up) + 0.45))
     ax.set_axis_off()

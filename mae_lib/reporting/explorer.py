@@ -15,12 +15,11 @@ import numpy as np
 from IPython.display import HTML, display
 from numpy.typing import ArrayLike
 
-from mae_lib.reporting.explorer_drawing import graph_svg, names, told
+from mae_lib.reporting.explorer_drawing import graph_svg, names, set_list, told
 from mae_lib.reporting.explorer_page import SCRIPT, STYLE
 from mae_lib.reporting.plots import PALETTE
 from mae_lib.theory import (
     LatentHierarchy,
-    SharedInformation,
     locate_shared_information,
     locate_shared_information_batch,
 )
@@ -29,12 +28,6 @@ LARGEST = 16  # observables
 _MOST_ROWS = 1 << 18  # of all nodes' tables together, 64 kB
 _STATES = ("s_mc", "s_m", "split", "c")  # two bits
 _DRAWS = 8  # orders in which the slider masks units
-_SETS = {
-    "c": ("c =", "shared, minimal"),
-    "split": ("A =", "shared: all that c implies"),
-    "s_m": ("sₘ: noise of", "masked side only"),
-    "s_mc": ("sₘᶜ: noise of", "visible side only"),
-}
 
 
 def node_tables(hierarchy: LatentHierarchy) -> tuple[list[list[int]], list[int], bytes]:
@@ -116,16 +109,6 @@ def _slider(draws: Mapping[str, list], ratio: float) -> str:
     )
 
 
-def _set_list(hierarchy: LatentHierarchy, shared: SharedInformation) -> str:
-    lines = (
-        f'<li aria-atomic="true"><span class="swatch" data-state="{name}"></span><span>{symbol} '
-        f'<span data-set="{name}">{names(hierarchy, getattr(shared, name), told)}</span> '
-        f"<small>{meaning}</small></span></li>"
-        for name, (symbol, meaning) in _SETS.items()
-    )
-    return f'<ul aria-live="polite">{"".join(lines)}</ul>'
-
-
 def _table(hierarchy: LatentHierarchy, masks: Mapping[str, frozenset]) -> str:
     """What stands in where scripts do not run: the sets of each named mask."""
     head = "".join(
@@ -167,7 +150,7 @@ def explorer_html(
         _buttons(hierarchy, presets),
         _slider(draws, len(masked) / len(hierarchy.observables)),
         graph_svg(hierarchy, masked, shared),
-        _set_list(hierarchy, shared),
+        set_list(hierarchy, shared),
         _table(hierarchy, presets or {"first": masked}),
     )
     element = f'<mae-explorer style="{colours}" {attributes}>{"".join(parts)}</mae-explorer>'

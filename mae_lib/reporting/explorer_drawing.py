@@ -1,16 +1,24 @@
-"""The explorer's graph: the look of `drawing.draw_hierarchy`, as SVG whose nodes a script can find and change."""
+"""The explorer's graph: the look of `drawing.draw_hierarchy`, as SVG whose nodes a script can find and change.
+
+Plain Python: a reader's browser draws with it as well.
+"""
 
 import re
 from collections.abc import Callable, Hashable, Iterable
 from html import escape
 from itertools import pairwise
 
-import numpy as np
-
-from mae_lib.reporting.drawing import bends, layout
+from mae_lib.reporting.graph_layout import bends, layout
 from mae_lib.theory import LatentHierarchy, SharedInformation
 
 _WIDTH = 360.0  # of the view box: about a phone's width, so that names are legible there
+
+_SETS = {
+    "c": ("c =", "shared, minimal"),
+    "split": ("A =", "shared: all that c implies"),
+    "s_m": ("sₘ: noise of", "masked side only"),
+    "s_mc": ("sₘᶜ: noise of", "visible side only"),
+}
 
 
 def names(hierarchy: LatentHierarchy, nodes: Iterable[Hashable], name: Callable[[str], str] = str) -> str:
@@ -23,15 +31,19 @@ def _state_of(node: Hashable, shared: SharedInformation) -> str:
     return next((state for state in ("c", "split", "s_m", "s_mc") if node in getattr(shared, state)), "")
 
 
-def _edge(start: np.ndarray, end: np.ndarray, radii: tuple[float, float], shift: float) -> str:
+def _edge(start: complex, end: complex, radii: tuple[float, float], shift: float) -> str:
     """An arrow between two nodes, stopping at their outlines; `shift` moves its middle control point, in px."""
-    middle = (start + end) / 2 + (shift, 0)
-    (out, back) = ((point - other) / np.hypot(*(point - other)) for point, other in ((middle, start), (middle, end)))
+    middle = (start + end) / 2 + shift
+    out, back = ((middle - point) / abs(middle - point) for point in (start, end))
     tail, tip = start + radii[0] * out, end + (radii[1] + 1) * back
-    base, side = tip + 6 * back, 2.2 * np.array([-back[1], back[0]])
-    line = f"M{tail[0]:.1f} {tail[1]:.1f}Q{middle[0]:.1f} {middle[1]:.1f} {base[0]:.1f} {base[1]:.1f}"
-    head = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (tip, base + side, base - side)) + "Z"
+    base, side = tip + 6 * back, 2.2j * back
+    line = f"M{_at(tail)}Q{_at(middle)} {_at(base)}"
+    head = f"M{_at(tip)}L{_at(base + side)}L{_at(base - side)}Z"
     return f'<path class="edge" d="{line}"/><path class="head" d="{head}"/>'
+
+
+def _at(point: complex) -> str:
+    return f"{point.real:.1f} {point.imag:.1f}"
 
 
 def _letters(name: str) -> tuple[str, str]:
@@ -61,17 +73,17 @@ def _text(name: str, x: float, y: float, room: float, longest: float) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}">{letters}{below}</text>'
 
 
-def _latent(name: str, point: np.ndarray, radius: float, longest: float) -> str:
+def _latent(name: str, point: complex, radius: float, longest: float) -> str:
     """A circle: the ground hides the edges behind it, so that the tint above may be translucent."""
-    circle = f'cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="{radius:.1f}"'
-    return (
-        f'<circle class="ground" {circle}/><circle class="tint" {circle}/>{_text(name, *point, 1.9 * radius, longest)}'
-    )
+    x, y = point.real, point.imag
+    circle = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"'
+    named = _text(name, x, y, 1.9 * radius, longest)
+    return f'<circle class="ground" {circle}/><circle class="tint" {circle}/>{named}'
 
 
-def _pixel(name: str, point: np.ndarray, radius: float, column: float, longest: float) -> str:
+def _pixel(name: str, point: complex, radius: float, column: float, longest: float) -> str:
     """A square, its cross and its name below, in a column of `column` px that takes the clicks."""
-    (x, y), arm = point, 0.7 * radius
+    x, y, arm = point.real, point.imag, 0.7 * radius
     square = f'x="{x - radius:.1f}" y="{y - radius:.1f}" width="{2 * radius:.1f}" height="{2 * radius:.1f}"'
     hit = f'x="{x - column / 2:.1f}" y="{y - radius - 6:.1f}" width="{column:.1f}" height="{2 * radius + 24:.1f}"'
     left, right, up, down = (f"{end:.1f}" for end in (x - arm, x + arm, y - arm, y + arm))
@@ -95,7 +107,7 @@ def graph_svg(hierarchy: LatentHierarchy, masked: frozenset, shared: SharedInfor
     closest = min((b - a for row in rows.values() for a, b in pairwise(sorted(row))), default=9.0)
     radius = {z: min(16.0, 0.46 * scale * closest) for z in hierarchy.latents}
     radius |= {x: min(15.0, 0.42 * scale) for x in hierarchy.observables}
-    at = {v: np.array([(x - min(across) + 0.6) * scale, margin + (top - y) * rise]) for v, (x, y) in place.items()}
+    at = {v: complex((x - min(across) + 0.6) * scale, margin + (top - y) * rise) for v, (x, y) in place.items()}
     edges = [
         _edge(at[z], at[child], (radius[z], radius[child]), shift * scale)
         for (z, child), shift in bends(hierarchy).items()
@@ -115,3 +127,14 @@ def graph_svg(hierarchy: LatentHierarchy, masked: frozenset, shared: SharedInfor
     )
     box = f"0 0 {_WIDTH:g} {2 * margin + top * rise + 14:.0f}"
     return f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}">{"".join(edges)}{"".join(nodes)}</svg>'
+
+
+def set_list(hierarchy: LatentHierarchy, shared: SharedInformation) -> str:
+    """The four sets with the look of each, as HTML."""
+    lines = (
+        f'<li aria-atomic="true"><span class="swatch" data-state="{name}"></span><span>{symbol} '
+        f'<span data-set="{name}">{names(hierarchy, getattr(shared, name), told)}</span> '
+        f"<small>{meaning}</small></span></li>"
+        for name, (symbol, meaning) in _SETS.items()
+    )
+    return f'<ul aria-live="polite">{"".join(lines)}</ul>'

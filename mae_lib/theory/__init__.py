@@ -1,28 +1,9 @@
-"""Section 2 of the paper as code: which latents a mask makes learnable. Needs numpy and networkx only."""
+"""Section 2 of the paper as code: which latents a mask makes learnable. Needs numpy and networkx only.
 
-from mae_lib.theory.discrete_tree import DiscreteTree
-from mae_lib.theory.grammars import code_grammar, noisy_copies
+Without them, as in a browser, `LatentHierarchy` and Theorem 1 for one mask at a time are here.
+"""
+
 from mae_lib.theory.hierarchy import LatentHierarchy
-from mae_lib.theory.information import Bits, expected_bits, mask_bits
-from mae_lib.theory.linear_gaussian import LinearGaussian
-from mae_lib.theory.mask_levels import (
-    Estimate,
-    FixedCount,
-    IndependentUnits,
-    enumerate_probabilities,
-    expected_sinks,
-    hidden_levels,
-    mean_level,
-    monte_carlo,
-    shared_levels,
-    sink_probability,
-    sinks_of_targets,
-    sinks_per_level,
-    split_probability,
-    square_units,
-    subtree_units,
-)
-from mae_lib.theory.sampled_information import sampled_bits
 from mae_lib.theory.shared_information import (
     SharedInformation,
     SharedInformationBatch,
@@ -31,6 +12,33 @@ from mae_lib.theory.shared_information import (
     locate_shared_information,
     locate_shared_information_batch,
 )
+
+try:
+    from mae_lib.theory.discrete_tree import DiscreteTree
+    from mae_lib.theory.grammars import code_grammar, noisy_copies
+    from mae_lib.theory.information import Bits, expected_bits, mask_bits
+    from mae_lib.theory.linear_gaussian import LinearGaussian
+    from mae_lib.theory.mask_levels import (
+        Estimate,
+        FixedCount,
+        IndependentUnits,
+        enumerate_probabilities,
+        expected_sinks,
+        hidden_levels,
+        mean_level,
+        monte_carlo,
+        shared_levels,
+        sink_probability,
+        sinks_of_targets,
+        sinks_per_level,
+        split_probability,
+        square_units,
+        subtree_units,
+    )
+    from mae_lib.theory.sampled_information import sampled_bits
+except ModuleNotFoundError as missing:
+    if missing.name != "numpy":
+        raise
 
 __all__ = [
     "Bits",
@@ -64,3 +72,10 @@ __all__ = [
     "square_units",
     "subtree_units",
 ]
+
+
+def __getattr__(name: str):
+    """What could not be imported, asked for by its name."""
+    if name in __all__:
+        raise ModuleNotFoundError(f"{name} needs numpy, which is not here", name="numpy")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,8 @@ from numbers import Integral
 
 import numpy as np
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node, names_in
+from mae_lib.theory.graph_checks import Node, names_in
+from mae_lib.theory.hierarchy import LatentHierarchy
 
 _TOLERANCE = 1e-8  # on singular values, of matrices whose entries are of order 1
 _MOST_LATENTS = 16

@@ -6,14 +6,22 @@ s_mc they leave many; Algorithm 2 gives the one that is independent of c.
 For a batch, 64 masks share one machine word a node, and both algorithms become three sweeps up the graph.
 """
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
-import numpy as np
+from mae_lib.theory.graph_checks import Node, names_in
+from mae_lib.theory.hierarchy import LatentHierarchy
+from mae_lib.theory.later import Later
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node, names_in
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Later("numpy")
 
 
 @dataclass(frozen=True)

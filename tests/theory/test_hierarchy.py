@@ -151,3 +151,33 @@ def test_a_dimension_that_no_array_holds_is_refused(dim):
         LatentHierarchy(graph)
     with pytest.raises(ValueError, match="below 2"):
         LatentHierarchy.tree([2], dims=[1, dim])
+
+
+def test_a_dict_of_children_is_the_same_hierarchy_as_its_graph():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        edges = {i: sorted(rng.choice(np.arange(i + 1, 12), 2, replace=False).tolist()) for i in range(8)}
+        one, other = LatentHierarchy(edges), LatentHierarchy(nx.DiGraph(edges))
+        assert one.nodes == other.nodes and nx.utils.graphs_equal(nx.DiGraph(one.graph.edges), nx.DiGraph(edges))
+        for name in ("node_levels", "node_dims", "child_ptr", "child_index"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        for node in one.nodes:
+            assert one.ancestors([node]) == nx.ancestors(other.graph, node) | {node}
+            below = nx.descendants(other.graph, node) | {node}
+            assert set(one.descendant_observables(node)) == below & set(one.observables)
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        ({}, "no nodes"),
+        ({"z": "x1"}, r"the children of 'z' are 'x1': they must be a list, such as \['x1'\]"),
+        ({"z": 3}, "the children of 'z' are 3"),
+        ({"z": [["x"]]}, r"'z' has the child \['x'\]: a name must be hashable"),
+        ({"z": [True, "x"]}, "a node is named True"),
+        ({"a": ["b"], "b": ["a"]}, "'a' -> 'b' -> 'a'"),
+    ],
+)
+def test_a_dict_that_is_no_graph_is_refused_by_name(graph, message):
+    with pytest.raises(ValueError, match=message):
+        LatentHierarchy(graph)

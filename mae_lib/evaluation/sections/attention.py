@@ -81,9 +81,11 @@ class Attention(Section):
             reader: {new: np.sign(one[old].mean() - 0.5) * (one[old] - 0.5) for old, new in APART.items() if old in one}
             for reader, one in scores.items()
         }
-        gained = over(scores, METRICS["cls_overlap"], ("uniform",), "uniform")
+        name = METRICS["cls_overlap"]
+        gained = over(scores, name, ("uniform",), "uniform")
         named = {
-            reader: {"overlap over that of a uniform map": v for v in one.values()} for reader, one in gained.items()
+            reader: {"overlap over that of a uniform map": one[f"{name} over uniform"]}
+            for reader, one in gained.items()
         }
         return joined(scores, apart, named)
 

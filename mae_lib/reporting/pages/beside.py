@@ -26,10 +26,10 @@ def beside(name: str, *only: str) -> str:
     definitions = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     if unknown := sorted(set(only) - set(definitions)):
         raise ValueError(f"{name} defines no {unknown}: choose among {', '.join(definitions)}")
-    blocks = [_step(_prose(inspect.getdoc(module) or ""), "")]
+    blocks = [_step(prose(inspect.getdoc(module) or ""), "")]
     for each in only or definitions:
         blocks.append(f"## `{each}`")
-        blocks += [_step(prose, code) for prose, code in _steps(definitions[each], text.splitlines())]
+        blocks += [_step(said, code) for said, code in _steps(definitions[each], text.splitlines())]
     return "\n\n".join(blocks)
 
 
@@ -39,18 +39,18 @@ def _steps(node: ast.FunctionDef | ast.ClassDef, lines: list[str]) -> Iterator[t
     first = node.body[0]
     documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     head = "\n".join(lines[start - 1 : first.lineno - 1])
-    prose = _prose(ast.get_docstring(node) or "")
+    said = prose(ast.get_docstring(node) or "")
     begin = (first.end_lineno if documented else first.lineno - 1) + 1
     if isinstance(node, ast.FunctionDef):
         pieces = list(_cut(lines[begin - 1 : node.end_lineno]))
         if pieces and not pieces[0][0]:  # the lines before the first comment belong to the docstring
             head = f"{head}\n{pieces.pop(0)[1]}"
-        yield prose, head
+        yield said, head
         yield from pieces
         return
     methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
     fields_end = min((_first_line(item) for item in methods), default=node.end_lineno + 1)
-    yield prose, f"{head}\n" + "\n".join(lines[begin - 1 : fields_end - 1]).strip("\n")
+    yield said, f"{head}\n" + "\n".join(lines[begin - 1 : fields_end - 1]).strip("\n")
     for method in methods:
         yield from _steps(method, lines)
 
@@ -66,25 +66,25 @@ def _cut(lines: list[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         if line.lstrip().startswith("# "):
             if code:
-                yield _prose(" ".join(comment)), "\n".join(code)
+                yield prose(" ".join(comment)), "\n".join(code)
                 comment, code = [], []
             comment.append(line.strip().removeprefix("# "))
         else:
             code.append(line)
-    yield _prose(" ".join(comment)), "\n".join(code)
+    yield prose(" ".join(comment)), "\n".join(code)
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """A docstring as MyST: what would read as markup or math is escaped; code stays, and a word that is stressed."""
     pieces = re.split(r"(`[^`\n]+`|(?<![\w*])\*\w+\*(?![\w*])|(?<=\n\n)(?: {4}.*\n)+)", text)
     escaped = [
-        piece if number % 2 else re.sub(r"(?<!\*)\*(?!\*)|[_<>\[\]$|]", r"\\\g<0>", piece)
+        piece if number % 2 else re.sub(r"(?<!\*)\*(?!\*)|[_<>\[\]$|{}]", r"\\\g<0>", piece)
         for number, piece in enumerate(pieces)
     ]
     return "".join(escaped)
 
 
-def _step(prose: str, code: str) -> str:
+def _step(said: str, code: str) -> str:
     shown = f"\n```python\n{textwrap.dedent(code).strip(chr(10)).rstrip()}\n```\n" if code.strip() else ""
     kind = "mae-beside" if code.strip() else "mae-beside mae-opening"
-    return f":::::{{div}} {kind}\n::::{{div}} mae-prose\n{prose}\n::::\n{shown}:::::"
+    return f":::::{{div}} {kind}\n::::{{div}} mae-prose\n{said}\n::::\n{shown}:::::"

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mae_lib.reporting.pages import front, hero, tables
+from mae_lib.reporting.pages import front, hero, tables, weights
 from mae_lib.reporting.pages.beside import beside
 from mae_lib.reporting.pages.chapters import chapter_map
 from mae_lib.reporting.pages.cite import citation
 from mae_lib.reporting.pages.executed import Page
+from mae_lib.reporting.pages.reference import reference
 
 _LINE = re.compile(r"^<!-- made: ([a-z-]+)((?: \S+)*) -->$", re.MULTILINE)
 
@@ -22,6 +23,9 @@ _MAKERS: dict[str, Callable[..., str]] = {
     "notation": tables.notation,
     "assumptions": tables.assumptions,
     "status": tables.build_status,
+    "weights": weights.weights,
+    "world-cards": weights.world_cards,
+    "reference": lambda folder, pages, room: reference(room),
     "beside": lambda folder, pages, *names: beside(*names),
 }
 

@@ -31,6 +31,14 @@ def repository() -> str | None:
     return address
 
 
+def site() -> str | None:
+    """Where the workflow puts the book: the repository's pages; None without a repository."""
+    if not (address := repository()):
+        return None
+    owner, name = _GITHUB.match(address).groups()
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
 LAUNCH = "launch"  # the branch of notebooks that install the book's package where it is missing
 
 
