@@ -1,6 +1,7 @@
 """Arguments that several subcommands take, said once."""
 
 import argparse
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,40 @@ from mae_lib.presets import PRESETS, parse_yaml
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """`name=value` as (name, value read as YAML)."""
+    """`name=value` as (name, value read as YAML); `name.entry` is an entry of a mapping."""
     name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    if not (equals and all(name.split("."))):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value or name.entry=value")
     try:
         return name, parse_yaml(value, f"the value of {text!r}")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def settings_of(given: Iterable[tuple[str, Any]], scale: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of --set by name. `name.entry=value` changes one entry of the mapping that `scale` has there.
+
+    Options of the scale's own world are no options of another. Raises ValueError for an entry of what is no mapping.
+    """
+    given = list(given)
+    changed: dict[str, Any] = {}
+    if dict(given).get("world", scale.get("world")) != scale.get("world"):
+        changed["world_options"] = {}
+    for name, value in given:
+        first, *entries = name.split(".")
+        old = changed[first] if first in changed else scale.get(first, {})
+        changed[first] = _within(first, old, entries, value)
+    return changed
+
+
+def _within(name: str, old: Any, entries: list[str], value: Any) -> Any:
+    """`old` with the value at the end of a path of entries, copied as far as the path goes."""
+    if not entries:
+        return value
+    if not isinstance(old, Mapping):
+        raise ValueError(f"--set {name}.{entries[0]}: {name} is {old!r}, not a mapping, so it has no entries")
+    first, *rest = entries
+    return {**old, first: _within(f"{name}.{first}", old.get(first, {}), rest, value)}
 
 
 def add_preset(parser: argparse.ArgumentParser, default: str = "laptop") -> None:
@@ -44,7 +71,8 @@ def add_settings(parser: argparse.ArgumentParser, example: str) -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="settings",
-        help=f"any other setting of PretrainConfig, e.g. {example}; may be repeated",
+        help=f"any other setting of PretrainConfig, e.g. {example}, or an entry of one, e.g. world_options.size=64; "
+        "may be repeated",
     )
 
 

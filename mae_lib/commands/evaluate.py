@@ -5,7 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mae_lib.commands.arguments import add_device, add_mask, add_preset, add_quiet, add_runs, add_settings, mask_of
+from mae_lib.commands.arguments import (
+    add_device,
+    add_mask,
+    add_preset,
+    add_quiet,
+    add_runs,
+    add_settings,
+    mask_of,
+    settings_of,
+)
 from mae_lib.commands.import_model import imported
 from mae_lib.presets import load_preset
 from mae_lib.typed import typed
@@ -33,8 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
     from mae_lib.evaluation.evaluate import described, evaluate
     from mae_lib.training import PretrainConfig, find
 
-    settings = dict(arguments.settings)
-    scale = load_preset(arguments.preset)["scale"] | settings
+    scale = load_preset(arguments.preset)["scale"]
+    settings = settings_of(arguments.settings, scale)
+    scale |= settings
     probe_images = typed("probe_images", scale.get("probe_images"), int)
     settings.pop("probe_images", None)
     if arguments.model:

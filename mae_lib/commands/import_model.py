@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mae_lib.commands.arguments import add_preset, add_runs, add_settings
+from mae_lib.commands.arguments import add_preset, add_runs, add_settings, settings_of
 from mae_lib.presets import load_preset
 
 
@@ -33,6 +33,7 @@ def imported(path: Path, arguments: argparse.Namespace, settings: dict[str, Any]
 def run(arguments: argparse.Namespace) -> None:
     from mae_lib.training.released import preset_of
 
-    made = imported(arguments.path, arguments, dict(arguments.settings))
+    scale = load_preset(arguments.preset)["scale"]
+    made = imported(arguments.path, arguments, settings_of(arguments.settings, scale))
     print(f"{made.directory}: {'encoder and decoder' if made.done['decoder'] else 'encoder only'}")
     print(f"its preset: python -m mae_lib execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset_of(made)}")

@@ -1,6 +1,7 @@
 """pretrain: one masked autoencoder."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from mae_lib.commands.arguments import (
@@ -13,6 +14,7 @@ from mae_lib.commands.arguments import (
     add_settings,
     easing_of,
     mask_of,
+    settings_of,
 )
 from mae_lib.presets import load_preset
 
@@ -25,6 +27,7 @@ def add(commands: Any) -> None:
         "Several GPUs: torchrun --nproc-per-node 4 -m mae_lib pretrain ...",
     )
     add_preset(parser)
+    parser.add_argument("--folder", type=Path, help="a folder of your own images, instead of the preset's world")
     add_mask(parser, of="")
     add_device(parser)
     add_runs(parser)
@@ -37,9 +40,11 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     from mae_lib.training import PretrainConfig, pretrain
+    from mae_lib.training.engine import rank_and_world
 
     scale = load_preset(arguments.preset)["scale"]
-    config = PretrainConfig.from_scale(scale, **mask_of(arguments) | dict(arguments.settings))
+    settings = settings_of([*_of_folder(arguments.folder), *arguments.settings], scale)
+    config = PretrainConfig.from_scale(scale, **mask_of(arguments) | settings)
     trained = pretrain(
         config,
         arguments.runs,
@@ -51,3 +56,12 @@ def run(arguments: argparse.Namespace) -> None:
     done = trained.done
     speed = f"{done['seconds']:.0f} s, {done['images_per_second']:.0f} images/s"
     print(f"{trained.directory}: loss {done['loss']:.5f}, {speed}")
+    if config.world == "folder" and rank_and_world()[0] == 0:
+        from mae_lib.evaluation.own_images import report
+
+        print("\n".join(report(trained, config.make_world())))
+
+
+def _of_folder(folder: Path | None) -> list[tuple[str, Any]]:
+    """--folder as the settings that it is short for."""
+    return [] if folder is None else [("world", "folder"), ("world_options.root", str(folder))]

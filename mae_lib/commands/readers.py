@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mae_lib.commands.arguments import add_device, add_preset, add_quiet, add_settings
+from mae_lib.commands.arguments import add_device, add_preset, add_quiet, add_settings, settings_of
 from mae_lib.presets import load_preset, parse_yaml
 
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     before = _trials(arguments.out) if arguments.out and arguments.out.is_file() else []
     scale = load_preset(arguments.preset)["scale"] | {"seed": arguments.seed}
     trial = four_readers(
-        PretrainConfig.from_scale(scale, **dict(arguments.settings)),
+        PretrainConfig.from_scale(scale, **settings_of(arguments.settings, scale)),
         parse_yaml(arguments.test_options, "--test-options"),
         arguments.train_images,
         arguments.test_images,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # what a file may hold, whatever its name says
 ENDINGS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif")
@@ -66,18 +66,19 @@ class Named:
 
 @dataclass(frozen=True)
 class Folder(Named):
-    """Image files below `root`. A frame of `border` pixels is cut off each."""
+    """Image files below `root`. A frame of `border` pixels is cut off each; `upright` turns them as EXIF says."""
 
     root: Path
     paths: np.ndarray
     labels: np.ndarray
     border: int = 0
+    upright: bool = False
 
     def read(self, index: int) -> Image.Image:
         path = self.root / os.fsdecode(self.paths[index])
         try:
             with open(path, "rb") as file:
-                image = decoded(file)
+                image = decoded(file, self.upright)
         except OSError as error:
             if not self.root.is_dir():
                 raise DataError(f"{self.root} has vanished: mount it again, and the same command goes on") from None
@@ -85,11 +86,12 @@ class Folder(Named):
         return cropped(image, self.border)
 
 
-def decoded(file: object) -> Image.Image:
-    """The image in an open file as RGB of 8 bits. Raises Unreadable for one that no decoder takes."""
+def decoded(file: object, upright: bool = False) -> Image.Image:
+    """The image in an open file as RGB of 8 bits, the first if it holds several. Raises Unreadable for one that no
+    decoder takes. `upright`: turned and mirrored as its EXIF data say, which published sets are not read with."""
     try:
         with Image.open(file, formats=FORMATS) as image:
-            return as_rgb(image)
+            return as_rgb(ImageOps.exif_transpose(image) if upright else image)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever they stumble over

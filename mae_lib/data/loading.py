@@ -40,8 +40,8 @@ def default_workers() -> int:
 class Visits:
     """Random crops of `size` pixels of the first `count` images in a fixed random order; each pass has its own order.
 
-    A crop covers a share of the area in `scale` and is mirrored half of the time. An image that cannot be read gives
-    its place to the next one.
+    A crop covers a share of the area in `scale` and is mirrored half of the time, unless `flip` is off. An image that
+    cannot be read gives its place to the next one.
     """
 
     images: Images
@@ -49,6 +49,7 @@ class Visits:
     count: int
     scale: tuple[float, float]
     seed: int
+    flip: bool = True
 
     def __call__(self, visits: Tensor) -> Batch:
         """The views of these visits, int64 (b,)."""
@@ -56,6 +57,7 @@ class Visits:
         views, labels, broken = [], [], []
         for chosen, u in zip(self.chosen(visits).tolist(), numbers):
             image, number, passed = readable(self.images, chosen)
+            u[4] = u[4] if self.flip else 1.0
             views.append(as_tensor(training_view(image, self.size, u, self.scale)))
             labels.append(int(self.images.labels[number]))
             broken += passed

@@ -96,12 +96,14 @@ def opened(folder: Path) -> Images | None:
     return _opened_shards(folder, tuple(shards)) if shards else None
 
 
-def pack(images: Images, folder: Path, form: str, shorter: int | None = None, workers: int = 0) -> Images:
+def pack(
+    images: Images, folder: Path, form: str, shorter: int | None = None, workers: int = 0, limit: float = 0.01
+) -> Images:
     """Write `images` into `folder` in one of FORMS, or find them there; unreadable ones are logged and left out.
 
     `shorter`: side in pixels that the shorter side of larger images is resized to; none keeps them as they are. Of two
-    processes that ask at once one packs and the other waits. Raises DataError for a form that there is not or a folder
-    that holds something else.
+    processes that ask at once one packs and the other waits. Raises DataError for a form that there is not, a folder
+    that holds something else, or more than a share `limit` of images that cannot be read.
     """
     if form not in FORMS:
         raise DataError(f"form {form!r} is unknown: choose one of {', '.join(FORMS)}")
@@ -112,7 +114,12 @@ def pack(images: Images, folder: Path, form: str, shorter: int | None = None, wo
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (there := opened(folder)) is None:
             _clear(folder)
-            (_write_pixels if form == "pixels" else _write_shards)(images, folder, shorter, workers)
+            write = _write_pixels if form == "pixels" else _write_shards
+            try:
+                write(images, folder, shorter, workers, limit)
+            except DataError:
+                _clear(folder)
+                raise
             there = opened(folder)
     if not {*there.paths.tolist()} <= {*images.paths.tolist()}:
         raise DataError(f"{folder} holds a pack of another set: give another folder")
@@ -181,10 +188,10 @@ def _layout(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(sizes) - sizes, table
 
 
-def _write_pixels(images: Images, folder: Path, shorter: int | None, workers: int) -> None:
+def _write_pixels(images: Images, folder: Path, shorter: int | None, workers: int, limit: float) -> None:
     kept, shapes = [], []
     with open(folder / "pixels.part", "wb") as file:
-        for index, array in _each(images, shorter, workers):
+        for index, array in _each(images, shorter, workers, limit):
             file.write(array.tobytes())
             kept.append(index)
             shapes.append(array.shape[:2])
@@ -207,10 +214,12 @@ def _opened_pixels(folder: Path) -> Pixels:
 # Shards
 
 
-def _write_shards(images: Images, folder: Path, shorter: int | None, workers: int, per_shard: int = 5000) -> None:
+def _write_shards(
+    images: Images, folder: Path, shorter: int | None, workers: int, limit: float, per_shard: int = 5000
+) -> None:
     """webdataset's form: for each image a member of its name and one with its label, ending in .cls."""
     _check_keys(images)
-    kept, spans, broken = [], [], Broken(images, 0.01)
+    kept, spans, broken = [], [], Broken(images, limit)
     for shard, start in enumerate(range(0, len(images), per_shard)):
         with tarfile.open(folder / f"{shard:06d}.part", "w", format=tarfile.PAX_FORMAT) as tar:
             for index in range(start, min(start + per_shard, len(images))):
