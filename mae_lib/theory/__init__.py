@@ -22,7 +22,7 @@ from mae_lib.theory.mask_levels import (
     square_units,
     subtree_units,
 )
-from mae_lib.theory.sampled_information import sampled_bits
+from mae_lib.theory.sampled_information import level_posteriors, sampled_bits
 from mae_lib.theory.shared_information import (
     SharedInformation,
     SharedInformationBatch,
@@ -49,6 +49,7 @@ __all__ = [
     "expected_bits",
     "expected_sinks",
     "hidden_levels",
+    "level_posteriors",
     "locate_shared_information",
     "locate_shared_information_batch",
     "mask_bits",
