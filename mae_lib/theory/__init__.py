@@ -35,7 +35,7 @@ try:
         square_units,
         subtree_units,
     )
-    from mae_lib.theory.sampled_information import sampled_bits
+    from mae_lib.theory.sampled_information import level_posteriors, sampled_bits
 except ModuleNotFoundError as missing:
     if missing.name != "numpy":
         raise
@@ -57,6 +57,7 @@ __all__ = [
     "expected_bits",
     "expected_sinks",
     "hidden_levels",
+    "level_posteriors",
     "locate_shared_information",
     "locate_shared_information_batch",
     "mask_bits",

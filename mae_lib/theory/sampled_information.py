@@ -1,5 +1,7 @@
 """Bits per level on trees too large for `mae_lib.theory.information`: images are drawn, entropies are exact."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mae_lib.theory.discrete_tree import DiscreteTree
@@ -16,27 +18,58 @@ def sampled_bits(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> n
     A single image may give less than nothing: what it shows can make its hidden pixels less sure.
     Raises ValueError for shapes that do not fit, and for images that the tree never makes.
     """
-    masks, images = checked_masks(tree, masks), np.asarray(images)
-    if images.shape != masks.shape or not np.issubdtype(images.dtype, np.integer):
-        raise ValueError(f"images are {images.dtype} {images.shape}: give int {masks.shape}, one image a mask")
-    step = max(1, _CHUNK // (masks.shape[1] * max(map(len, tree.marginals)) ** 2))
-    parts = [_bits(tree, masks[i : i + step], images[i : i + step]) for i in range(0, len(masks), step)]
+    masks, images = _checked(tree, masks, images)
+    parts = [_in_bits(tree, *both) for both in _chunks(tree, masks, images)]
     return np.concatenate(parts) if parts else np.zeros((0, levels_of(tree)))
 
 
-def _bits(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np.ndarray:
-    first, values = tree.hierarchy.latent_count, max(map(len, tree.marginals[tree.hierarchy.latent_count :]))
+def level_posteriors(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """What can be known of each pixel as more of the tree is looked at: float64 (images, levels + 1, pixels, values).
+
+    Entry k is the posterior given the visible pixels below the pixel's ancestor of level k: entry 0 is the prior, the
+    last one is given all that is visible. A visible pixel's is what the *other* visible ones tell of it.
+    masks, images and errors as in `sampled_bits`.
+    """
+    masks, images = _checked(tree, masks, images)
+    parts = [_posteriors(tree, *both) for both in _chunks(tree, masks, images)]
+    return np.concatenate(parts) if parts else np.zeros((0, levels_of(tree) + 1, masks.shape[1], _values(tree)))
+
+
+def _checked(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    masks, images = checked_masks(tree, masks), np.asarray(images)
+    if images.shape != masks.shape or not np.issubdtype(images.dtype, np.integer):
+        raise ValueError(f"images are {images.dtype} {images.shape}: give int {masks.shape}, one image a mask")
+    return masks, images
+
+
+def _chunks(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    step = max(1, _CHUNK // (masks.shape[1] * max(map(len, tree.marginals)) ** 2))
+    return ((masks[i : i + step], images[i : i + step]) for i in range(0, len(masks), step))
+
+
+def _values(tree: DiscreteTree) -> int:
+    """The most values that an observable has."""
+    return max(map(len, tree.marginals[tree.hierarchy.latent_count :]))
+
+
+def _in_bits(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np.ndarray:
+    left = (entropy(_posteriors(tree, masks, images)) * masks[:, None]).sum(-1)
+    return left[:, :-1] - left[:, 1:]
+
+
+def _posteriors(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np.ndarray:
+    first, values = tree.hierarchy.latent_count, _values(tree)
     told: dict[int, np.ndarray] = {}  # the likelihood of each state of a node: (images, states)
     asked: dict[int, np.ndarray] = {}  # with that of each pixel below it: (images, pixels, states, values)
-    left: dict[int, np.ndarray] = {}  # the pixels' entropies, 0 for visible ones: (images, pixels)
-    found = np.zeros((len(masks), levels_of(tree)))
+    below: dict[int, list[int]] = {}  # those pixels
+    found = np.zeros((len(masks), levels_of(tree) + 1, masks.shape[1], values))
     for i in reversed(range(len(tree.tables))):
         marginal, children = tree.marginals[i], tree.children[i].tolist()
         if i >= first:
             mask, states = masks[:, i - first, None], len(marginal)
             told[i] = np.where(mask, 1.0, _one_hot(images[:, i - first], states, tree.hierarchy.nodes[i]))
             asked[i] = np.broadcast_to(np.eye(states, values), (len(masks), 1, states, values))
-            left[i] = mask * entropy(marginal)
+            below[i], found[:, :, i - first, :states] = [i - first], marginal
             continue
         up = [told.pop(c) @ tree.tables[c].T for c in children]
         told[i] = _scaled(np.prod(up, axis=0), marginal)
@@ -44,9 +77,10 @@ def _bits(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np.ndarr
         asked[i] = np.concatenate(
             [_pixels(tree, c, asked.pop(c), other) for c, other in zip(children, others, strict=True)], axis=1
         )
-        before = np.concatenate([left.pop(c) for c in children], axis=1)
-        left[i] = np.where(before > 0, _entropies(asked[i], marginal), 0)
-        found[:, tree.hierarchy.node_levels[i] - 1] += (before - left[i]).sum(1)
+        below[i] = [pixel for c in children for pixel in below.pop(c)]
+        # Nodes come level by level, so what a higher one knows is written over what is here.
+        known = np.einsum("s,bnsx->bnx", marginal, asked[i])
+        found[:, tree.hierarchy.node_levels[i] :, below[i]] = (known / known.sum(-1, keepdims=True))[:, None]
     return found
 
 
@@ -67,8 +101,3 @@ def _pixels(tree: DiscreteTree, child: int, asked: np.ndarray, other: np.ndarray
     """The pixels below a child as its parent sees them, given what the other children show."""
     seen = np.einsum("ps,bnsx->bnpx", tree.tables[child], asked, optimize=True) * other[:, None, :, None]
     return seen / seen.max((2, 3), keepdims=True)
-
-
-def _entropies(asked: np.ndarray, marginal: np.ndarray) -> np.ndarray:
-    p = np.einsum("s,bnsx->bnx", marginal, asked)
-    return entropy(p / p.sum(-1, keepdims=True))

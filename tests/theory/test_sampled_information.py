@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_trees import joint_of_pixels, random_tree
 
-from mae_lib.theory import IndependentUnits, code_grammar, expected_bits, noisy_copies, sampled_bits
+from mae_lib.theory import IndependentUnits, code_grammar, expected_bits, level_posteriors, noisy_copies, sampled_bits
 
 
 def test_drawn_images_meet_the_exact_expectation():
@@ -33,6 +33,33 @@ def test_single_images_agree_with_joint_tables(seed):
                 -(p[p > 0] * np.log2(p[p > 0])).sum() * s for p, s in ((before, 1), (after / after.sum(), -1))
             )
         assert bits.sum() == pytest.approx(gained, abs=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_posteriors_agree_with_joint_tables(seed):
+    rng = np.random.default_rng(seed)
+    tree = random_tree(rng)
+    images, joint = tree.sample(3, rng), joint_of_pixels(tree)
+    masks = rng.random(images.shape) < 0.5
+    for image, mask, found in zip(images, masks, level_posteriors(tree, masks, images)):
+        for x in range(joint.ndim):
+            seen = [
+                slice(None) if hidden or x == k else slice(v, v + 1) for k, (v, hidden) in enumerate(zip(image, mask))
+            ]
+            others = tuple(set(range(joint.ndim)) - {x})
+            for table, level in ((joint, 0), (joint[tuple(seen)], -1)):
+                wanted = table.sum(others) / table.sum()
+                np.testing.assert_allclose(found[level, x, : len(wanted)], wanted, atol=1e-10)
+                assert not found[level, x, len(wanted) :].any()
+
+
+def test_what_is_outside_of_the_own_part_does_not_count():
+    tree, rng = code_grammar(), np.random.default_rng(2)
+    images = tree.sample(50, rng)
+    masks = rng.random(images.shape) < 0.5
+    alone = masks | (np.arange(16) >= 4)  # all parts but the first hidden
+    shown, part = level_posteriors(tree, masks, images), level_posteriors(tree, alone, images)
+    np.testing.assert_allclose(shown[:, 1, :4], part[:, 2, :4], atol=1e-12)
 
 
 def test_chunks_make_no_difference(monkeypatch):
