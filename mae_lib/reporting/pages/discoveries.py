@@ -110,8 +110,8 @@ def mirror() -> Discovery:
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
         f"The shared set c has one law at r and 1\u00a0−\u00a0r; what it tells differs: {pair[0]:.1f} bits of the "
-        f"class at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe: {imagenet[_MIRROR]:.0f}% and "
-        f"{imagenet[1 - _MIRROR]:.0f}%.",
+        f"class at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe: {imagenet[_MIRROR]:.0f}% "
+        f"and {imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
         "Two curves over the masking ratio: the number of latents in c is symmetric about one half, the bits are not.",
         ("2_3_bits_per_level", "2_3_mask_levels"),
