@@ -9,7 +9,8 @@ def _describe(app, pagename, templatename, context, doctree):
     if doctree is not None:  # not the index and the search
         said = front_door.description(doctree)
         title = next((node.astext() for node in doctree.findall(lambda node: node.tagname == "title")), pagename)
-        context["metatags"] = context.get("metatags", "") + front_door.tags(app.config.html_title, title, pagename, said)
+        tags = front_door.tags(app.config.html_title, title, pagename, said)
+        context["metatags"] = context.get("metatags", "") + tags
 
 
 def _draw(app, error):
