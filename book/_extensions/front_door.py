@@ -9,12 +9,13 @@ def _describe(app, pagename, templatename, context, doctree):
     if doctree is not None:  # not the index and the search
         said = front_door.description(doctree)
         title = next((node.astext() for node in doctree.findall(lambda node: node.tagname == "title")), pagename)
-        context["metatags"] = context.get("metatags", "") + front_door.tags(app.config.project, title, pagename, said)
+        tags = front_door.tags(app.config.html_title, title, pagename, said)
+        context["metatags"] = context.get("metatags", "") + tags
 
 
 def _draw(app, error):
     if not error and app.builder.name == "html":
-        (Path(app.outdir) / front_door.PICTURE).write_bytes(front_door.picture(app.config.project))
+        (Path(app.outdir) / front_door.PICTURE).write_bytes(front_door.picture(app.config.html_title))
 
 
 def setup(app):
