@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mae_lib.presets import SERIES_RATIO
+from mae_lib.reporting import bits_beside
 from mae_lib.reporting.ledger import ICONS, Verdict, load_claims, load_paper, paper_table
 from mae_lib.reporting.plots import figure, ratio_curve, show
 from mae_lib.reporting.published import SECTION_OF, Published, published
@@ -25,12 +26,18 @@ _COMMAND = {"detection": "detect"}  # that measures a section, where `series` do
 PAPER, HERE = "the paper", "this build"
 
 
-def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.DataFrame] | None = None) -> None:
+def more_seeds(
+    page: str,
+    *groups: Mapping[str, str],
+    here: Mapping[str, pd.DataFrame] | None = None,
+    bits: Mapping[str, pd.DataFrame] | None = None,
+) -> None:
     """Show what is published on a page's claims: a figure for each group (metric -> label), then the verdicts.
 
     `page` is the notebook, "3_1_reconstruction". `here` holds what the page itself has measured, a tidy table by
     "ratio" and by "unit", which is drawn beside the rest; so is the paper where it prints a metric. Each line is marked
-    with its scale, so that the book can bring one forward. Without published results one sentence says so.
+    with its scale, so that the book can bring one forward. `bits`, as `top_bits` gives them, make a row of their own at
+    the bottom. Without published results one sentence says so.
     """
     scales = published(SECTION_OF[page])
     if not scales:
@@ -42,11 +49,12 @@ def more_seeds(page: str, *groups: Mapping[str, str], here: Mapping[str, pd.Data
         beside = [name for name in names if any(name in set(table["scale"]) for table in tables.values())]
         also = f" Beside them: {' and '.join(beside)}." if beside else ""
         show(
-            curves(tables, metrics),
+            curves(tables, metrics, bits),
             caption=f"The published runs, by mask ratio and by mask unit: {what}.{also} "
-            "Bars are 95% intervals over seeds.",
+            "Bars are 95% intervals over seeds." + (f" {bits_beside.CAPTION}" if bits else ""),
             alt=f"Small plots in {len(metrics)} rows of two, against the mask ratio and the mask unit, with a line for "
-            f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}.",
+            f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}."
+            + (f" {bits_beside.ALT}" if bits else ""),
         )
     display(HTML(verdicts_html(page, scales)))
 
@@ -94,9 +102,15 @@ def lines_of(
     return pd.concat(tables, ignore_index=True)
 
 
-def curves(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str]) -> Figure:
-    """A row of two plots for each metric, by ratio and by unit, with a line for each scale of `lines_of`."""
-    drawing, axes = figure(len(metrics), 2, height=1.45 * len(metrics) + 0.9, sharex="col", sharey="row", squeeze=False)
+def curves(
+    tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str], bits: Mapping[str, pd.DataFrame] | None = None
+) -> Figure:
+    """A row of two plots for each metric, by ratio and by unit, with a line for each scale of `lines_of`.
+
+    With `bits`, one row more for them.
+    """
+    count = len(metrics) + bool(bits)
+    drawing, axes = figure(count, 2, height=1.45 * count + 0.9, sharex="col", sharey="row", squeeze=False)
     keys = list(dict.fromkeys(key for table in tables.values() for key in table["key"]))
     handles: dict[str, Any] = {}
     for pair, (metric, label) in zip(axes, metrics.items()):
@@ -109,6 +123,8 @@ def curves(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, str]) -> Fi
             axis.set_xlabel(axis.get_xlabel() if metric == list(metrics)[-1] else "")
             handles |= {bars.get_label(): bars for bars in axis.containers}
         pair[0].set_title(label, loc="left")
+    if bits:
+        bits_beside.bits_row(axes, bits)
     drawing.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return drawing
 

@@ -33,6 +33,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 # Stand-ins that no plot uses: `figure_html` turns them into the page's own text and background colours.
 INK, PAPER = "#010203", "#fdfeff"
+AXES = {"ratio": "masking ratio", "unit": "mask unit (px)"}  # as the axes are labelled
 WIDTH = 4.8  # inches
 
 _STYLE: dict[str, Any] = {
@@ -171,7 +172,7 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
     points = sorted(table[x].unique())
     ax.set_xticks(points, [f"{point:g}" for point in points])
     ax.minorticks_off()
-    ax.set(xlabel={"ratio": "masking ratio", "unit": "mask unit (px)"}.get(x, x))
+    ax.set(xlabel=AXES.get(x, x))
     if by is not None:
         ax.legend()
 

@@ -4,7 +4,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from small_trees import joint_of_pixels
 
+from mae_lib.theory import noisy_copies
 from mae_lib.theory.rivals import (
     linear_gains,
     linear_mae,
@@ -38,6 +40,11 @@ def test_the_law_of_a_tree_of_signs_is_that_of_drawn_trees():
     drawn = draw_signs((2, 3), 0.1, 200_000)
     counts = np.bincount(drawn @ (2 ** np.arange(6)[::-1]), minlength=64) / len(drawn)
     np.testing.assert_allclose(counts, law.ravel(), atol=0.004)
+
+
+def test_a_tree_of_signs_is_one_of_noisy_copies():
+    copies = noisy_copies((2, 3), 2, (0.05, 0.05))
+    np.testing.assert_allclose(joint_of_pixels(copies), sign_tree((2, 3), 0.05), atol=1e-12)
 
 
 def test_signs_correlate_by_their_distance_in_the_tree():
