@@ -84,7 +84,7 @@ def named(word):
 
 
 def gpu(word):
-    return 0 if word in ("smoke", "laptop", "longer", "desk") else 1
+    return 0 if word in ("smoke", "laptop", "longer", "desk", "desk_figurines") else 1
 
 
 def runs_of(preset, what="series"):

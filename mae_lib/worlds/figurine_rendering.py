@@ -22,6 +22,7 @@ PALETTES = torch.tensor(
     ]
 )
 PATTERNS = ("stripes", "checks", "dots", "rings", "diamonds", "steps")  # the last two are held out of training
+PAPER = 0.05  # the brightness of what outlines are drawn on
 TRAIN_PATTERNS, TRAIN_PALETTES, TRAIN_TEXTURES, TEXTURES = 4, 4, 16, 20
 
 
@@ -113,11 +114,16 @@ def pattern(latents: dict[str, Tensor], frame: Tensor) -> Tensor:
     return fill
 
 
-def _fill(latents: dict[str, Tensor], frame: Tensor) -> Tensor:
+def material(latents: dict[str, Tensor], frame: Tensor) -> Tensor:
     """The colour of the textured material at each pixel: (B, 3, H, W)."""
     palette = PALETTES.to(frame.device)[pattern_of(latents["texture"])[1]] + latents["tint"]  # (B, 2, 3)
     weight = (0.5 + latents["contrast"][:, None, None] * (pattern(latents, frame) - 0.5))[:, None]
     return palette[:, 0, :, None, None] * (1 - weight) + palette[:, 1, :, None, None] * weight
+
+
+def paper(latents: dict[str, Tensor], size: int) -> Tensor:
+    """What outlines are drawn on: (B, 3, H, W)."""
+    return torch.full((len(latents["shift"]), 3, size, size), PAPER, device=latents["shift"].device)
 
 
 def background(latents: dict[str, Tensor], size: int) -> Tensor:
@@ -129,35 +135,51 @@ def background(latents: dict[str, Tensor], size: int) -> Tensor:
     return colours[:, 0, :, None, None] * (1 - weight) + colours[:, 1, :, None, None] * weight
 
 
+def lay_blob(image: Tensor, fill: Tensor | None, distance: Tensor, points: Tensor, shade: Tensor) -> Tensor:
+    """Images (B, 3, H, W) with a blob over them, from `distance` to its edge in pixels and `points` in its frame.
+
+    Without a `fill` (B, 3, H, W) its edge is drawn as a line on paper.
+    """
+    width = max(1, image.shape[-1] // 32)
+    cover = (0.5 - distance).clamp(0, 1)[:, None]  # (B, 1, H, W): how much of a pixel the blob covers
+    rim = cover + max_pool2d(-cover, 2 * width + 1, stride=1, padding=width)  # what an erosion takes away
+    if fill is None:
+        colour = PAPER + 0.9 * rim
+    else:
+        # Light falls from the upper left; the rim is darker.
+        x, y = points.clamp(-1, 1).unbind(1)
+        light = shade[:, None, None] * (1 - 0.1 * (x + y))
+        colour = fill * (light[:, None] * (1 - 0.4 * rim))
+    return image + (colour - image) * cover
+
+
+def lay_figurine(image: Tensor, latents: dict[str, Tensor], outlines: bool) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, size, size) with the figurine over them, and where its parts are: (B, size, size) int64, 0 to 4."""
+    frame = object_frame(latents, image.shape[-1])
+    distance, points = part_shapes(latents, frame)
+    fill = None if outlines else material(latents, frame)
+    for k in range(4):
+        image = lay_blob(image, fill, distance[:, k], points[:, k], latents["shade"][:, k])
+    order = torch.arange(1, 5, device=frame.device)[:, None, None]
+    return image, ((distance < 0) * order).amax(1)  # a later part lies on top
+
+
+def finished(image: Tensor, latents: dict[str, Tensor]) -> Tensor:
+    """Images with grain, by day or night, in [0, 1]."""
+    image = image + latents["noise"][:, None, None, None] * _grain(latents["grain"], image.shape[-1])
+    # By day an image is its own negative, light around dark: brightness by itself tells nothing of the shape.
+    image = torch.where(latents["day"][:, None, None, None] == 1, 1 - image, image)
+    return image.clamp(0, 1)
+
+
 def draw(latents: dict[str, Tensor], size: int, outlines: bool = False) -> tuple[Tensor, Tensor]:
     """Images (B, 3, size, size) in [0, 1] and part maps (B, size, size) int64: 0 is the ground, 1 to 4 are the parts.
 
     With `outlines` the material and the ground give way to lines on paper.
     """
-    frame = object_frame(latents, size)
-    distance, points = part_shapes(latents, frame)
-    cover = (0.5 - distance).clamp(0, 1)  # (B, 4, H, W): how much of a pixel the part covers
-    width = max(1, size // 32)
-    rim = cover + max_pool2d(-cover, 2 * width + 1, stride=1, padding=width)  # what an erosion takes away
-    image = torch.full_like(frame[:, :1].expand(-1, 3, -1, -1), 0.05) if outlines else background(latents, size)
-    fill = None if outlines else _fill(latents, frame)
-    for k in range(4):
-        edge = rim[:, k, None]
-        if outlines:
-            colour = 0.05 + 0.9 * edge
-        else:
-            # Light falls from the upper left; the rim is darker.
-            x, y = points[:, k].clamp(-1, 1).unbind(1)
-            light = latents["shade"][:, k, None, None] * (1 - 0.1 * (x + y))
-            colour = fill * (light[:, None] * (1 - 0.4 * edge))
-        image = image + (colour - image) * cover[:, k, None]
-    inside = distance < 0
-    order = torch.arange(1, 5, device=frame.device)[:, None, None]
-    parts = (inside * order).amax(1)  # a later part lies on top
-    image = image + latents["noise"][:, None, None, None] * _grain(latents["grain"], size)
-    # By day an image is its own negative, light around dark: brightness by itself tells nothing of the shape.
-    image = torch.where(latents["day"][:, None, None, None] == 1, 1 - image, image)
-    return image.clamp(0, 1), parts
+    ground = paper(latents, size) if outlines else background(latents, size)
+    image, parts = lay_figurine(ground, latents, outlines)
+    return finished(image, latents), parts
 
 
 def _grain(keys: Tensor, size: int) -> Tensor:

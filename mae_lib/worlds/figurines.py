@@ -8,7 +8,7 @@
 Every variant of the evaluation sets is such an intervention, paired image by image with the clean set.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from torch import LongTensor, Tensor
 
 from mae_lib.randomness import integers, uniform
 from mae_lib.theory import LatentHierarchy
+from mae_lib.worlds.figurine_clutter import clutter_latents, draw_cluttered
 from mae_lib.worlds.figurine_grammar import (
     CORNERS,
     PARTS,
@@ -25,32 +26,9 @@ from mae_lib.worlds.figurine_grammar import (
     corners_of,
     parts_of,
 )
+from mae_lib.worlds.figurine_nuisances import REGIMES, VARIANTS, ranges_of
 from mae_lib.worlds.figurine_rendering import TEXTURES, TRAIN_TEXTURES, draw, tight_boxes
 from mae_lib.worlds.world import Described, Level, Sample, require
-
-
-@dataclass(frozen=True)
-class Nuisances:
-    """The ranges of the exogenous noise; lengths in units of half an image, angles as the tangent of the half angle."""
-
-    shift: float = 0.04  # the figurine's centre, either way
-    scale: tuple[float, float] = (0.84, 0.94)
-    turn: tuple[float, float] = (0.0, 0.045)  # either way: up to 5 degrees
-    slope: float = 0.5  # the ground's gradient
-    contrast: tuple[float, float] = (0.4, 0.8)  # of the two colours of the fill
-    noise: tuple[float, float] = (0.01, 0.04)  # width of the uniform pixel noise
-
-
-CLEAN = Nuisances()
-VARIANTS = {
-    "clean": CLEAN,
-    "cue_conflict": CLEAN,
-    "sketch": CLEAN,
-    "rendition": CLEAN,
-    # 20 to 40 degrees, smaller, further from the centre: outside the range of training.
-    "odd_pose": replace(CLEAN, shift=0.2, scale=(0.60, 0.75), turn=(0.18, 0.36), slope=1.0),
-    "second": replace(CLEAN, shift=0.05, scale=(0.80, 0.94), turn=(0.0, 0.06), contrast=(0.3, 0.8), noise=(0.01, 0.06)),
-}
 
 
 @dataclass(frozen=True)
@@ -59,6 +37,8 @@ class Figurines(Described):
 
     cue_conflict puts on the texture of another class; sketch draws outlines; rendition wears four held-out textures;
     odd_pose turns, shrinks and shifts further than in training; second is another draw with slightly wider nuisances.
+    In the regime "cluttered" a figurine lies anywhere, at any of several scales and turns, in uneven light, among lone
+    parts on a textured ground and partly hidden: masks, boxes and parts are of what is seen.
     """
 
     name: ClassVar[str] = "figurines"
@@ -71,6 +51,7 @@ class Figurines(Described):
     texture_contrast: float = 1.0  # scales the contrast of the fill, 0 is plain
     cue_strength: float = 0.0  # probability that the texture is the class's own, beyond chance
     variant: str = "clean"
+    regime: str = "plain"  # or "cluttered"
 
     def __post_init__(self) -> None:
         require(self.size > 0 and self.size % 16 == 0, "size", self.size, "a positive multiple of 16")
@@ -80,6 +61,7 @@ class Figurines(Described):
         require(0 <= self.texture_contrast <= 1, "texture_contrast", self.texture_contrast, "in [0, 1]")
         require(0 <= self.cue_strength <= 1, "cue_strength", self.cue_strength, "in [0, 1]")
         require(self.variant in VARIANTS, "variant", self.variant, f"one of {', '.join(VARIANTS)}")
+        require(self.regime in REGIMES, "regime", self.regime, f"one of {', '.join(REGIMES)}")
 
     @property
     def levels(self) -> dict[str, Level]:
@@ -95,8 +77,9 @@ class Figurines(Described):
     def hierarchy(self) -> LatentHierarchy:
         """class (z3) -> parts (z2) -> corners (z1) -> 8 x 8 patches, each of size / 8 pixels a side.
 
-        It holds for a figurine that fills the image. Pose, texture, colours and ground, which reach every patch, are
-        left out: as parents of all patches they would belong to c for every mask.
+        It holds for a figurine that fills the image, as those of the plain regime nearly do; in the cluttered one the
+        patches are of the figurine's own frame. Pose, texture, colours and ground, which reach every patch, are left
+        out: as parents of all patches they would belong to c for every mask.
         """
         return LatentHierarchy.quadtree(8)
 
@@ -106,7 +89,7 @@ class Figurines(Described):
         Raises ValueError for a name in `do` that is not a latent.
         """
         stream = f"{split}/second" if self.variant == "second" else split
-        ranges = VARIANTS[self.variant]
+        ranges = ranges_of(self.regime, self.variant)
         do, z = dict(do or {}), {}
 
         def unit(name: str, *shape: int) -> Tensor:
@@ -128,13 +111,16 @@ class Figurines(Described):
         put("corners", corners_of(parts, put("synonyms", choice(self.synonyms, "synonyms", PARTS))))
         other = (label + 1 + choice(self.classes - 1, "conflict")) % self.classes
         put("texture", self._texture(label, other, choice(TRAIN_TEXTURES, "texture"), unit("cue")))
-        put("shift", ranges.shift * (2 * unit("shift", 2) - 1))
-        put("scale", within(ranges.scale, "scale"))
+        scale = put("scale", within(ranges.scale, "scale"))
+        far = torch.full_like(scale, ranges.shift)
+        if ranges.overhang is not None:
+            far = torch.minimum(far, 1 + ranges.overhang - scale)
+        put("shift", far[:, None] * (2 * unit("shift", 2) - 1))
         put("turn", within(ranges.turn, "turn") * (2 * choice(2, "side") - 1))
         spread = torch.tensor([0.02, 0.02, 0.04, 0.04], device=indices.device) * self.jitter
         middle = torch.tensor([0.0, 0.0, 0.0, 0.98], device=indices.device)
         put("jitter", middle + spread * (2 * unit("jitter", PARTS, 4) - 1))
-        put("day", choice(2, "day"))
+        put("day", choice(2, "day") * int(ranges.day))
         put("tint", 0.4 * (unit("tint", 2, 3) - 0.5))
         put("shade", 0.7 + 0.4 * unit("shade", PARTS))
         weave = unit("weave", 4)
@@ -144,6 +130,9 @@ class Figurines(Described):
         put("ground", unit("ground", 2, 3))
         put("noise", within(ranges.noise, "noise"))
         put("grain", choice(1 << 62, "grain"))
+        if ranges.clutter:
+            for name, value in clutter_latents(ranges.clutter, unit, choice, self._shown).items():
+                put(name, value)
         if do:
             raise ValueError(f"{', '.join(do)} is no latent of the figurines: they have {', '.join(z)}")
         # One vector for the probes, not a latent of its own.
@@ -153,14 +142,21 @@ class Figurines(Described):
     def _texture(self, label: Tensor, other: Tensor, free: Tensor, cue: Tensor) -> Tensor:
         """Texture k is class k's own; `other` is a class that the image is not of."""
         if self.variant == "rendition":
-            return TRAIN_TEXTURES + free % (TEXTURES - TRAIN_TEXTURES)
+            return self._shown(free)
         if self.variant == "cue_conflict":
             return other
         return torch.where(cue < self.cue_strength, label, free)
 
+    def _shown(self, numbers: Tensor) -> Tensor:
+        """Textures of this variant, by numbers from 0 up."""
+        if self.variant == "rendition":
+            return TRAIN_TEXTURES + numbers % (TEXTURES - TRAIN_TEXTURES)
+        return numbers % TRAIN_TEXTURES
+
     def render(self, latents: dict[str, Tensor]) -> Sample:
         """Draw latents as `latents` gives them, edited or not."""
-        images, parts = draw(latents, self.size, outlines=self.variant == "sketch")
+        drawn = draw_cluttered if "thing_textures" in latents else draw
+        images, parts = drawn(latents, self.size, outlines=self.variant == "sketch")
         masks = (parts > 0)[:, None]
         return Sample(images, latents["class"], latents, latents["texture"], masks, tight_boxes(masks), parts)
 
