@@ -6,7 +6,7 @@ Masks and boxes are true, for the drawings' borders are transparent. The pack is
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class Drawings(Described):
     light: float = 0.3  # that falls from one side on all of the image
     tint: float = 0.35  # of the drawing's colours, either way
     variant: str = "clean"
-    pack: str = ""  # digest of the pack; filled in, and checked where given
+    pack: str = ""  # digest of the pack; checked where given
 
     def __post_init__(self) -> None:
         for name in ("designers", "scale"):
@@ -70,11 +70,7 @@ class Drawings(Described):
         for name in ("shift", "slope", "noise", "light", "tint"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "in [0, 1]")
         require(self.variant in VARIANTS, "variant", self.variant, f"one of {', '.join(VARIANTS)}")
-        there = self._pack
-        wanted = f"0 for all, or from 2 to the pack's {len(there.concepts)}"
-        require(self.concepts in (0, *range(2, len(there.concepts) + 1)), "concepts", self.concepts, wanted)
-        require(self.pack in ("", there.digest), "pack", self.pack, f"{there.digest}, of the pack that is here")
-        object.__setattr__(self, "pack", there.digest)
+        require(self.concepts == 0 or self.concepts >= 2, "concepts", self.concepts, "0 for all, or at least 2")
 
     def _check_hands(self) -> None:
         if isinstance(self.designers, str):
@@ -91,7 +87,18 @@ class Drawings(Described):
 
     @cached_property
     def _pack(self) -> Pack:
-        return open_pack()
+        """Opened when an image or an address is asked for: what was measured of it can be shown where there is none."""
+        there = open_pack()
+        wanted = f"0 for all, or from 2 to the pack's {len(there.concepts)}"
+        require(self.concepts <= len(there.concepts), "concepts", self.concepts, wanted)
+        require(self.pack in ("", there.digest), "pack", self.pack, f"{there.digest}, of the pack that is here")
+        return there
+
+    def address(self) -> dict[str, Any]:
+        return super().address() | {"pack": self._pack.digest}
+
+    def spec(self) -> dict[str, Any]:
+        return super().spec() | {"pack": self._pack.digest}
 
     @property
     def classes(self) -> int:

@@ -183,10 +183,10 @@ def test_another_pack_gives_another_run(tmp_path_factory, monkeypatch):
 )
 def test_a_bad_option_is_named(options, message):
     with pytest.raises(ValueError, match=message):
-        make_world("drawings", **options)
+        make_world("drawings", **options).address()
 
 
 def test_without_a_pack_it_says_how_to_build_one(monkeypatch, tmp_path):
     monkeypatch.setenv("MAE_LIB_DRAWINGS", str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match=r"there is no pack of drawings in .*none: python -m mae_lib drawings"):
-        make_world("drawings")
+        make_world("drawings").address()

@@ -47,6 +47,10 @@ class OnDrawings:
         concepts = min(self.scale.get("probe_concepts", CONCEPTS), self.world.classes)
         return replace(self.world, designers="seen", concepts=concepts, variant="clean")
 
+    @property
+    def laid_out(self) -> int:
+        return min(10, self.scale.get("probe_concepts", CONCEPTS))
+
     @cached_property
     def learned(self) -> EvaluationSet:
         return evaluation_set(self.read_world, "probe", self.scale["probe_images"], self.cache)

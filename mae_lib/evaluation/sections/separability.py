@@ -88,12 +88,16 @@ class Separability(Section):
         found = {column: self.sets[column].images if column in self.sets else hard for column in SETS}
         return {column: images[:SHOWN] for column, images in found.items()}
 
+    @property
+    def laid_out(self) -> int:
+        """Classes in a t-SNE: the first ten, or all."""
+        return min(10, self.world.classes)
+
     @cached_property
     def drawn(self) -> np.ndarray:
         """The clean test images that a t-SNE lays out: up to 40 of each of up to ten classes."""
         labels = self.sets["IN1K"].labels
-        ten = range(min(10, self.world.classes))
-        return np.concatenate([np.flatnonzero(labels == k)[:OF_A_CLASS] for k in ten])
+        return np.concatenate([np.flatnonzero(labels == k)[:OF_A_CLASS] for k in range(self.laid_out)])
 
     @cached_property
     def palettes(self) -> np.ndarray:
@@ -160,7 +164,7 @@ class Separability(Section):
     def _compared(self, one: Scores) -> Scores:
         found, purity, pools = {}, "purity of the class", ("class probe", "class probe (class token)")
         if purity in one:
-            found[f"{purity} over chance"] = one[purity] - 1 / min(10, self.world.classes)
+            found[f"{purity} over chance"] = one[purity] - 1 / self.laid_out
         if {"IN-A", "IN1K"} <= one.keys():
             found["IN-A as a share of IN1K"] = np.array([np.mean(one["IN-A"]) / max(np.mean(one["IN1K"]), 1e-9)])
         if self.tokens_apart and set(pools) <= one.keys():
