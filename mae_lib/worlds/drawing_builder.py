@@ -274,7 +274,9 @@ def _drawn(payload: bytes, where: str, side: int) -> np.ndarray:
     """uint8 (side, side, 4), colours times opacity, of an SVG or an image."""
     try:
         picture = (
-            _rasterised(payload, side) if where.endswith(".svg") else Image.open(io.BytesIO(payload), formats=("PNG",))
+            _rasterised(payload, side)
+            if where.endswith(".svg")
+            else Image.open(io.BytesIO(payload), formats=("PNG", "WEBP"))
         )
         picture = picture.convert("RGBA").convert("RGBa")  # times opacity, so that resizing blends no hidden colour
         picture = picture.resize((side, side), Image.Resampling.LANCZOS) if picture.size != (side, side) else picture
@@ -289,4 +291,4 @@ def _rasterised(payload: bytes, side: int) -> Image.Image:
     except ModuleNotFoundError:
         raise ValueError("resvg-py is not here: install mae_lib[drawings]") from None
     png = resvg_py.svg_to_bytes(svg_string=payload.decode(), width=side, height=side, skip_system_fonts=True)
-    return Image.open(io.BytesIO(bytes(png)), formats=("PNG",))
+    return Image.open(io.BytesIO(bytes(png)), formats=("PNG", "WEBP"))

@@ -99,5 +99,6 @@ def _argument(one: tuple[str, ast.arg | None, ast.expr | None]) -> str:
 
 
 def _docstring(node: ast.AST) -> str:
-    """A docstring as MyST; a line that begins like a heading, a list or a quotation is text."""
-    return re.sub(r"(?m)^( {0,3})([#>+-]|:{3,})(?=\s|$)", r"\1\\\2", prose(ast.get_docstring(node) or ""))
+    """A docstring as MyST; a line that begins like a heading, a list or a quotation is text, and so is a comment."""
+    text = prose(ast.get_docstring(node) or "").replace("<!--", "<\\!--")
+    return re.sub(r"(?m)^( {0,3})([#>+-]|:{3,})(?=\s|$)", r"\1\\\2", text)
