@@ -221,7 +221,8 @@ def trained() -> list[Discovery]:
     """Linear probing by ratio in the strongest published run of each world."""
     worlds: dict[str, list[Published]] = {}
     for one in published("separability"):
-        if not (one.directory / "superseded.md").is_file():
+        at_paper_ratio = any(ratio == _MIRROR for ratio, _, _ in one.series.configs)
+        if at_paper_ratio and not (one.directory / "superseded.md").is_file():
             worlds.setdefault(one.series.scale["world"], []).append(one)
     return [_probed(max(runs, key=_strength)) for runs in worlds.values()]
 
@@ -234,12 +235,18 @@ def _seeds(one: Published) -> set[int]:
     return {seed for _, _, seed in one.series.configs}
 
 
+def _word(run: str, claim: str) -> str:
+    """What a run says of a claim; it may lack the ratios that the claim compares."""
+    result = results().get(run, {}).get(claim)
+    return in_words(result.verdict) if result else "not run"
+
+
 def _probed(one: Published) -> Discovery:
     evidence = one.evidence(load_claims()[_TRAINED[0]])
     table = evidence[evidence["metric"] == _PROBE]
     means = summarise(table, "ratio").set_index("ratio")["mean"]
     paper = paper_table("table_1", "ratio").query("metric == @_PROBE").set_index("ratio")["value"]
-    rises, worse = (in_words(results()[one.name][claim].verdict) for claim in _TRAINED)
+    rises, worse = (_word(one.name, claim) for claim in _TRAINED)
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     drawing, axis = _canvas()
     ratio_curve(axis, table, "ratio")
