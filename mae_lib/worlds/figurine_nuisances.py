@@ -23,19 +23,24 @@ class Nuisances:
 class Clutter:
     """What else is in an image: a textured ground, lone parts, something in front, and uneven light over all of it."""
 
-    distractors: int = 4  # lone parts, of styles that tell nothing, behind the figurine
-    occlusion: tuple[float, float] = (0.1, 0.3)  # the hidden share of the figurine's pixels
-    dim: tuple[float, float] = (0.35, 0.75)  # brightness of all but the figurine, against its own
-    ground: float = 1.0  # contrast of the ground's two colours
-    light: float = 0.3  # how much light grows across half an image, either way along x and y
-    relief: float = 0.3  # how much it varies at all scales, from half an image to an eighth
+    distractors: int = 3  # lone parts, of styles that tell nothing, behind the figurine
+    occlusion: tuple[float, float] = (0.1, 0.2)  # the hidden share of the figurine's pixels
+    dim: tuple[float, float] = (0.3, 0.6)  # brightness of all but the figurine, against its own
+    ground: float = 0.6  # contrast of the ground's two colours
+    light: float = 0.2  # how much light grows across half an image, either way along x and y
+    relief: float = 0.2  # how much it varies at all scales, from half an image to an eighth
 
 
 CLEAN = Nuisances()
 # Frozen by readers that know nothing of masks: results/calibration/figurines-search.json has the window and the trials.
 CLUTTERED = Nuisances(
-    shift=0.5, scale=(0.5, 1.0), turn=(0.0, 0.268), overhang=0.1, day=False, clutter=Clutter()
-)  # up to 30 degrees
+    shift=0.25,
+    scale=(0.65, 1.0),
+    turn=(0.0, 0.268),  # up to 30 degrees
+    overhang=0.1,
+    day=False,  # it flips figure and ground, and gives attention a sign of chance
+    clutter=Clutter(),
+)
 REGIMES = {"plain": CLEAN, "cluttered": CLUTTERED}
 VARIANTS: dict[str, dict[str, Any]] = {
     "clean": {},
@@ -54,8 +59,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 _IN_CLUTTER: dict[str, dict[str, Any]] = {
     # 35 to 50 degrees and smaller; further from the centre there is nothing.
-    "odd_pose": {"scale": (0.40, 0.48), "turn": (0.315, 0.466)},
-    "second": {"scale": (0.45, 1.0), "turn": (0.0, 0.3), "contrast": (0.3, 0.8), "noise": (0.01, 0.06)},
+    "odd_pose": {"scale": (0.50, 0.62), "turn": (0.315, 0.466)},
+    "second": {"scale": (0.6, 1.0), "turn": (0.0, 0.3), "contrast": (0.3, 0.8), "noise": (0.01, 0.06)},
 }
 
 
