@@ -43,7 +43,10 @@ def divergences(predict: Predictor, tree: DiscreteTree, masks: np.ndarray, image
     of the bits from above a level the prediction has, less what it loses elsewhere. All are means over the images.
     masks bool and images int (images, pixels). Raises ValueError for what does not fit the tree.
     """
-    exact = level_posteriors(tree, masks, images)  # (images, levels + 1, pixels, values)
+    return _compared(predict, level_posteriors(tree, masks, images), masks, images)
+
+
+def _compared(predict: Predictor, exact: np.ndarray, masks: np.ndarray, images: np.ndarray) -> pd.DataFrame:
     with torch.no_grad():
         logits = predict(torch.from_numpy(images), torch.from_numpy(masks)).double()
     found = (logits.log_softmax(-1) / np.log(2)).numpy()
@@ -88,10 +91,11 @@ def train_tokens(
         torch.manual_seed(seed)
         model = TokenModel(len(tree.tables) - first, max(map(len, tree.marginals[first:])), width, depth)
     held = {r: _draw(tree, [r], test, rng) for r in ratios}
+    exact = {r: level_posteriors(tree, *drawn) for r, drawn in held.items()}
     tables = []
     for step in _steps(model, lambda: _draw(tree, ratios, batch, rng), checkpoints[-1], lr):
         if step in checkpoints:
-            tables += [divergences(model, tree, *held[r]).assign(step=step, ratio=r, seed=seed) for r in ratios]
+            tables += [_compared(model, exact[r], *held[r]).assign(step=step, ratio=r, seed=seed) for r in ratios]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -12,12 +12,12 @@ SERIES = Series.of("smoke", [0.25, 0.75], [8, 16], [0, 1])
 
 
 def test_bits_are_those_of_the_series_masks():
-    found = top_bits(SERIES)
+    found = top_bits(SERIES, draws=2048)
     tree = figurine_tree(SERIES.world, 4)
     laws = [FixedCount.of_ratio(r, 16) for r in (0.25, 0.75)]  # units of 8 px are corners, masked in whole numbers
     wanted = expected_bits(tree, laws, np.arange(64) // 4).by_level[:, -1]
     assert found["ratio"]["ratio"].tolist() == [0.25, 0.75] and found["unit"]["unit"].tolist() == [8, 16]
-    np.testing.assert_allclose(found["ratio"]["value"], wanted, rtol=0.1)  # 128 masks are drawn
+    np.testing.assert_allclose(found["ratio"]["value"], wanted, rtol=0.15)  # masks are drawn
 
 
 def test_the_row_stands_last_and_alone_has_labels():
