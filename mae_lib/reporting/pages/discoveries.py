@@ -45,6 +45,7 @@ class Discovery:
     alt: str
     pages: tuple[str, ...]
     claim: str = ""
+    chip: bool = True  # whether the claim's verdict stands beside it; the sentence may say that of its own run
 
 
 def discoveries() -> Iterator[Discovery]:
@@ -259,8 +260,9 @@ def _probed(one: Published) -> Discovery:
         f"Accuracy of a linear probe by masking ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
         + ".",
-        ("3_3_separability",),
+        ("3_0_evidence",) if world == "drawings" else ("3_3_separability",),
         _TRAINED[0],
+        chip=False,
     )
 
 

@@ -24,7 +24,7 @@ def found(pages: Mapping[str, Page]) -> str:
 
 def _shown(one: Discovery, pages: Mapping[str, Page]) -> str:
     claim = load_claims().get(one.claim)
-    about = (_chip(stands(claim, pages)) if claim else "") + _why(one, claim, pages)
+    about = (_chip(stands(claim, pages)) if claim and one.chip else "") + _why(one, claim, pages)
     picture = figure_html(one.drawing, one.says, one.alt)
     return f'<div class="mae-discovery">{_one_line(picture)}<p>{about}</p></div>'
 
