@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mae_lib.reporting.published import published_folder
+from mae_lib.reporting.published import shipped_folder
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def image_sets(folder: Path | None = None) -> list[ImageSet]:
     Raises ValueError for a file whose last trial is of another setting than the one it says was chosen.
     """
     found = []
-    for path in sorted((folder or published_folder() / "calibration").glob("*-search.json")):
+    for path in sorted((folder or shipped_folder() / "calibration").glob("*-search.json")):
         search = json.loads(path.read_text())
         last = search["search"]["trials"][-1]
         if not search["chosen"].items() <= last["world_options"].items():

@@ -38,6 +38,11 @@ def published_folder() -> Path:
     """Where published results lie: `$MAE_LIB_PUBLISHED`, else `results/` of the checkout or beside this package."""
     if named := os.environ.get("MAE_LIB_PUBLISHED"):
         return Path(named).expanduser().resolve()
+    return shipped_folder()
+
+
+def shipped_folder() -> Path:
+    """The results that come with this code, wherever else published ones may lie."""
     return (checkout() or Path(__file__).resolve().parents[1]) / "results"
 
 
