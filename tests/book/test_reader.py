@@ -300,7 +300,7 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     published.wait_for(state="visible")
     tab.locator(".mae-switch input[value='this build']").first.check(force=True)
     published.wait_for(state="hidden")
-    numbers = box.locator("> details td").all_text_contents()
+    numbers = box.locator("> .mae-own > details td").all_text_contents()
     assert numbers
 
     figure = tab.locator("figure.mae-figure:has([data-mae-scale])").first
@@ -323,5 +323,5 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for c in nbformat.read(out, 4).cells if c.cell_type == "code" for o in c.outputs if "data" in o]
     html = "".join(o["data"].get("text/html", "") for o in outputs)
-    own = re.search(rf'id="claim-{claim.id}">.*?<!-- elsewhere -->', html, re.DOTALL)[0]
+    own = re.search(rf'id="claim-{claim.id}"[^>]*>.*?<!-- elsewhere -->', html, re.DOTALL)[0]
     assert re.findall(r"<td>([^<]*)</td>", own) == numbers
