@@ -171,11 +171,12 @@ def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_t
     first.send_signal(signal.SIGKILL)
     first.wait()
     times = {path: path.stat().st_mtime_ns for path in [*kept, *given[2].glob("*/done.json")]}
-    assert times
+    finished = {row["reader"] for row in rows(given[1])}  # what was finished, and not the part begun
+    assert times and finished == {"pixels", "untrained", "nothing", "uniform"}
 
     second = start(*given, "--jobs", "2", "--ship", "0")
     out, _ = second.communicate(timeout=300)
-    assert second.returncode == 0 and "min left" in out and "2 at a time" in out
+    assert second.returncode == 0 and "2 of 2: " in out and "min left" in out and "2 at a time" in out
     assert not (given[1] / "encoders").exists()
     assert all(path.stat().st_mtime_ns == before for path, before in times.items())
     ours = [row for row in rows(given[1]) if row["reader"] == "trained"]
