@@ -60,10 +60,10 @@ book: $(READY) ## Run what is stale and render the book: make book PRESET=laptop
 	@echo "the book ($$PRESET): $$PWD/$(PAGE)"
 
 pdf: book ## Print the whole book as one PDF (needs Chromium or Chrome)
-	@$(BIN)/python -m mae_lib pdf --preset="$$PRESET"
+	@$(BIN)/python -m maebook pdf --preset="$$PRESET"
 
 zip: book ## Pack the rendered book into an archive that opens from disk
-	@$(BIN)/python -m mae_lib zip
+	@$(BIN)/python -m maebook zip
 
 test: $(READY) ## Run the tests in CORES processes; some of them: make test TESTS=tests/theory
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) $(TESTS)
@@ -79,10 +79,10 @@ lint: $(READY) ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 editions: $(READY) ## Write the reader's, student's and instructor's notebooks into editions/
-	@$(BIN)/python -m mae_lib editions
+	@$(BIN)/python -m maebook editions
 
 launch: $(READY) ## Write the notebooks that hosted services open into launch/ (needs a repository's address)
-	@rm -rf launch && $(BIN)/python -m mae_lib launch
+	@rm -rf launch && $(BIN)/python -m maebook launch
 
 slides: $(READY) ## Write the slides of three lectures into slides/, from the notebooks executed at PRESET
 	@$(SNAKEMAKE) slides

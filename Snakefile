@@ -14,15 +14,15 @@ import shlex
 import sys
 from pathlib import Path
 
-sys.path.insert(0, os.getcwd())
+sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), "book")]
 import nbformat
 import yaml
 from snakemake.logging import logger
 
-from mae_lib import warm
 from mae_lib.presets import load_preset, preset_file, preset_word, series
-from mae_lib.reporting.page_presets import preset_of_page
-from mae_lib.reporting.teaching.slides import lecture_notebooks
+from maebook import forkserver
+from maebook.page_presets import preset_of_page
+from maebook.teaching.slides import lecture_notebooks
 from mae_lib.sources import source_files, source_files_of_code
 
 if workflow.output_settings.quiet:  # who wants no progress is spared this too; errors and warnings are always shown
@@ -95,7 +95,7 @@ def runs_of(preset, what="series"):
 
 NOTEBOOKS = notebooks_of_book()
 SOURCES = {name: local(source_files_of_code(code_of(name))) for name in NOTEBOOKS}
-TRAINED = [name for name in NOTEBOOKS if "mae_lib/training/series.py" in SOURCES[name]]
+TRAINED = [name for name in NOTEBOOKS if "mae_lib/studies/series.py" in SOURCES[name]]
 # A book on ImageNet has pages that need no latents; the others run at `laptop`, into the same folder.
 AT = {name: preset_of_page(name, PRESET) for name in NOTEBOOKS}
 # Published results are inputs of the pages that read them.
@@ -110,7 +110,8 @@ if PARAMETERS["scale"].get("world") == "imagenet":
 if PARAMETERS["scale"].get("detection_data") == "coco":
     scratch = [f"{RUNS}/detect/{WORD}/scratch-s{seed}.txt" for seed in PARAMETERS["seeds"]]
     JOBS |= dict.fromkeys(DETECTED, runs_of(PRESET, "detect") + scratch)
-MAE_LIB = "OMP_NUM_THREADS={threads} {sys.executable:q} -m mae_lib.warm mae_lib "
+FORKED = "OMP_NUM_THREADS={threads} {sys.executable:q} -m maebook.forkserver "
+MAE_LIB, MAEBOOK = FORKED + "mae_lib ", FORKED + "maebook "
 MASK = " --mask-ratio {wildcards.ratio:q} --unit {wildcards.unit:q}"
 
 
@@ -122,7 +123,7 @@ wildcard_constraints:
 
 
 onstart:
-    warm.start()
+    forkserver.start()
 
 
 rule all:
@@ -130,7 +131,7 @@ rule all:
 
 
 rule pretrain:
-    input: lambda w: local([preset_file(named(w.preset))]), local(source_files("mae_lib.commands.pretrain"))
+    input: lambda w: local([preset_file(named(w.preset))]), local(source_files("mae_lib.training.pretrain"))
     output: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt"
     params: preset=lambda w: named(w.preset), more=options("pretrain")
     threads: 1
@@ -141,7 +142,7 @@ rule pretrain:
 
 
 rule evaluate:
-    input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.commands.evaluate"))
+    input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.imagenet.evaluate"))
     output: RUNS + "/evaluate/{preset}/r{ratio}-u{unit}-s{seed}.txt"
     params: preset=lambda w: named(w.preset), more=options("evaluate")
     threads: 1
@@ -152,7 +153,7 @@ rule evaluate:
 
 
 rule detect:
-    input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.commands.detect"))
+    input: RUNS + "/series/{preset}/r{ratio}-u{unit}-s{seed}.txt", local(source_files("mae_lib.transfer.publish"))
     output: RUNS + "/detect/{preset}/r{ratio}-u{unit}-s{seed}.txt"
     params: preset=lambda w: named(w.preset), more=options("detect")
     threads: 1
@@ -163,7 +164,7 @@ rule detect:
 
 
 rule detect_from_scratch:
-    input: lambda w: local([preset_file(named(w.preset))]), local(source_files("mae_lib.commands.detect"))
+    input: lambda w: local([preset_file(named(w.preset))]), local(source_files("mae_lib.transfer.publish"))
     output: RUNS + "/detect/{preset}/scratch-s{seed}.txt"
     params: preset=lambda w: named(w.preset), more=options("detect")
     threads: 1
@@ -179,7 +180,7 @@ rule notebook:
         preset=lambda w: local([preset_file(AT[w.name])]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
-        results=lambda w: PUBLISHED if "mae_lib/reporting/published.py" in SOURCES[w.name] else [],
+        results=lambda w: PUBLISHED if "mae_lib/studies/published.py" in SOURCES[w.name] else [],
         runs=lambda w: runs_of(AT[w.name]) if w.name in TRAINED else [],
         jobs=lambda w: JOBS.get(w.name, []),
         # The ledger gathers what all other pages recorded.
@@ -189,16 +190,16 @@ rule notebook:
     threads: 1
     resources: gpu=lambda w: gpu(preset_word(AT[w.name])) if w.name in TRAINED else 0
     shell:
-        MAE_LIB + "execute {input.notebook:q} {output:q} --preset={params.preset:q}"
+        MAEBOOK + "execute {input.notebook:q} {output:q} --preset={params.preset:q}"
 
 
 rule slides:
     input:
         [executed(name) for name in lecture_notebooks()],
         [str(p) for p in Path("book/teaching").glob("*.yml")],
-        local(source_files("mae_lib.reporting.teaching.slides")),
+        local(source_files("maebook.teaching.slides")),
     output: "slides/index.html"
-    shell: "{sys.executable:q} -m mae_lib slides --preset={PRESET:q} --runs={RUNS:q} --out slides"
+    shell: "{sys.executable:q} -m maebook slides --preset={PRESET:q} --runs={RUNS:q} --out slides"
 
 
 rule book:
@@ -206,11 +207,11 @@ rule book:
         [executed(name) for name in NOTEBOOKS],
         "_config.yml",
         [str(p) for p in Path("book").rglob("*") if p.is_file() and not {"_build", "experiments"} & set(p.parts)],
-        local(source_files("mae_lib.reporting.book", "mae_lib.reporting.pages.made", "mae_lib.reporting.pages.dress",
-            "mae_lib.reporting.pages.live_cells", "mae_lib.reporting.pages.front_door")),
+        local(source_files("maebook.render", "maebook.sphinx.made", "maebook.sphinx.annotate",
+            "maebook.sphinx.live_cells", "maebook.sphinx.front_door")),
         PUBLISHED,
         "CITATION.cff",
-        [str(p) for p in Path("mae_lib/reporting/teaching").glob("*.py")],
+        [str(p) for p in Path("book/maebook/teaching").glob("*.py")],
     output: "book/_build/built.txt"
     params: preset=PRESET
-    shell: "{sys.executable:q} -m mae_lib book --preset={PRESET:q} --runs={RUNS:q} && echo {PRESET:q} > {output:q}"
+    shell: "{sys.executable:q} -m maebook render --preset={PRESET:q} --runs={RUNS:q} && echo {PRESET:q} > {output:q}"

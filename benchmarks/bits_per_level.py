@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 from record import record, table
 
-from mae_lib.theory import DiscreteTree, IndependentUnits, code_grammar, expected_bits, sampled_bits
+from mae_lib.theory.discrete_tree import DiscreteTree
+from mae_lib.theory.grammars import code_grammar
+from mae_lib.theory.information import expected_bits
+from mae_lib.theory.mask_levels import IndependentUnits
+from mae_lib.theory.sampled_information import sampled_bits
 
 RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)
 GRAMMARS = {

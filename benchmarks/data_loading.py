@@ -21,14 +21,15 @@ from PIL import Image
 from record import record
 from torch.nn.functional import interpolate
 
-from mae_lib.commands.arguments import setting
+from mae_lib.command_line import setting
 from mae_lib.data.files import Broken, Images
 from mae_lib.data.loading import Ahead, Visits, default_workers
 from mae_lib.data.packs import pack, resident
-from mae_lib.data.sets import WNIDS, imagenet
+from mae_lib.devices import best_device
+from mae_lib.imagenet.sets import WNIDS, imagenet
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
-from mae_lib.training.engine import adamw, best_device
+from mae_lib.training.engine import adamw
 from mae_lib.worlds import make_world
 
 BATCH = 64  # images that one worker prepares together

@@ -14,8 +14,8 @@ import argparse
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mae_lib.commands.arguments import setting
-from mae_lib.evaluation.linear_probe import ProbeRecipe
+from mae_lib.command_line import setting
+from mae_lib.imagenet.linear_probe import ProbeRecipe
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
 from mae_lib.training.mae import split_mask

@@ -17,9 +17,10 @@ import torch
 from pretraining import fastest, flops_of, stepper
 from record import record, table
 
+from mae_lib.devices import best_device
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
-from mae_lib.training.engine import best_device, ease
+from mae_lib.training.engine import ease
 
 CHANGES = [
     {},

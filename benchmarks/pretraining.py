@@ -30,11 +30,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
-from mae_lib.commands.arguments import setting
+from mae_lib.command_line import setting
+from mae_lib.devices import best_device
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
 from mae_lib.training.batches import mae_batches
-from mae_lib.training.engine import adamw, best_device, ease
+from mae_lib.training.engine import adamw, ease
 
 
 def vit_mae(config: PretrainConfig) -> nn.Module:

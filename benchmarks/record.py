@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mae_lib.reporting.provenance import provenance
+from mae_lib.provenance import provenance
 from mae_lib.training.checkpoints import write_json
 
 

@@ -16,10 +16,10 @@ from pretraining import stepper
 from record import record, table
 from torch.profiler import ProfilerActivity, profile
 
-from mae_lib.commands.arguments import setting
+from mae_lib.command_line import setting
+from mae_lib.devices import best_device
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
-from mae_lib.training.engine import best_device
 
 KINDS = {  # the first that fits, by a part of an operation's or kernel's name
     "attention": ("scaled_dot_product", "flash", "fmha", "efficient_attention"),

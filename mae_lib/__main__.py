@@ -1,66 +1,382 @@
-"""The command line: `python -m mae_lib SUBCOMMAND`. Each subcommand is a file of mae_lib/commands."""
+"""The command line: `python -m mae_lib SUBCOMMAND`. One function a subcommand, which imports what it needs."""
 
-import argparse
+import json
 import sys
+from pathlib import Path
+from typing import Any
 
-from mae_lib.commands import (
-    book,
-    crate,
-    detect,
-    drawings,
-    editions,
-    evaluate,
-    execute,
-    import_model,
-    launch,
-    locate,
-    pack,
-    pdf,
-    pretrain,
-    readers,
-    series,
-    slides,
-    suggestions,
-    zip_book,
+from mae_lib.command_line import (
+    DEVICE,
+    QUIET,
+    RUNS,
+    Command,
+    Given,
+    option,
+    preset_option,
+    run,
+    setting,
+    settings_of,
+    switch,
+)
+from mae_lib.presets import load_preset, parse_yaml
+from mae_lib.typed import typed
+
+SEEDS = option("--seeds", help='instead of the preset\'s, for example "[0, 1, 2]"')
+MASK = (
+    option("--mask-ratio", type=float, default=0.75, help="share of masked patches r (default: 0.75)"),
+    option("--unit", type=int, help="side of the mask unit in pixels s (default: the preset's)"),
+    option("--seed", type=int, default=0, help="seed of weights, order and masks (default: 0)"),
+)
+# They make a model fit, or run faster, and change its result by no more than the last bits.
+MEMORY = (
+    option("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)"),
+    switch("--compile", "torch.compile each block: a minute, then faster"),
+    switch("--checkpoint-blocks", "compute blocks twice, to save memory"),
 )
 
-SUBCOMMANDS = (
-    *(locate, pretrain, pack, drawings, import_model, evaluate, readers, series, detect, suggestions),
-    *(execute, book, pdf, zip_book, crate, editions, slides, launch),
-)
+
+def set_option(example: str) -> Any:
+    """--set, which may be repeated."""
+    meant = f"any other setting of PretrainConfig, e.g. {example}, or an entry of one, e.g. world_options.size=64"
+    about = {"action": "append", "default": [], "metavar": "NAME=VALUE", "dest": "settings"}
+    return option("--set", type=setting, help=f"{meant}; may be repeated", **about)
 
 
-_TRAINING = ("pretrain", "series", "detect", "suggestions")
+def _mask(given: Given) -> dict[str, Any]:
+    mask = {"mask_ratio": given.mask_ratio, "seed": given.seed}
+    return mask if given.unit is None else mask | {"unit": given.unit}
+
+
+def _memory(given: Given) -> dict[str, Any]:
+    names = {"micro_batches": "micro_batches", "compiled": "compile", "checkpoint_blocks": "checkpoint_blocks"}
+    return {setting: getattr(given, name) for setting, name in names.items()}
+
+
+def _note_device(given: Given) -> None:
+    """Say on stderr that a preset for GPUs is to be trained on a CPU: nothing is wrong but the time it takes."""
+    from mae_lib.devices import best_device
+
+    if given.preset in ("gpu", "paper", "paper8") and best_device(given.device).type == "cpu":
+        text = f"the preset {given.preset} is meant for GPUs, and this runs on the CPU: it will take long"
+        print(text, file=sys.stderr)
+
+
+def locate(given: Given) -> None:
+    import networkx as nx
+
+    from mae_lib.theory import LatentHierarchy, locate_shared_information
+    from mae_lib.theory.edges import read_edges
+
+    if given.graph in ("figure_1", "figure_2", "figure_4"):
+        hierarchy = getattr(LatentHierarchy, given.graph)()
+    elif Path(given.graph).is_file():
+        hierarchy = LatentHierarchy(nx.DiGraph(read_edges(Path(given.graph))))
+    else:
+        raise ValueError(f"graph {given.graph!r} is neither figure_1, figure_2 or figure_4 nor a file")
+    shared = locate_shared_information(hierarchy, given.masked)
+    for name in ("c", "s_m", "s_mc"):
+        print(f"{name:>4} = {{{', '.join(sorted(map(str, getattr(shared, name))))}}}")
+
+
+def pretrain(given: Given) -> None:
+    from mae_lib.training import PretrainConfig
+    from mae_lib.training import pretrain as train
+    from mae_lib.training.engine import rank_and_world
+
+    _note_device(given)
+    scale = load_preset(given.preset)["scale"]
+    own = [] if given.folder is None else [("world", "folder"), ("world_options.root", str(given.folder))]
+    config = PretrainConfig.from_scale(scale, **_mask(given) | settings_of([*own, *given.settings], scale))
+    options = {"progress": not given.quiet, "cpu_threads": given.threads} | _memory(given)
+    trained = train(config, given.runs, given.device, **options)
+    done = trained.done
+    speed = f"{done['seconds']:.0f} s, {done['images_per_second']:.0f} images/s"
+    print(f"{trained.directory}: loss {done['loss']:.5f}, {speed}")
+    if config.world == "folder" and rank_and_world()[0] == 0:
+        from mae_lib.studies.own_images import report
+
+        print("\n".join(report(trained, config.make_world())))
+
+
+def pack(given: Given) -> None:
+    from mae_lib.data.loading import default_workers
+    from mae_lib.data.packs import pack
+    from mae_lib.imagenet.sets import imagenet
+
+    workers = default_workers() if given.workers is None else given.workers
+    for split in ("train", "val"):
+        images = imagenet(split, given.source)
+        packed = pack(images, given.out / split, given.form, given.shorter, workers)
+        print(f"{given.out / split}: {len(packed):,} of {len(images):,} images")
+
+
+def drawings(given: Given) -> None:
+    from mae_lib.worlds.drawing_builder import attribution, build
+    from mae_lib.worlds.drawing_pack import pack_folder
+
+    out = pack_folder() if given.out is None else given.out
+    about = build(out, given.given, given.size, progress=not given.quiet)
+    print(f"{out}: {len(about['concepts']):,} concepts by {len(about['hands'])} hands, {about['digest']}")
+    print(attribution(about))
+
+
+def import_model(given: Given) -> None:
+    from mae_lib.training.released import import_model, preset_of
+
+    scale = load_preset(given.preset)["scale"]
+    made = import_model(given.path, scale, given.runs, **settings_of(given.settings, scale))
+    print(f"{made.directory}: {'encoder and decoder' if made.done['decoder'] else 'encoder only'}")
+    print(f"its preset: python -m maebook execute notebooks/3_2_attention.ipynb out.ipynb --preset {preset_of(made)}")
+
+
+def evaluate(given: Given) -> None:
+    from dataclasses import replace
+
+    from mae_lib.imagenet.evaluate import described, evaluate
+    from mae_lib.training import PretrainConfig, find
+    from mae_lib.training.released import import_model
+
+    scale = load_preset(given.preset)["scale"]
+    settings = settings_of(given.settings, scale)
+    scale |= settings
+    probe_images = typed("probe_images", scale.get("probe_images"), int)
+    settings.pop("probe_images", None)
+    if given.model:
+        found = import_model(given.model, load_preset(given.preset)["scale"], given.runs, **settings)
+        config = replace(found.config, world_options=scale.get("world_options", {}))
+    else:
+        config = PretrainConfig.from_scale(scale, **_mask(given) | settings)
+        found = find(config, given.runs)
+        if found is None:
+            raise ValueError(f"{config.name} has not been trained in {given.runs}: python -m mae_lib pretrain does")
+    # The files' fingerprints alone tell runs apart, so one may have been trained with other options of its world.
+    scores = evaluate(found, probe_images, given.device, not given.quiet, config.make_world())
+    if scores:
+        print(f"{found.directory}\n{described(scores)}")
+
+
+def readers(given: Given) -> None:
+    from mae_lib.studies.baselines import four_readers
+    from mae_lib.training import PretrainConfig, checkpoints
+
+    before = _trials(given.out) if given.out and given.out.is_file() else []
+    scale = load_preset(given.preset)["scale"] | {"seed": given.seed}
+    config = PretrainConfig.from_scale(scale, **settings_of(given.settings, scale))
+    sizes = given.train_images, given.test_images, given.supervised_images, given.visits
+    options = parse_yaml(given.test_options, "--test-options")
+    trial = four_readers(config, options, *sizes, device=given.device, progress=not given.quiet)
+    for reader, accuracy in [*trial["accuracy"].items(), ("chance", trial["chance"])]:
+        print(f"{reader:24}{accuracy:.3f}")
+    if given.out:
+        checkpoints.write_json(given.out, [*before, trial])
+
+
+def _trials(path: Path) -> list[dict[str, Any]]:
+    try:
+        before = json.loads(path.read_text())
+    except ValueError:
+        before = None
+    if not isinstance(before, list):
+        raise ValueError(f"{path} is no list of trials: give another file")
+    return before
+
+
+def series(given: Given) -> None:
+    from mae_lib.studies.publish import publish
+
+    _note_device(given)
+    names = ("preset", "out", "seeds", "jobs", "device", "ship", "minutes")
+    print(publish(**{name: getattr(given, name) for name in names}))
+
+
+def detect(given: Given) -> None:
+    from mae_lib.devices import best_device
+    from mae_lib.transfer.publish import publish_detection
+
+    _note_device(given)
+    preset = load_preset(given.preset)
+    seeds = preset["seeds"] if given.seeds is None else parse_yaml(given.seeds, "--seeds")
+    only = [("untrained", seed) for seed in seeds] if given.scratch else []
+    if given.mask_ratio is not None:
+        unit = preset["scale"]["unit"] if given.unit is None else given.unit
+        only += [(given.mask_ratio, unit, seed) for seed in seeds]
+    options = {"folder": given.coco, "workers": given.workers} | _memory(given)
+    publish_detection(given.preset, given.out, seeds, str(best_device(given.device)), only or None, **options)
+
+
+def suggestions(given: Given) -> None:
+    from mae_lib.studies.suggestions import publish_suggestions
+
+    _note_device(given)
+    print(publish_suggestions(given.preset, given.out, given.seeds, given.device, given.only))
+
+
+def crate(given: Given) -> None:
+    from mae_lib.studies.ro_crate import write_crate
+
+    print(write_crate(given.folder.resolve()))
+
+
+COMMANDS = {
+    "locate": Command(
+        locate,
+        "Algorithms 1 and 2: the latents that the two sides of a mask share",
+        "Print c, s_m and s_mc of Theorem 1, for example: python -m mae_lib locate figure_4 x1 x2",
+        (
+            option("graph", help="figure_1, figure_2, figure_4, or a file of UTF-8 text with an edge on a line: 'z x'"),
+            option("masked", nargs="*", help="names of the masked observables"),
+        ),
+    ),
+    "pretrain": Command(
+        pretrain,
+        "pretrain a masked autoencoder, or find the run if it is already there",
+        "Pretrain a masked autoencoder on a world. A run that exists is found, an interrupted one goes on. "
+        "Several GPUs: torchrun --nproc-per-node 4 -m mae_lib pretrain ...",
+        (
+            preset_option(),
+            option("--folder", type=Path, help="a folder of your own images, instead of the preset's world"),
+            *MASK,
+            DEVICE,
+            RUNS,
+            option("--threads", type=int, default=1, help="CPU threads (default: 1)"),
+            *MEMORY,
+            QUIET,
+            set_option("width=128"),
+        ),
+    ),
+    "pack": Command(
+        pack,
+        "pack ImageNet for speed: its pixels decoded once, or its files in shards",
+        "Write train/ and val/ of ImageNet-1K into another folder, in a form that is quicker to read. "
+        "Set MAE_LIB_IMAGENET to that folder, and every command takes its images from there.",
+        (
+            option("source", type=Path, help="folder with train/ and val/"),
+            option("out", type=Path, help="another folder"),
+            option("--form", default="pixels", help="pixels or shards (default: pixels)"),
+            option("--shorter", type=int, help="pixels that larger images' shorter side is resized to, e.g. 256"),
+            option("--workers", type=int, help="processes that decode (default: one a core)"),
+        ),
+    ),
+    "drawings": Command(
+        drawings,
+        "build the pack of drawings that the world `drawings` takes its images from",
+        "Fetch five packages of emoji by npm, or take them from --from, draw the concepts that all eight "
+        "hands share, and print whose work it is. Needs mae_lib[drawings].",
+        (
+            option("--from", nargs="+", type=Path, default=[], dest="given", help="tarballs or folders instead"),
+            option("--out", type=Path, help="the folder (default: $MAE_LIB_DRAWINGS, else drawings/ in the runs)"),
+            option("--size", type=int, default=72, help="side of a drawing in pixels (default: 72)"),
+            QUIET,
+        ),
+    ),
+    "import": Command(
+        import_model,
+        "make a run of a released checkpoint: facebookresearch/mae's or timm's",
+        "Make a run of a checkpoint that others released (.pth or .safetensors), with a preset that names "
+        "it, which every command and notebook takes.",
+        (
+            option("path", type=Path, help="e.g. mae_pretrain_vit_base.pth, or timm:vit_base_patch16_224.mae"),
+            preset_option("paper"),
+            RUNS,
+            set_option("norm_pixels=false"),
+        ),
+    ),
+    "evaluate": Command(
+        evaluate,
+        "attention, linear probe, Table 1's sets and shape bias of one model on ImageNet",
+        "Draw and score the attention of a finished run or a released checkpoint, train the linear probe "
+        "on it, and score that on every set that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib "
+        "evaluate ...",
+        (
+            option("--model", type=Path, help="a released checkpoint, or timm:NAME; instead of a run"),
+            *MASK,
+            preset_option("paper"),
+            set_option("norm_pixels=false"),
+            RUNS,
+            DEVICE,
+            QUIET,
+        ),
+    ),
+    "readers": Command(
+        readers,
+        "how hard a world is: pixels, an untrained and a supervised encoder, before any masked pretraining",
+        "Read the class of a world's images from raw pixels (linear, 20 neighbours), from an untrained "
+        "encoder (linear) and by a supervised encoder of the same size, and print each one's accuracy, for example: "
+        "python -m mae_lib readers --preset laptop --set 'world_options={variant: odd_pose}'",
+        (
+            preset_option(),
+            set_option("'world_options={classes: 16}'"),
+            option("--test-options", default="{}", help='of the test images\' world, e.g. "{variant: sketch}"'),
+            option("--train-images", type=int, default=3200, help="that the probes learn from (default: 3200)"),
+            option("--test-images", type=int, default=1000, help="that all are tested on (default: 1000)"),
+            option("--supervised-images", type=int, default=20_000, help="of supervised training (default: 20000)"),
+            option("--visits", type=int, default=60_000, help="of supervised training to them (default: 60000)"),
+            option("--seed", type=int, default=0, help="of weights and order (default: 0)"),
+            option("--out", type=Path, help="a JSON file of a list, to which this trial is added"),
+            DEVICE,
+            QUIET,
+        ),
+    ),
+    "series": Command(
+        series,
+        "train and measure all of Section 3 at a preset, and publish it in a folder",
+        "Train every mask of a preset, measure all sections, and write tables, encoders and provenance. "
+        "What stands in the folder is never done again: the same command goes on after a kill, or after --minutes.",
+        (
+            preset_option(),
+            option("--out", type=Path, required=True, help="the folder, for example results/gpu"),
+            SEEDS,
+            option("--jobs", type=int, default=1, help="processes that work at once (default: 1)"),
+            DEVICE,
+            option("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)"),
+            option("--minutes", type=float, help="begin no part after about this time (default: work to the end)"),
+        ),
+    ),
+    "detect": Command(
+        detect,
+        "fine-tune detectors from a preset's encoders (Section 3.5), score them, and publish it in a folder",
+        "Fine-tune Mask R-CNN from every encoder of a preset and from scratch, and print box and mask AP. "
+        "Encoders that are not there are trained. What is finished is never done again. Needs mae_lib[detection]. "
+        "Several GPUs: torchrun --nproc-per-node 8 -m mae_lib detect --preset paper --mask-ratio 0.75 --unit 16",
+        (
+            preset_option(),
+            option("--out", type=Path, help="the folder, for example results/gpu (default: none is written)"),
+            SEEDS,
+            option("--mask-ratio", type=float, help="of one encoder alone, with --unit"),
+            option("--unit", type=int, help="of one encoder alone, in pixels (default: the preset's)"),
+            switch("--scratch", "from scratch alone"),
+            option("--coco", help="COCO's folder, where the preset takes it (default: $MAE_LIB_COCO)"),
+            option("--workers", type=int, default=0, help="threads that load images ahead (default: 0)"),
+            *MEMORY,
+            DEVICE,
+        ),
+    ),
+    "suggestions": Command(
+        suggestions,
+        "train and measure what Section 3.6 suggests at a preset, and publish it in a folder",
+        "Train the masked autoencoder with each of the settings that Section 3.6 suggests, measure it, and "
+        "write the scores, seed by seed, in two files for each suggestion. What is finished is never done again: the "
+        "same command goes on after a kill.",
+        (
+            preset_option(),
+            option("--out", type=Path, required=True, help="the folder, for example results/suggestions"),
+            option("--only", help="boundary, masks or extremes; what the folder holds of the others stays"),
+            SEEDS,
+            DEVICE,
+        ),
+    ),
+    "crate": Command(
+        crate,
+        "describe a folder of published results as an RO-Crate, in the folder",
+        "",
+        (option("folder", type=Path, help="for example results/longer"),),
+    ),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m mae_lib", description="Understanding masked autoencoders, run.")
-    commands = parser.add_subparsers(required=True, metavar="SUBCOMMAND", dest="command")
-    for subcommand in SUBCOMMANDS:
-        subcommand.add(commands)
-    arguments = parser.parse_args(argv)
-    try:
-        _note_device(arguments)
-        arguments.run(arguments)
-    except (ValueError, ArithmeticError, OSError) as error:
-        print(f"{parser.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _note_device(arguments: argparse.Namespace) -> None:
-    """Say on stderr that a preset for GPUs is to be trained on a CPU: nothing is wrong but the time it takes."""
-    if getattr(arguments, "preset", None) not in ("gpu", "paper", "paper8") or arguments.command not in _TRAINING:
-        return
-    from mae_lib.training.engine import best_device
-
-    if best_device(arguments.device).type == "cpu":
-        text = f"the preset {arguments.preset} is meant for GPUs, and this runs on the CPU: it will take long"
-        print(text, file=sys.stderr)
+    """Run one subcommand of `COMMANDS`."""
+    return run("python -m mae_lib", "Understanding masked autoencoders, run.", COMMANDS, argv)
 
 
 if __name__ == "__main__":

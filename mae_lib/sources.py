@@ -1,4 +1,4 @@
-"""Which source files of the package a module uses, and their hash: results are addressed by the code that made them.
+"""Which source files a module of `mae_lib`, or of `maebook` beside it, uses, and their hash for a run's provenance.
 
 Imports are read from the text (ast), so nothing is executed and asking costs milliseconds.
 """
@@ -8,24 +8,26 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parent
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_PARENTS = {"mae_lib": _CHECKOUT, "maebook": _CHECKOUT / "book"}
 
 
 def _file(module: str) -> Path | None:
-    """The file of `mae_lib.x.y`, or None when the name is not a module of the package (a function, say)."""
-    base = _ROOT.joinpath(*module.split(".")[1:])
+    """The file of `mae_lib.x.y`, or None when the name is not a module of a package here (a function, say)."""
+    package, *steps = module.split(".")
+    base = _PARENTS[package].joinpath(package, *steps) if package in _PARENTS else _CHECKOUT / "none"
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
 def _package_imports(tree: ast.AST) -> set[str]:
-    """Names below `mae_lib` that the code imports, at the top or inside a function."""
+    """Names below the packages that the code imports, at the top or inside a function."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] == "mae_lib"}
+    return {name for name in names if name.split(".")[0] in _PARENTS}
 
 
 def _loaded(names: set[str]) -> set[Path]:
@@ -49,18 +51,18 @@ def _closure(start: set[Path]) -> list[Path]:
 
 
 def source_files(*modules: str) -> list[Path]:
-    """Files of the package that `modules` ("mae_lib.training.pretrain") and all that they import consist of, sorted.
+    """Files of the packages that `modules` ("mae_lib.training.pretrain") and all that they import consist of, sorted.
 
     Raises ModuleNotFoundError for a name that is not a module of the package.
     """
     for name in modules:
         if _file(name) is None:
-            raise ModuleNotFoundError(f"{name} is not a module of mae_lib")
+            raise ModuleNotFoundError(f"{name} is not a module of {' or '.join(_PARENTS)}")
     return _closure(_loaded(set(modules)))
 
 
 def source_files_of_code(code: str) -> list[Path]:
-    """Files of the package that a piece of Python, a notebook's cells say, uses."""
+    """Files of the packages that a piece of Python, a notebook's cells say, uses."""
     return _closure(_loaded(_package_imports(ast.parse(code))))
 
 
@@ -71,7 +73,7 @@ def source_hash(*modules: str, without: str | None = None) -> str:
     """
     digest = hashlib.sha256()
     for path in source_files(*modules):
-        if without and path.is_relative_to(_ROOT / without):
+        if without and path.is_relative_to(_CHECKOUT / "mae_lib" / without):
             continue
-        digest.update(f"{path.relative_to(_ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+        digest.update(f"{path.relative_to(_CHECKOUT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

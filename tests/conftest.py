@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mae_lib import warm
+from maebook import forkserver
 
-os.environ.setdefault(warm.THREADS, "1")  # before PyTorch reads it: models are tiny, and processes stand side by side
+os.environ.setdefault(forkserver.THREADS, "1")  # before PyTorch reads it: models are tiny
 sys.path[:0] = [str(Path(__file__).with_name("data")), str(Path(__file__).parent)]  # for miniature.py and fakes.py
 
 TINY = {
@@ -69,11 +69,11 @@ def of_all_processes(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def fork_server():
-    """A process that has imported PyTorch and the like, and its address: see `mae_lib.warm`."""
+    """A process that has imported PyTorch and the like, and its address: see `maebook.forkserver`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(warm.ADDRESS, "")
-        started = warm.start()
-        address = os.environ[warm.ADDRESS]
+        patch.setenv(forkserver.ADDRESS, "")
+        started = forkserver.start()
+        address = os.environ[forkserver.ADDRESS]
     yield started, address
     if started:
         started.stdin.close()
@@ -82,9 +82,9 @@ def fork_server():
 
 @pytest.fixture
 def forked(fork_server, monkeypatch) -> None:
-    """Kernels, and `python -m mae_lib.warm MODULE`, are forked with their libraries imported: a second, not ten."""
-    monkeypatch.setenv(warm.ADDRESS, fork_server[1])
-    monkeypatch.setenv(warm.THREADS, "1")
+    """Kernels, and `python -m maebook.forkserver MODULE`, are forked, libraries imported: a second, not ten."""
+    monkeypatch.setenv(forkserver.ADDRESS, fork_server[1])
+    monkeypatch.setenv(forkserver.THREADS, "1")
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,7 @@ def tiny_preset(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def published_tiny(tiny_preset, of_all_processes) -> Path:
     """A folder of published results, `tiny/`, alone in its folder, for a whole session: tests must not write there."""
-    from mae_lib.reporting.publish import publish
+    from mae_lib.studies.publish import publish
 
     with pytest.MonkeyPatch.context() as patch, open(of_all_processes / "tiny.lock", "w") as lock:
         patch.setenv("MAE_LIB_RUNS", str(of_all_processes / "tiny_runs"))
@@ -111,7 +111,7 @@ def drawn_tiny(tmp_path_factory) -> Path:
     """A folder with a pack of five concepts, `runs/`, and `drawn/`, the published series of two masks on it."""
     from drawn_hands import use_small_pack
 
-    from mae_lib.reporting.publish import publish
+    from mae_lib.studies.publish import publish
 
     root = tmp_path_factory.mktemp("drawn")
     sizes = {"world": "drawings", "snapshots": 2, "probe_images": 60, "supervised_images": 32}
@@ -137,7 +137,7 @@ def longer(only_tiny, tmp_path, monkeypatch):
     """Two published folders: `tiny`, and `long` of twice the images, two ratios, and values higher by ratio / 10."""
     import pandas as pd
 
-    from mae_lib.reporting.published import published
+    from mae_lib.studies.published import published
 
     shutil.copytree(only_tiny, tmp_path / "tiny")
     shutil.copytree(only_tiny, tmp_path / "long")

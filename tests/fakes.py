@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mae_lib.evaluation.low_level import TASKS
-from mae_lib.evaluation.suggestions import BOUNDARIES, MASKS
 from mae_lib.presets import load_scale
+from mae_lib.studies.better_masking import BOUNDARIES, MASKS
+from mae_lib.studies.low_level import TASKS
 from mae_lib.training.checkpoints import read_json, write_json
 
 ROOTS = {"patches": 0.4, "squares": 0.5, "blocks": 0.7, "subtrees": 0.6, "discovered": 0.6, "untrained": 0.2}

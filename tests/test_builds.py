@@ -84,9 +84,8 @@ def test_a_shell_hands_each_job_what_was_meant(place):
     name = Path(executed[2]).name
     assert executed[1:] == ["execute", f"notebooks/{name}", f"{ODD}/notebooks/{ODD}/{name}", f"--preset={ODD}.yaml"]
     assert [path.name for path in (place / ODD / "series" / ODD).iterdir()] == ["r0.75-u8-s0.txt"]
-    built = (
-        f"{shlex.quote(sys.executable)} -m mae_lib book --preset={shlex.quote(ODD + '.yaml')} --runs={shlex.quote(ODD)}"
-    )
+    python, preset, runs = map(shlex.quote, (sys.executable, ODD + ".yaml", ODD))
+    built = f"{python} -m maebook render --preset={preset} --runs={runs}"
     assert of_each["book"].startswith(built) and not list(place.glob("hacked*"))
 
 

@@ -5,21 +5,30 @@ from pathlib import Path
 import pytest
 
 from mae_lib.__main__ import main
+from maebook.__main__ import COMMANDS as OF_THE_BOOK
+from maebook.__main__ import main as main_of_the_book
 
 TINY = [f"--set={pair}" for pair in ("images=128", "unique_images=32", "batch=16", "width=16", "decoder_width=16")]
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    code = main(list(arguments))
+    code = (main_of_the_book if arguments[0] in OF_THE_BOOK else main)(list(arguments))
     out, err = capsys.readouterr()
     return code, out, err
 
 
-@pytest.mark.parametrize("subcommand", [[], ["locate"], ["pretrain"], ["series"], ["detect"], ["execute"], ["book"]])
+@pytest.mark.parametrize("subcommand", [[], ["locate"], ["pretrain"], ["series"], ["detect"], ["crate"]])
 def test_help_says_what_there_is(capsys, subcommand):
     with pytest.raises(SystemExit, match="0"):
         main([*subcommand, "--help"])
     assert "usage: python -m mae_lib" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("subcommand", [[], *([name] for name in OF_THE_BOOK)])
+def test_the_book_has_a_command_line_of_its_own(capsys, subcommand):
+    with pytest.raises(SystemExit, match="0"):
+        main_of_the_book([*subcommand, "--help"])
+    assert "usage: python -m maebook" in capsys.readouterr().out
 
 
 def test_locate_prints_figure_4(capsys, tmp_path):

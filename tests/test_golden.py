@@ -18,12 +18,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).with_name("training")))
 from small import CONFIG, train_small
 
-from mae_lib.evaluation.detection.finetune import DETECTOR_VERSION
-from mae_lib.evaluation.detection.model import DetectorSizes, mask_rcnn
-from mae_lib.evaluation.sections import SECTIONS
-from mae_lib.evaluation.sections.section import untrained
+from mae_lib.studies import SECTIONS
+from mae_lib.studies.section import untrained
 from mae_lib.training.contrastive import CONTRASTIVE_VERSION, ContrastiveConfig, train_contrastive
 from mae_lib.training.engine import TRAINER_VERSION
+from mae_lib.transfer.finetune import DETECTOR_VERSION
+from mae_lib.transfer.model import DetectorSizes, mask_rcnn
 from mae_lib.worlds import make_world
 
 HELD = Path(__file__).with_name("golden.json")
@@ -74,7 +74,7 @@ def detector() -> tuple[int, dict[str, Any]]:
 
 def world(name: str) -> tuple[int, dict[str, Any]]:
     if name == "scenes":
-        from mae_lib.worlds.scenes import Scenes
+        from mae_lib.transfer.scenes import Scenes
 
         made = Scenes(size=32, side=(10.0, 20.0))
     else:
@@ -135,7 +135,7 @@ def sections() -> dict[str, Any]:
     import yaml
     from conftest import TINY
 
-    from mae_lib.reporting.publish import publish
+    from mae_lib.studies.publish import publish
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAE_LIB_RUNS", f"{folder}/runs")

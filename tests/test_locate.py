@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mae_lib.__main__ import main
-from mae_lib.commands.locate import read_edges
+from mae_lib.theory.edges import read_edges
 
 EDGES = [("z1", "z2"), ("z1", "z3"), ("z2", "x1"), ("z2", "x2"), ("z3", "x3"), ("z3", "x4")]
 

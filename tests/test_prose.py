@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COVERED = [
     "book/index.md",
-    "mae_lib/reporting/pages/front.py",
-    "mae_lib/reporting/pages/hero.py",
-    "mae_lib/reporting/pages/discoveries.py",
+    "book/maebook/sphinx/front.py",
+    "book/maebook/sphinx/hero.py",
+    "book/maebook/sphinx/discoveries.py",
 ]
 REFUSED = {  # pattern -> what to say instead
     r"\breaders?\b": "baseline, encoder, run, or you",

@@ -12,28 +12,30 @@ ROOT = Path(sources.__file__).parent
 
 
 def test_the_closure_holds_what_an_import_really_loads():
-    code = "import sys, mae_lib.reporting.notebooks; print(*(m for m in sys.modules if m.split('.')[0] == 'mae_lib'))"
+    code = "import sys, maebook.execute; print(*(m for m in sys.modules if m.split('.')[0] in ('mae_lib', 'maebook')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     files = {sources._file(name) for name in loaded}
-    assert files <= set(sources.source_files("mae_lib.reporting.notebooks"))
+    assert files <= set(sources.source_files("maebook.execute"))
 
 
 def test_a_change_in_an_imported_file_changes_the_hash(tmp_path, monkeypatch):
-    (tmp_path / "room").mkdir()
-    (tmp_path / "__init__.py").write_text("")
-    (tmp_path / "room" / "__init__.py").write_text("")
-    (tmp_path / "room" / "a.py").write_text("def f():\n    from mae_lib.room.b import g\n    return g")
-    (tmp_path / "room" / "b.py").write_text("g = 1")
-    (tmp_path / "room" / "c.py").write_text("h = 1")
-    monkeypatch.setattr(sources, "_ROOT", tmp_path)
+    package = tmp_path / "mae_lib"
+    (package / "room").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "room" / "__init__.py").write_text("")
+    (package / "room" / "a.py").write_text("def f():\n    from mae_lib.room.b import g\n    return g")
+    (package / "room" / "b.py").write_text("g = 1")
+    (package / "room" / "c.py").write_text("h = 1")
+    monkeypatch.setattr(sources, "_CHECKOUT", tmp_path)
+    monkeypatch.setitem(sources._PARENTS, "mae_lib", tmp_path)
     sources._imports.cache_clear()
     before = sources.source_hash("mae_lib.room.a")
-    (tmp_path / "room" / "c.py").write_text("h = 2")
+    (package / "room" / "c.py").write_text("h = 2")
     assert sources.source_hash("mae_lib.room.a") == before
-    (tmp_path / "room" / "b.py").write_text("g = 2")
+    (package / "room" / "b.py").write_text("g = 2")
     assert sources.source_hash("mae_lib.room.a") != before
     without = sources.source_hash("mae_lib.room.a", without="room")
-    (tmp_path / "room" / "b.py").write_text("g = 3")
+    (package / "room" / "b.py").write_text("g = 3")
     sources._imports.cache_clear()
     assert sources.source_hash("mae_lib.room.a", without="room") == without
     sources._imports.cache_clear()

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from mae_lib.__main__ import main
-from mae_lib.evaluation.detection.finetune import DetectionConfig
-from mae_lib.evaluation.detection.model import DetectorSizes
-from mae_lib.evaluation.linear_probe import ProbeRecipe, recipe_of
+from mae_lib.imagenet.linear_probe import ProbeRecipe, recipe_of
+from mae_lib.imagenet.world import ImageNet
 from mae_lib.presets import load_preset
-from mae_lib.training.imagenet import ImageNet
+from mae_lib.transfer.finetune import DetectionConfig
+from mae_lib.transfer.model import DetectorSizes
 from mae_lib.typed import typed_fields
 from mae_lib.worlds import make_world
 

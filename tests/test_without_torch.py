@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
-MODULES = ("mae_lib.theory", "mae_lib.presets", "mae_lib.reporting.provenance", "mae_lib.reporting.ledger")
+MODULES = ("mae_lib.theory", "mae_lib.presets", "mae_lib.provenance", "mae_lib.claims.verdicts")
 # Pages of Section 2 that train nothing and draw no image of a world; 2.1 and 2.2 do, with torch.
 PAGES = ("2_3_theorem_1", "2_3_mask_levels", "2_3_bits_per_level", "2_3_graph_from_masks")
 BLOCKED = """
@@ -22,7 +22,7 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 """
-RECORD = "from mae_lib.reporting.provenance import provenance\nprovenance({'seed': 0}, ['mae_lib.theory'])\n"
+RECORD = "from mae_lib.provenance import provenance\nprovenance({'seed': 0}, ['mae_lib.theory'])\n"
 
 
 def run(code: str) -> None:

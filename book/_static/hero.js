@@ -1,5 +1,5 @@
 /* The hero of the front page: two sliders choose a mask, and Algorithm 1 runs here, on the tree of 8 x 8 patches.
-   Bits and the order in which units are hidden come with the page (mae_lib/reporting/pages/hero.py). */
+   Bits and the order in which units are hidden come with the page (book/maebook/sphinx/hero.py). */
 (() => {
   "use strict";
   const MASKED = 1, VISIBLE = 2, SIDE = 8;

@@ -8,7 +8,7 @@ const ready = (async () => {
   ]);
   python.unpackArchive(library, "zip", { extractDir: "/library" });
   python.runPython("import sys; sys.path.insert(0, '/library')");
-  return python.pyimport("mae_lib.reporting.live");
+  return python.pyimport("maebook.explorer.live");
 })();
 ready.catch((error) => postMessage({ failed: String(error) }));
 

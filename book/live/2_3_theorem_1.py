@@ -1,5 +1,5 @@
-from mae_lib.reporting.live import draw
 from mae_lib.theory import LatentHierarchy, locate_shared_information
+from maebook.explorer.live import draw
 
 graph = {  # each latent and its children
     "z1": ["z2", "z3"],

@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node
+from mae_lib.theory.graph_checks import Node
+from mae_lib.theory.hierarchy import LatentHierarchy
 
 
 class DiscreteTree:

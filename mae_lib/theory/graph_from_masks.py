@@ -17,7 +17,8 @@ from itertools import combinations
 import networkx as nx
 import numpy as np
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node
+from mae_lib.theory.graph_checks import Node
+from mae_lib.theory.hierarchy import LatentHierarchy
 from mae_lib.theory.shared_information import locate_shared_information
 
 NoiseDim = int | Mapping[Node, int]

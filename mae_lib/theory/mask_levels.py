@@ -16,7 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from mae_lib.theory.hierarchy import LatentHierarchy, Node
+from mae_lib.theory.graph_checks import Node
+from mae_lib.theory.hierarchy import LatentHierarchy
 from mae_lib.theory.shared_information import locate_shared_information_batch
 
 _MOST_UNITS = 20

@@ -1,13 +1,17 @@
 """What a step of pretraining sees: a function of (step, rows), so that any worker can make any part of any batch."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
 from mae_lib import randomness
+from mae_lib.data.files import Broken
+from mae_lib.data.loading import Ahead, Visits, default_workers
 from mae_lib.training.config import PretrainConfig
+from mae_lib.training.engine import rank_and_world
 from mae_lib.training.structured_masks import inner_weights
 
 
@@ -53,3 +57,30 @@ def hidden_patches(config: PretrainConfig) -> Callable[[int, Tensor], tuple[Tens
         return (sampled, weights(step)[rows]) if config.boundary else (sampled,)
 
     return hidden
+
+
+@dataclass
+class Batches:
+    """The batches of one pretraining on files; `broken` are the images that could not be read."""
+
+    config: PretrainConfig
+    visits: Visits
+    broken: Broken
+    device: torch.device
+    micro_batches: int
+
+    @cached_property
+    def _ahead(self) -> Ahead:
+        config, (rank, world) = self.config, rank_and_world()
+        pieces = torch.arange(config.batch).view(world, self.micro_batches, -1)[rank]
+        pin = self.device.type == "cuda"
+        return Ahead(self.visits, config.batch, config.steps, pieces, self.broken, default_workers(), pin)
+
+    @cached_property
+    def _hidden(self) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
+        return hidden_patches(self.config)
+
+    def __call__(self, step: int, rows: Tensor) -> tuple[Tensor, ...]:
+        images, _ = self._ahead(step, rows)
+        images = images.to(self.device, non_blocking=True).float().div_(255)
+        return (images, *self._hidden(step, rows))

@@ -14,7 +14,7 @@ from mae_lib.training.structured_masks import BlockMasks, PartitionMasks, check_
 from mae_lib.worlds import World, make_world
 from mae_lib.worlds.world import add_world, world_class
 
-add_world("imagenet", "mae_lib.training.imagenet", "ImageNet")
+add_world("imagenet", "mae_lib.imagenet.world", "ImageNet")
 add_world("folder", "mae_lib.training.folder", "ImageFolder")
 
 

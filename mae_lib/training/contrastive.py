@@ -19,9 +19,10 @@ from torchvision.ops import roi_align
 
 from mae_lib import randomness
 from mae_lib.address import address, settings
+from mae_lib.devices import best_device
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import Schedule, best_device, threads, train
+from mae_lib.training.engine import Schedule, threads, train
 from mae_lib.training.mae import MAE
 from mae_lib.training.run import Run, alone, circumstances, finish, folder_of
 from mae_lib.worlds import World, rendered

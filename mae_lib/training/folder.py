@@ -19,7 +19,7 @@ from mae_lib.data.own_images import digest, own_images, splits
 from mae_lib.data.packs import Pixels, pack
 from mae_lib.data.views import as_tensor, evaluation_view
 from mae_lib.folders import runs_folder
-from mae_lib.training.imagenet import Batches
+from mae_lib.training.batches import Batches
 from mae_lib.worlds.world import Described, Level, Sample, require
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ImageFolder(Described):
 
     name: ClassVar[str] = "folder"
     from_files: ClassVar[bool] = True  # its options tell less of its images than `spec` does
-    sections: ClassVar[str] = "mae_lib.evaluation.sections.folder"  # what measures Section 3 on it
+    sections: ClassVar[str] = "mae_lib.studies.folder"  # what measures Section 3 on it
     hierarchy: ClassVar[None] = None
 
     size: int = 32

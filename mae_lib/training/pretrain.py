@@ -16,10 +16,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mae_lib.devices import best_device
 from mae_lib.training import checkpoints
 from mae_lib.training.batches import mae_batches
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import BatchOf, best_device, rank_and_world, threads, train, workers
+from mae_lib.training.engine import BatchOf, rank_and_world, threads, train, workers
 from mae_lib.training.run import Run, alone, circumstances, finish, folder_of
 from mae_lib.worlds import rendered
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mae_lib import randomness
-from mae_lib.training.masks import Masks, hide, stream_index, turns, visible_count
+from mae_lib.theory.mask_levels import visible_count
+from mae_lib.training.masks import Masks, hide, stream_index, turns
 
 _BLOCKS = 48  # drawn for each mask; what they leave open is masked at random
 _TRIED = 256  # masks that a boundary is tried on

@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from mae_lib import randomness
 from mae_lib.address import address
+from mae_lib.devices import best_device
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import Schedule, best_device, threads, train
+from mae_lib.training.engine import Schedule, threads, train
 from mae_lib.training.mae import MAE
 from mae_lib.training.run import alone, folder_of, load_model
 from mae_lib.worlds import World, rendered

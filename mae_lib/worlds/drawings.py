@@ -40,7 +40,7 @@ class Drawings(Described):
 
     name: ClassVar[str] = "drawings"
     hierarchy: ClassVar[None] = None
-    sections: ClassVar[str] = "mae_lib.evaluation.sections.drawings"  # what measures Section 3 on it
+    sections: ClassVar[str] = "mae_lib.studies.drawings"  # what measures Section 3 on it
     from_pack: ClassVar[bool] = True  # its options tell less of its images than `spec` does
 
     size: int = 32  # side in pixels

@@ -129,3 +129,9 @@ def require(condition: bool, option: str, value: Any, wanted: str) -> None:
     """Refuse an option's value with what would be right."""
     if not condition:
         raise ValueError(f"{option} is {value!r}: it must be {wanted}")
+
+
+def need_latents(world: Any) -> None:
+    """Raises ValueError for a world without a hierarchy of known latents, such as ImageNet, which a page cannot use."""
+    if world.hierarchy is None:
+        raise ValueError(f"this page needs latents that are known, and {world.name} has none: run it at preset laptop")

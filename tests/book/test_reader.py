@@ -10,9 +10,9 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from mae_lib.reporting.ledger import load_claims
-from mae_lib.reporting.pages.links import broken_links
-from mae_lib.reporting.pages.mends import LEFT
+from mae_lib.claims.claims import load_claims
+from maebook.sphinx.check_links import broken_links
+from maebook.sphinx.fixes import LEFT
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "book" / "_build" / "html"

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from timm.data import ImageNetInfo
 
-from mae_lib.data.cue_conflict import CLASSES, MEMBERS
-from mae_lib.data.sets import WNIDS, subset
+from mae_lib.imagenet.cue_conflict import CLASSES, MEMBERS
+from mae_lib.imagenet.sets import WNIDS, subset
 
 # One member of each of the 16 entry-level classes, so that the shape bias is defined; some are in ImageNet-A and -R.
 LABELS = tuple(next((m for m in MEMBERS[name] if m in subset("r")), MEMBERS[name][0]) for name in CLASSES)

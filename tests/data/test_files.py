@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from miniature import picture
 from PIL import Image
 
-from mae_lib.data import sets
 from mae_lib.data.files import Broken, DataError, Unreadable, as_rgb, cropped, decoded, readable, safe_name
 from mae_lib.data.loading import Visits, centres
+from mae_lib.imagenet import sets
 
 
 def jpeg() -> bytes:

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mae_lib.data import sets
 from mae_lib.data.files import Broken, DataError
 from mae_lib.data.loading import (
     Ahead,
@@ -19,6 +18,7 @@ from mae_lib.data.loading import (
     default_workers,
     fixed_order,
 )
+from mae_lib.imagenet import sets
 
 BATCH, STEPS = 24, 6  # 144 visits of 60 images: a pass ends within a batch
 

@@ -1,7 +1,7 @@
 """`python -m mae_lib pack`: what it writes is what the other commands read."""
 
 from mae_lib.__main__ import main
-from mae_lib.data import sets
+from mae_lib.imagenet import sets
 
 
 def test_packed_sets_are_read_in_place_of_the_files(real_data, tmp_path, capsys):

@@ -11,10 +11,10 @@ import torch
 import webdataset
 from miniature import picture, save
 
-from mae_lib.data import sets
 from mae_lib.data.files import DataError, Unreadable
 from mae_lib.data.loading import Visits
 from mae_lib.data.packs import opened, pack, resident
+from mae_lib.imagenet import sets
 
 
 @pytest.fixture

@@ -53,10 +53,10 @@ def pytest_sessionfinish(session):
     path = session.config.getoption("--table")
     if not path or not _ROWS:
         return
-    from mae_lib.reporting.provenance import provenance
+    from mae_lib.provenance import provenance
     from mae_lib.training.checkpoints import write_json
 
-    modules = ["mae_lib.training.pretrain", "mae_lib.worlds", "mae_lib.reporting.notebooks"]
+    modules = ["mae_lib.training.pretrain", "mae_lib.worlds", "maebook.execute"]
     record = provenance({"tests": "tests/faults"}, modules, _STARTED, "cpu")
     held = json.loads(path.read_text()) if path.exists() else {}
     if held.get("provenance", {}).get("code_hash") != record["code_hash"]:

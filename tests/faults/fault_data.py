@@ -11,15 +11,15 @@ import torch
 from ground import RUN, assert_one_line, assert_same_bits, lines_of, start, train_run, trains, wait_until
 from small import CONFIG
 
-from mae_lib.data.coco import CocoSplit
 from mae_lib.data.files import DataError, Folder
-from mae_lib.evaluation.detection.drawn import drawn as drawn_scenes
-from mae_lib.evaluation.detection.finetune import DetectionConfig, finetune
-from mae_lib.evaluation.detection.model import DetectorSizes
 from mae_lib.presets import load_preset
 from mae_lib.training import MAE, PretrainConfig, engine, pretrain
+from mae_lib.transfer.coco import CocoSplit
+from mae_lib.transfer.drawn import drawn as drawn_scenes
+from mae_lib.transfer.finetune import DetectionConfig, finetune
+from mae_lib.transfer.model import DetectorSizes
+from mae_lib.transfer.scenes import Scenes
 from mae_lib.worlds import make_world, rendered
-from mae_lib.worlds.scenes import Scenes
 
 FAULT = "data that vanish"
 COUNT = CONFIG.unique_images

@@ -17,9 +17,9 @@ from ground import (
     trains,
 )
 
-from mae_lib.reporting.notebooks import NotebookError, execute
 from mae_lib.training import Run
 from mae_lib.worlds import make_world, rendered
+from maebook.execute import NotebookError, execute
 
 FAULT = "a full disk"
 SIZE = 2048  # kilobytes

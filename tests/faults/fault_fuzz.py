@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mae_lib.__main__ import main
-from mae_lib.commands.arguments import setting
+from mae_lib.command_line import setting
 from mae_lib.presets import load_preset, preset_file
-from mae_lib.reporting.notebooks import check_parameters
+from mae_lib.studies.series import Series
 from mae_lib.training import MAE, MaskSampler, PretrainConfig
 from mae_lib.training.mae import split_mask
-from mae_lib.training.series import Series
+from maebook.execute import check_parameters
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "3_1_reconstruction.ipynb"
 FUZZ = settings(
@@ -261,7 +261,7 @@ def test_a_mask_of_any_shape_and_type(passes_or_says_why, shape, kind, ones):
 @FUZZ
 @given(content=st.binary(max_size=100) | values.map(lambda v: json.dumps(v).encode()), data=st.data())
 def test_annotation_files(tmp_path, passes_or_says_why, content, data):
-    coco = pytest.importorskip("mae_lib.data.coco", reason="detection is not part of this checkout")
+    coco = pytest.importorskip("mae_lib.transfer.coco", reason="detection is not part of this checkout")
     for name in ("val2017", "annotations"):
         (tmp_path / name).mkdir(exist_ok=True)
     kind = data.draw(st.sampled_from(["any content", "one entry changed"]))

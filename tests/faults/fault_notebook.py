@@ -70,7 +70,7 @@ def test_a_notebook_that_is_killed_half_way_goes_on(tmp_path, saw):
         assert cells[-1].outputs[0].text == "the end\n" and cells[-2].outputs[0].text.endswith(" 100\n")
         assert [path.name for path in output.parent.iterdir()] == ["one.ipynb"]
         outcome = "nothing half-written, its kernel ends; the next call goes on from its run's checkpoint"
-        saw("a notebook killed half-way", "python -m mae_lib execute, while a cell trains", outcome)
+        saw("a notebook killed half-way", "python -m maebook execute, while a cell trains", outcome)
 
 
 class _Forever:

@@ -9,16 +9,9 @@ import pytest
 import yaml
 
 from mae_lib.presets import PRESETS, load_preset, preset_file
-from mae_lib.reporting.notebooks import (
-    NotebookError,
-    check_parameters,
-    declared_parameters,
-    execute,
-    listed,
-    mapped,
-    need_latents,
-)
 from mae_lib.worlds import make_world
+from mae_lib.worlds.world import need_latents
+from maebook.execute import NotebookError, check_parameters, declared_parameters, execute, listed, mapped
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

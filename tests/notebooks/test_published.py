@@ -8,11 +8,11 @@ import pytest
 from fakes import fake_detection, fake_suggestions
 from IPython.display import display
 
-from mae_lib.evaluation import training_cost
-from mae_lib.evaluation.sections import detection
+from mae_lib.metrics import training_cost
 from mae_lib.presets import load_preset, load_scale
-from mae_lib.reporting.notebooks import NotebookError, declared_parameters, execute
-from mae_lib.training import series
+from mae_lib.studies import series
+from mae_lib.transfer import section as detection
+from maebook.execute import NotebookError, declared_parameters, execute
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = (

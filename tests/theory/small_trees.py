@@ -5,7 +5,8 @@ from itertools import product
 import networkx as nx
 import numpy as np
 
-from mae_lib.theory import DiscreteTree, LatentHierarchy
+from mae_lib.theory import LatentHierarchy
+from mae_lib.theory.discrete_tree import DiscreteTree
 
 
 def random_tree(rng: np.random.Generator, latents: int = 4, pixels: int = 5) -> DiscreteTree:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from small_trees import joint_of_pixels, random_tree
 
-from mae_lib.theory import DiscreteTree, LatentHierarchy
+from mae_lib.theory import LatentHierarchy
+from mae_lib.theory.discrete_tree import DiscreteTree
 
 
 def test_marginals_and_draws_are_those_of_the_joint_table():

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mae_lib.evaluation.grammar_posterior import posterior
-from mae_lib.theory import code_grammar, mask_bits, noisy_copies, sampled_bits
+from mae_lib.limits.grammar_posterior import posterior
+from mae_lib.theory.grammars import code_grammar, noisy_copies
+from mae_lib.theory.information import mask_bits
+from mae_lib.theory.sampled_information import sampled_bits
 from mae_lib.worlds.figurine_grammar import corners_of, parts_of
 
 

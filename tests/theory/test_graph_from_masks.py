@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from mae_lib.theory import LatentHierarchy, LinearGaussian
+from mae_lib.theory import LatentHierarchy
 from mae_lib.theory.graph_from_masks import (
     common_dimension,
     descendant_dims,
@@ -18,6 +18,7 @@ from mae_lib.theory.graph_from_masks import (
     shared_rank,
     tree_from_products,
 )
+from mae_lib.theory.linear_gaussian import LinearGaussian
 
 PAIRWISE = LatentHierarchy(nx.DiGraph({"a": ["x1", "x2"], "b": ["x2", "x3"], "c": ["x1", "x3"]}), ["x1", "x2", "x3"])
 COMMON = LatentHierarchy(nx.DiGraph({"z": ["x1", "x2", "x3"]}))

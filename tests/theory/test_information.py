@@ -5,16 +5,11 @@ import numpy as np
 import pytest
 from small_trees import bits_by_definition, entropy, every_mask, joint_of_pixels, random_tree
 
-from mae_lib.theory import (
-    DiscreteTree,
-    FixedCount,
-    IndependentUnits,
-    LatentHierarchy,
-    code_grammar,
-    expected_bits,
-    mask_bits,
-    noisy_copies,
-)
+from mae_lib.theory import LatentHierarchy
+from mae_lib.theory.discrete_tree import DiscreteTree
+from mae_lib.theory.grammars import code_grammar, noisy_copies
+from mae_lib.theory.information import expected_bits, mask_bits
+from mae_lib.theory.mask_levels import FixedCount, IndependentUnits
 
 
 @pytest.mark.parametrize("first", range(0, 1000, 250))

@@ -6,8 +6,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from mae_lib.theory import LatentHierarchy, LinearGaussian, locate_shared_information
-from mae_lib.theory.linear_gaussian import rank
+from mae_lib.theory import LatentHierarchy, locate_shared_information
+from mae_lib.theory.linear_gaussian import LinearGaussian, rank
 
 PAIR = LatentHierarchy(nx.DiGraph([("z", "x1"), ("z", "x2")]))
 

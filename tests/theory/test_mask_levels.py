@@ -7,14 +7,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mae_lib.theory import (
+from mae_lib.theory import LatentHierarchy, locate_shared_information_batch
+from mae_lib.theory.mask_levels import (
     FixedCount,
     IndependentUnits,
-    LatentHierarchy,
     enumerate_probabilities,
     expected_sinks,
     hidden_levels,
-    locate_shared_information_batch,
     mean_level,
     monte_carlo,
     shared_levels,

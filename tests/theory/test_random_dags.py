@@ -7,13 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mae_lib.theory import (
-    LatentHierarchy,
-    LinearGaussian,
-    locate_shared_information,
-    locate_shared_information_batch,
-)
-from mae_lib.theory.linear_gaussian import rank
+from mae_lib.theory import LatentHierarchy, locate_shared_information, locate_shared_information_batch
+from mae_lib.theory.linear_gaussian import LinearGaussian, rank
 
 quick = settings(max_examples=200, deadline=None, derandomize=True)
 

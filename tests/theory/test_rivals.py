@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_trees import joint_of_pixels
 
-from mae_lib.theory import noisy_copies
+from mae_lib.theory.grammars import noisy_copies
 from mae_lib.theory.rivals import (
     linear_gains,
     linear_mae,

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from small_trees import joint_of_pixels, random_tree
 
-from mae_lib.theory import IndependentUnits, code_grammar, expected_bits, level_posteriors, noisy_copies, sampled_bits
+from mae_lib.theory.grammars import code_grammar, noisy_copies
+from mae_lib.theory.information import expected_bits
+from mae_lib.theory.mask_levels import IndependentUnits
+from mae_lib.theory.sampled_information import level_posteriors, sampled_bits
 
 
 def test_drawn_images_meet_the_exact_expectation():

@@ -8,12 +8,12 @@ import pytest
 
 from mae_lib.theory import (
     LatentHierarchy,
-    LinearGaussian,
     algorithm_1,
     algorithm_2,
     locate_shared_information,
     locate_shared_information_batch,
 )
+from mae_lib.theory.linear_gaussian import LinearGaussian
 
 
 def dag(edges, observables=None):

@@ -4,7 +4,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from mae_lib.theory import LatentHierarchy, sinks_of_targets, sinks_per_level, square_units, subtree_units
+from mae_lib.theory import LatentHierarchy
+from mae_lib.theory.mask_levels import sinks_of_targets, sinks_per_level, square_units, subtree_units
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])

@@ -18,7 +18,11 @@ from mae_lib.training import MaskSampler, PretrainConfig, Run
 from mae_lib.training.pretrain import train_mae
 
 HERE = Path(__file__).parent
-FORKED = [sys.executable, "-m", "mae_lib.warm"]  # and a module: forked where a test asks for `forked`, else as ever
+FORKED = [
+    sys.executable,
+    "-m",
+    "maebook.forkserver",
+]  # and a module: forked for the fixture `forked`
 
 # 96 images in batches of 20: every pass over them starts within a batch.
 CONFIG = PretrainConfig(
@@ -68,7 +72,7 @@ def same_weights(a, b, atol):
 def train_spread(runs: Path, reference: Run, workers: int) -> None:
     """Train SPREAD by torchrun with gloo, its batches in 1, 2 and 4 parts; asserts that it is `reference` each time."""
     torchrun = [*FORKED, "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
-    command = [*torchrun, "-m", "mae_lib.warm", "small", str(runs), "60", "1", "2", "4"]
+    command = [*torchrun, "-m", "maebook.forkserver", "small", str(runs), "60", "1", "2", "4"]
     subprocess.run(command, cwd=HERE, check=True, timeout=300, capture_output=True)
     assert reference.done["steps"] == 20
     for parts in (1, 2, 4):

@@ -11,9 +11,10 @@ import torch
 from small import CONFIG, SPREAD, images, same_weights, train_small, train_spread
 from torch import nn
 
+from mae_lib.devices import best_device
 from mae_lib.training import CheckpointError, DivergedError
 from mae_lib.training.batches import mae_batches
-from mae_lib.training.engine import Schedule, WorkerLostError, adamw, best_device, ease, train, workers
+from mae_lib.training.engine import Schedule, WorkerLostError, adamw, ease, train, workers
 
 CPU = torch.device("cpu")
 

@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 
 from mae_lib.__main__ import main
 from mae_lib.presets import load_preset
+from mae_lib.studies.series import Series
 from mae_lib.training import CheckpointError, PretrainConfig, find, load_model
-from mae_lib.training.released import import_model, preset_of, read_state
-from mae_lib.training.series import Series
+from mae_lib.training.released import import_model, preset_of
+from mae_lib.training.released_files import read_state
 
 SCALE = load_preset("paper")["scale"] | {"decoder_width": 32, "decoder_depth": 1, "decoder_heads": 1}
 ENCODER = ["cls_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias", "norm.weight", "norm.bias"]

@@ -9,7 +9,8 @@ import torch
 from small import CONFIG, images, train_small
 
 from mae_lib import randomness
-from mae_lib.theory import LatentHierarchy, subtree_units
+from mae_lib.theory import LatentHierarchy
+from mae_lib.theory.mask_levels import subtree_units
 from mae_lib.training import MaskSampler, PretrainConfig
 from mae_lib.training.batches import mae_batches
 from mae_lib.training.structured_masks import BlockMasks, PartitionMasks, inner_patches, inner_weights

@@ -12,10 +12,10 @@ from miniature import picture
 from PIL import Image
 
 from mae_lib.__main__ import main
-from mae_lib.commands.arguments import setting, settings_of
+from mae_lib.command_line import setting, settings_of
 from mae_lib.data.files import DataError
 from mae_lib.data.own_images import digest, own_images, splits
-from mae_lib.evaluation.sections import section_class
+from mae_lib.studies import section_class
 from mae_lib.training import PretrainConfig, Run, find
 from mae_lib.worlds import make_world
 

@@ -1,0 +1,56 @@
+"""The bits that only the highest level tells, as a thin row of plots below measured curves over the ratio and the unit.
+
+Theory of this book, exact for each mask: nothing is trained. See the page "How much each level tells".
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mae_lib.limits.bits_by_level import bits_of_masks, figurine_tree, quadtree_code
+from mae_lib.studies.series import Series
+from mae_lib.worlds.figurines import Figurines
+from maebook.figures import AXES, DASHES, INK, MARKERS
+
+CAPTION = "Bottom row: the bits that only the highest level tells of what is hidden (theory, ours; no model)."
+ALT = "A thin bottom row shows the bits that only the highest level of the tree tells, against the same axes."
+
+
+def top_bits(series: Series, draws: int = 128) -> dict[str, pd.DataFrame] | None:
+    """The bits of the highest level under the masks of a series, by "ratio" and by "unit": columns of that and `value`.
+
+    Figurines have their own grammar, any other world a quadtree code; a mean over `draws` masks, of each exact. None
+    for a grid of patches that is no power of two, over which no tree is assumed.
+    """
+    scale, world = series.scale, series.world
+    grid = scale["image_size"] // scale["patch"]
+    if grid < 2 or grid & (grid - 1):
+        return None
+    tree = figurine_tree(world, scale["patch"]) if isinstance(world, Figurines) else quadtree_code(grid)
+    table = bits_of_masks(tree, {mask[:2]: config.masks() for mask, config in series.configs.items()}, draws)
+    table = table[table["level"] == table["level"].max()].rename(columns={"bits": "value"})
+    masks = list(zip(table["ratio"], table["unit"]))
+    return {
+        x: table.loc[[mask in {one[:2] for one in series.by(x)} for mask in masks], [x, "value"]].sort_values(x)
+        for x in ("ratio", "unit")
+    }
+
+
+def bits_row(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None) -> None:
+    """Draw `top_bits` into the last row of axes (rows, 2), ratio on the left and unit on the right.
+
+    The columns share their x axis, whose ticks are those of the rows above and whose label is here alone. With None the
+    row says that there is no tree.
+    """
+    for column, x in zip(axes.T, ("ratio", "unit")):
+        for axis in column[:-1]:
+            axis.set_xlabel("")
+        if bits is None:
+            column[-1].text(0.5, 0.5, "no tree assumed", ha="center", va="center", transform=column[-1].transAxes)
+            column[-1].set_yticks([])
+            continue
+        look = {"marker": MARKERS[-1], "ls": DASHES[-1], "color": INK, "lw": 1.6}
+        column[-1].plot(bits[x][x], bits[x]["value"], **look)
+        column[-1].set(ylim=(0, None), xlabel=AXES[x])
+    axes[-1, 0].set_title("bits of the top level (theory)", loc="left")

@@ -1,0 +1,114 @@
+"""The card at the end of a notebook: what was run, on what, how long it took, and the command that runs it again."""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+from IPython.display import HTML, display
+
+from mae_lib.presets import load_preset
+from mae_lib.provenance import provenance
+
+_ABSENT = object()
+
+
+def changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from the preset that `parameters["preset"]` names, or that it does not have.
+
+    Raises ValueError when no preset is named, or for an unknown one.
+    """
+    if "preset" not in parameters:
+        raise ValueError("parameters name no `preset`: pass the notebook's parameters, its preset among them")
+    preset = load_preset(parameters["preset"])
+    return {name: value for name, value in parameters.items() if name != "preset" and not _is_of(preset, name, value)}
+
+
+def _is_of(preset: Mapping[str, Any], name: str, value: Any) -> bool:
+    if name == "scale" and isinstance(value, Mapping):  # it overrides the preset's, entry by entry
+        value = preset["scale"] | value
+    return preset.get(name, _ABSENT) == value
+
+
+def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
+    """The papermill command that runs `notebook` ("3_1_reconstruction") with these parameters, quoted for a shell.
+
+    They go in as one YAML mapping (-y): papermill takes a list given by -p for a string, and warns of what a preset's
+    file (-f) has and the notebook has not. A `scale` that is the preset's is left out, for the notebook takes that.
+    """
+    preset, stem = load_preset(parameters["preset"]), Path(notebook).stem
+    given = {name: value for name, value in parameters.items() if name != "scale" or not _is_of(preset, name, value)}
+    mapping = yaml.safe_dump(given, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True)
+    return shlex.join(["papermill", f"notebooks/{stem}.ipynb", f"{stem}.out.ipynb", "-y", mapping.strip()])
+
+
+def parameter_table(parameters: Mapping[str, Any]) -> str:
+    """Name and value of each parameter; a mapping is opened up, and what differs from the preset is marked."""
+    preset, differing = load_preset(parameters["preset"]), changed(parameters)
+    rows = []
+    for name, value in parameters.items():
+        nested = isinstance(value, Mapping) and bool(value)
+        before = preset.get(name) if isinstance(preset.get(name), Mapping) else {}
+        for key, item in value.items() if nested else [(None, value)]:
+            mark = name in differing and name in preset and (not nested or before.get(key, _ABSENT) != item)
+            label = name if key is None else f"{name}.{key}"
+            rows.append((label, json.dumps(item) + (" (not the preset's)" if mark else "")))
+    return _table(rows)
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    cells = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in rows)
+    return f"<table><tbody>{''.join(cells)}</tbody></table>"
+
+
+def duration(seconds: float | None) -> str:
+    """A wall time in words: "41.3 s", "2.5 min"."""
+    if seconds is None:
+        return "not taken"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _json(record: Mapping[str, Any]) -> str:
+    """For whoever reads the page by program: the record as an attribute."""
+    return escape(json.dumps(record, separators=(",", ":")))
+
+
+def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
+    """The card of a run whose `provenance` is `record`."""
+    parameters = record["parameters"]
+    about = [
+        ("seeds", ", ".join(map(str, record["seeds"] or ["none"]))),
+        ("device", record["device"]),
+        ("threads", str(record["threads"])),
+        ("wall time", duration(record["wall_seconds"])),
+        ("finished", record["finished"]),
+        ("versions", ", ".join(f"{name} {number}" for name, number in record["versions"].items())),
+        ("code", record["code_hash"]),
+        ("git commit", record["git_commit"] or "not under git"),
+    ]
+    # What the preset does not have is the notebook's own, and says nothing of a change.
+    differing = len(changed(parameters).keys() & load_preset(parameters["preset"]).keys())
+    said = f"Preset {parameters['preset']}" + (f", {differing} parameters changed" if differing else ", unchanged")
+    return (
+        f'<div class="mae-card" role="note" data-notebook="{escape(notebook)}" data-record="{_json(record)}">'
+        f'<p class="mae-title"><strong>Run card</strong> <span>{escape(said)}</span></p>'
+        f"{_table(about)}<details><summary>Parameters</summary>{parameter_table(parameters)}</details>"
+        f"<p>To run it again:</p><pre><code>{escape(reproduce_command(parameters, notebook))}</code></pre></div>"
+    )
+
+
+def run_card(
+    parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str], device: str | None = None
+) -> dict[str, Any]:
+    """Show the card at the end of a notebook, and return the provenance that it shows, to be kept with the verdicts.
+
+    `parameters`: the notebook's own, `preset` among them. `started`: `time.time()` of its first cell. `modules` and
+    `device` as in `provenance`. Raises ValueError as that does, or for an unknown preset.
+    """
+    record = provenance(parameters, modules, started, device)
+    display(HTML(run_card_html(record, notebook)))
+    return record

@@ -1,0 +1,93 @@
+"""A verdict on a page: a box with icon and word, the claim in our words, why, and every number folded."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, display
+
+from mae_lib.claims.claims import ICONS, Claim, Verdict, Word, load_claims, place
+from mae_lib.claims.orderings import Finding
+from mae_lib.claims.verdicts import decide
+
+# Where the book sets what the same rule says of the strongest run, before, and of all others, behind.
+STRONGEST, ELSEWHERE = "<!-- strongest -->", "<!-- elsewhere -->"
+_HEADS = {"p": "p (Holm)", "seen": "could have seen"}
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "none" if math.isnan(value) else f"{0.0 if abs(value) < 1e-12 else value:.3g}"  # what is left of rounding
+
+
+def numbers_table(findings: Sequence[Finding]) -> str:
+    """Every ordering with its outcome and its numbers, folded."""
+    names = list(findings[0].numbers)
+    head = "".join(f'<th scope="col">{escape(_HEADS.get(name, name))}</th>' for name in ("what", "outcome", *names))
+    rows = [
+        f'<tr><th scope="row">{escape(f.what)}</th><td>{f.outcome}</td>'
+        + "".join(f"<td>{_number(f.numbers[name])}</td>" for name in names)
+        + "</tr>"
+        for f in findings
+    ]
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<details><summary>The numbers</summary><div class="mae-scroll" tabindex="0">{table}</div></details>'
+
+
+def kind(word: Word) -> str:
+    """A verdict's word as a part of a class name: "not-run"."""
+    return word.replace(" ", "-")
+
+
+def in_words(verdict: Verdict) -> str:
+    """The verdict with where it leans and whether one seed is all there is: "undecided, leans against (one seed)"."""
+    lean = f", leans {verdict.lean}" if verdict.lean else ""
+    return f"{verdict.verdict}{lean}{' (one seed)' if verdict.one_seed else ''}"
+
+
+def label(verdict: Verdict) -> str:
+    """Icon and words."""
+    words = in_words(verdict)
+    return f"{ICONS[verdict.verdict]} {words[0].upper()}{words[1:]}"
+
+
+def part_html(verdict: Verdict, about: str) -> str:
+    """One run's verdict: what it is, which run, why, and the numbers."""
+    return (
+        f'<p class="mae-title"><strong>{label(verdict)}</strong> <span>{about}</span></p><p>{escape(verdict.why)}</p>'
+        + (numbers_table(verdict.findings) if verdict.findings else "")
+    )
+
+
+def verdict_html(claim: Claim, verdict: Verdict) -> str:
+    """A page's own verdict as a box, which the book heads with that of the strongest run."""
+    about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
+    note = claim.paper_contradicts_itself
+    return "".join(
+        [
+            f'<div class="mae-verdict mae-{kind(verdict.verdict)}" role="note" id="claim-{escape(claim.id)}" '
+            f'data-seeds="{verdict.seeds}">',
+            f'<p class="mae-claim"><span>{about}.</span> {escape(claim.claim)}</p>',
+            f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
+            STRONGEST,
+            f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, "this page’s own run")}</div>',
+            ELSEWHERE,
+            "</div>",
+        ]
+    )
+
+
+def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:
+    """Decide a claim by its id, show the box, and return the verdict to be recorded.
+
+    Raises ValueError for an unknown id, and as `decide` does.
+    """
+    claims = load_claims()
+    if claim_id not in claims:
+        raise ValueError(f"claim {claim_id!r} is unknown: choose one of {', '.join(claims)}")
+    verdict = decide(claims[claim_id], table)
+    display(HTML(verdict_html(claims[claim_id], verdict)))
+    return verdict

@@ -1,0 +1,1 @@
+"""A claim of the paper, its rule and its verdict: data in, data out."""

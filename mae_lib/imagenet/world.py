@@ -1,0 +1,126 @@
+"""ImageNet-1K behind the worlds' interface, so that the same configs, commands and pages run on it.
+
+Notable: nothing is read until an image or the address of a run is asked for, and where the files lie is no part of
+that address; which files they are is. Training sees random crops, evaluation the centre of each image.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import LongTensor
+
+from mae_lib.data.files import Broken, Images, readable
+from mae_lib.data.loading import Visits, default_workers, fixed_order
+from mae_lib.data.packs import resident
+from mae_lib.data.views import as_tensor, evaluation_view
+from mae_lib.imagenet.sets import V2_VARIANTS, cue_conflict, imagenet
+from mae_lib.training.batches import Batches
+from mae_lib.worlds.world import Described, Level, Sample, require
+
+if TYPE_CHECKING:
+    from mae_lib.training.config import PretrainConfig
+
+_SPLITS = {"train": "train", "probe": "train", "test": "val"}
+
+
+@dataclass(frozen=True)
+class ImageNet(Described):
+    """ImageNet-1K at `size` pixels: the splits "train" and "probe" are its training images, "test" its validation's.
+
+    Image i of a split is its i-th in a fixed random order. Raises ValueError for an option out of range, and DataError,
+    from whatever first needs the files, for a set that is not there.
+    """
+
+    name: ClassVar[str] = "imagenet"
+    from_files: ClassVar[bool] = True  # its options tell less of its images than `spec` does
+    sections: ClassVar[str] = "mae_lib.imagenet.sections"  # what measures Section 3 on it
+    hierarchy: ClassVar[None] = None
+
+    size: int = 224
+    root: str | None = None  # folder with train/ and val/; by default what $MAE_LIB_IMAGENET names
+    crop: tuple[float, float] = (0.2, 1.0)  # share of an image's area that pretraining sees
+    resident: bool = False  # keep the training images in memory, decoded
+    max_broken: float = 0.001  # largest share of unreadable images that a run goes on with
+    v2: str = "matched-frequency"  # which ImageNet-v2 a probe is scored on
+    probe: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of ProbeRecipe, where not as published
+
+    def __post_init__(self) -> None:
+        require(self.size >= 8, "size", self.size, "8 or more")
+        require(0 <= self.max_broken <= 1, "max_broken", self.max_broken, "a share, in [0, 1]")
+        object.__setattr__(self, "crop", tuple(self.crop))
+        require(self.v2 in V2_VARIANTS, "v2", self.v2, f"one of {', '.join(V2_VARIANTS)}")
+        fits = len(self.crop) == 2 and 0 < self.crop[0] <= self.crop[1] <= 1
+        require(fits, "crop", self.crop, "two shares of the area, the smaller first, in (0, 1]")
+
+    @property
+    def classes(self) -> int:
+        return 1000
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        return {"class": Level("class", 1, values=self.classes)}
+
+    def spec(self) -> dict[str, Any]:
+        """What determines the images: the files that there are, not where they lie."""
+        files = {split: self.images(split).fingerprint for split in ("train", "val")}
+        return {"world": self.name, "size": self.size, "crop": list(self.crop), "files": files}
+
+    def address(self) -> dict[str, Any]:
+        return self.spec() | {"version": self.version}
+
+    def images(self, split: str) -> Images:
+        """The files of "train" or "val", or what was packed of them. Raises DataError if they are not there."""
+        root = self.root or os.environ.get("MAE_LIB_IMAGENET")
+        return _opened(split, root, self.resident and split == "train")
+
+    def sample(self, indices: LongTensor, split: str = "train") -> Sample:
+        """The centres of these images, the next one in place of any that cannot be read."""
+        require(split in _SPLITS, "split", split, f"one of {', '.join(_SPLITS)}")
+        images = self.images(_SPLITS[split])
+        require(int(indices.max()) < len(images), "an image's number", int(indices.max()), f"below {len(images)}")
+        chosen = fixed_order(len(images))[indices.cpu()].tolist()
+        read = [readable(images, number)[:2] for number in chosen]
+        views = torch.stack([as_tensor(evaluation_view(image, self.size)) for image, _ in read]).float() / 255
+        labels = torch.tensor([int(images.labels[number]) for _, number in read]).to(indices.device)
+        return Sample(views.to(indices.device), labels, {"class": labels})
+
+    def dressed(self, variant: str | None = None, cue_strength: float | None = None) -> "ImageNet | CueConflictImages":
+        """The cue-conflict images as a world for that variant; else itself, for its textures cannot be set."""
+        return CueConflictImages(self.size) if variant == "cue_conflict" else self
+
+    def visits(self, count: int, crop: tuple[float, float], seed: int) -> Visits:
+        """Random crops of the first `count` training images. Raises ValueError for more than there are."""
+        images = self.images("train")
+        wanted = f"at most {len(images)}, all there are" if count > 0 else "1 or more"
+        require(0 < count <= len(images), "the number of training images", count, wanted)
+        return Visits(images, self.size, count, crop, seed)
+
+    def batches(self, config: "PretrainConfig", device: torch.device, micro_batches: int) -> Batches:
+        """What pretraining asks for (step, rows): crops in [0, 1] on `device`, and what `hidden_patches` says."""
+        visits = self.visits(config.unique_images, self.crop, config.seed)
+        return Batches(config, visits, Broken(visits.images, self.max_broken), device, micro_batches)
+
+
+@dataclass(frozen=True)
+class CueConflictImages:
+    """The images of Geirhos et al. (2019) at `size` pixels; labels and textures number the 16 entry-level classes."""
+
+    size: int
+
+    def sample(self, indices: LongTensor, split: str = "test") -> Sample:
+        """The images with these numbers in their fixed order; there is one split only."""
+        found = cue_conflict()
+        read = [readable(found.images, n)[:2] for n in fixed_order(len(found.images))[indices.cpu()].tolist()]
+        views = torch.stack([as_tensor(evaluation_view(image, self.size, share=1.0)) for image, _ in read])
+        shapes, textures = (torch.from_numpy(cue[[n for _, n in read]]) for cue in (found.shapes, found.textures))
+        return Sample(views.float() / 255, shapes, {"class": shapes}, textures)
+
+
+@cache  # a listing of a million files takes seconds
+def _opened(split: str, root: str | None, in_memory: bool) -> Images:
+    images = imagenet(split, root)
+    return resident(images, default_workers()) if in_memory else images

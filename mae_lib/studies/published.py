@@ -1,0 +1,249 @@
+"""Results of longer runs, read back: the folders that `python -m mae_lib series` writes and `results/` holds.
+
+A page asks a *source* for models and scores, and does not mind where they come from: `Live` trains and measures what
+is missing, `Published` reads. Published scores are means over images, one number for each reader and metric.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mae_lib.claims.claims import Claim, Verdict, load_claims
+from mae_lib.claims.verdicts import decide
+from mae_lib.folders import checkout
+from mae_lib.presets import SERIES_RATIO, load_preset
+from mae_lib.studies import Reader, Scores, Section
+from mae_lib.studies.image_scores import read_image_scores
+from mae_lib.studies.publish import different, finished_seeds, shipped_runs
+from mae_lib.studies.scores import measure_all, readers, section_of
+from mae_lib.studies.series import Mask, Series
+from mae_lib.training import Run
+from mae_lib.training.checkpoints import read_json
+
+SECTION_OF = {  # the section that a page's claims are decided from
+    "3_0_pretraining": "pretraining",
+    "3_1_reconstruction": "reconstruction",
+    "3_2_attention": "attention",
+    "3_3_separability": "separability",
+    "3_4_shape_bias": "shape_bias",
+    "3_5_transfer": "detection",
+}
+
+
+def published_folder() -> Path:
+    """Where published results lie: `$MAE_LIB_PUBLISHED`, else `results/` of the checkout or beside this package."""
+    if named := os.environ.get("MAE_LIB_PUBLISHED"):
+        return Path(named).expanduser().resolve()
+    return shipped_folder()
+
+
+def shipped_folder() -> Path:
+    """The results that come with this code, wherever else published ones may lie."""
+    return (checkout() or Path(__file__).resolve().parents[1]) / "results"
+
+
+@dataclass(frozen=True)
+class Live:
+    """Models that are trained, and scores that are measured, where they are missing."""
+
+    series: Series
+
+    def runs(self) -> dict[Mask, Run]:
+        """The run of every mask."""
+        return self.series.train()
+
+    def section(self, name: str, **options: Any) -> Section:
+        """A section's images, truths and measurements."""
+        return section_of(name, self.series, **options)
+
+    def scores(self, section: Section) -> dict[Reader, dict[str, Any]]:
+        """The scores of every reader of a section, a number for each image."""
+        return measure_all(section, self.series)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A folder of published results; `series` are the masks asked for, with every seed that was published."""
+
+    directory: Path
+    series: Series
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "Published":
+        """The seeds of a folder that are finished. Raises ValueError where there are none."""
+        directory = Path(directory)
+        seeds = seeds_of(directory)
+        if not seeds:
+            raise ValueError(f"{directory} holds no finished results: python -m mae_lib series writes them")
+        return cls(directory, Series.from_parameters(load_preset(directory / "preset.yaml") | {"seeds": seeds}))
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The preset that was run, with the seeds that are finished."""
+        return load_preset(self.directory / "preset.yaml") | {"seeds": seeds_of(self.directory)}
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        return read_json(self.directory / "provenance.json")
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        tables = (self.directory / name for name in ("scores.csv", "detection.csv"))  # the second is a command's own
+        return pd.concat([pd.read_csv(path) for path in tables if path.is_file()], ignore_index=True)
+
+    def holding(self, section: str) -> "Published | None":
+        """The same with the masks alone that a section was measured for; None where it was not.
+
+        A section with a record of its own, `<section>.json`, was measured with the scale that stands there.
+        """
+        rows = self._rows[(self._rows["section"] == section) & (self._rows["reader"] == "trained")]
+        measured = {_reader(row) for row in rows.itertuples()}
+        configs = {mask: config for mask, config in self.series.configs.items() if mask in measured}
+        own = self.directory / f"{section}.json"
+        scale = read_json(own)["parameters"]["scale"] if own.is_file() else self.series.scale
+        return Published(self.directory, Series(configs, scale)) if configs else None
+
+    def training(self) -> pd.DataFrame:
+        """What each pretraining took: ratio, unit, seed, loss, images_per_second, seconds and device."""
+        return pd.read_csv(self.directory / "training.csv")
+
+    def runs(self) -> dict[Mask, Run]:
+        """The runs of the masks whose encoders are shipped, often those of one seed. Raises ValueError for none."""
+        found = {mask: run for mask, run in shipped_runs(self.directory).items() if mask in self.series.configs}
+        if not found:
+            raise ValueError(f"{self.directory} ships no encoders: publish them with --ship 1, or train them here")
+        return {mask: found[mask] for mask in self.series.configs if mask in found}
+
+    def section(self, name: str, **options: Any) -> Section:
+        """A section's images and truths. Raises ValueError for options that were not published."""
+        asked, held = (section_of(name, self.series, **given) for given in (options, {}))
+        if name == "shape_bias" and (missing := sorted(set(asked.strengths) - set(held.strengths))):
+            raise ValueError(f"cue strengths {missing} are not among those published, {held.strengths}")
+        return asked
+
+    def scores(self, section: Section | str) -> dict[Reader, dict[str, np.float64]]:
+        """The mean of every metric of every reader of a section."""
+        name = section if isinstance(section, str) else section.name
+        rows = self._rows[self._rows["section"] == name]
+        wanted = readers(section_of(name, self.series), self.series)
+        found: dict[Reader, dict[str, np.float64]] = {reader: {} for reader in wanted}
+        for row in rows.itertuples():
+            if (reader := _reader(row)) in found:
+                found[reader][row.metric] = np.float64(row.value)
+        if name == "shape_bias" and not isinstance(section, str):
+            found = {reader: _at_strength(scores, section.cue_strength) for reader, scores in found.items()}
+        return section_of(name, self.series).derived(found)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """What becomes of every claim of Section 3 at this scale, by id."""
+        claims = [claim for claim in load_claims().values() if claim.notebook in SECTION_OF]
+        return {claim.id: decide(claim, self.evidence(claim)) for claim in claims}
+
+    def evidence(self, claim: Claim) -> pd.DataFrame:
+        """The table that decides a claim, without what was not measured: image by image, or means with their counts."""
+        section = SECTION_OF[claim.notebook]
+        means, images = self.scores(section), self.image_scores(section)
+        whole = all(set(images.get(reader, ())) >= set(one) & set(claim.metrics) for reader, one in means.items())
+        scores = images if images and whole else means
+        kept = {r: {m: v for m, v in s.items() if m in claim.reads} for r, s in scores.items()}
+        if not any(kept.values()):
+            return pd.DataFrame()
+        table = encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
+        if "image" in table:
+            return table
+        counts = self._rows[self._rows["section"] == section].groupby("metric")["count"].min()
+        return table.assign(count=table["metric"].map(counts).fillna(counts.max()))
+
+    def image_scores(self, section: str) -> dict[Reader, Scores]:
+        """The scores of a section image by image, with what is derived from them; empty where only means are held."""
+        wanted = readers(section_of(section, self.series), self.series)
+        held = {r: one for r, one in read_image_scores(self.directory, section).items() if r in wanted}
+        return section_of(section, self.series).derived(held) if held else {}
+
+
+def _reader(row: Any) -> Reader:
+    if row.reader == "trained":
+        return (float(row.ratio), int(row.unit), int(row.seed))
+    return (row.reader,) if pd.isna(row.seed) else (row.reader, int(row.seed))
+
+
+def _at_strength(scores: dict[str, np.float64], strength: float) -> dict[str, np.float64]:
+    """With the bias and the accuracies of this cue strength under their plain names."""
+    plain = {name: scores[f"{name} at {strength:g}"] for name in ("shape bias", "shape accuracy", "texture accuracy")}
+    return scores | plain
+
+
+def encoder_table(series: Series, scores: dict[Reader, dict[str, Any]]) -> pd.DataFrame:
+    """A tidy table by encoder, "trained" (ratio 0.75, the scale's unit), "untrained" and "pixels", paired by seed.
+
+    Columns encoder, seed, metric, image (where a score is a number for each) and value.
+    """
+    tables, images = [], False
+    for seed in sorted({seed for _, _, seed in series.configs}):
+        who = {"trained": (SERIES_RATIO, series.scale["unit"], seed), "untrained": ("untrained", seed)}
+        for encoder, reader in (who | {"pixels": ("pixels",)}).items():
+            for metric, numbers in scores.get(reader, {}).items():
+                images |= np.ndim(numbers) > 0
+                about = {"encoder": encoder, "seed": seed, "metric": metric}
+                tables.append(pd.DataFrame({**about, "value": np.atleast_1d(numbers)}))
+    whole = pd.concat(tables).rename_axis("image").reset_index()
+    return whole[["encoder", "seed", "metric", *(["image"] if images else []), "value"]]
+
+
+def seeds_of(directory: Path) -> list[int]:
+    """The finished seeds of a folder of published results; none where it is not such a folder."""
+    files = ("preset.yaml", "scores.csv", "training.csv", "provenance.json")
+    if not all((directory / name).is_file() for name in files):
+        return []
+    return finished_seeds(directory, load_preset(directory / "preset.yaml"))
+
+
+def published(section: str | None = None) -> list[Published]:
+    """Every folder of finished results, the smallest scale first; with `section`, what each holds of that, if any."""
+    folders = [path for path in sorted(published_folder().glob("*")) if path.is_dir() and seeds_of(path)]
+    found = [Published.open(path) for path in folders]
+    found = [one for one in (one.holding(section) if section else one for one in found) if one]
+    return sorted(found, key=lambda one: (one.series.scale["image_size"], one.series.scale["images"]))
+
+
+def source_of(series: Series, use_published: bool, section: str | None = None) -> Live | Published:
+    """Where a page takes models and scores, of `section` at least, from: trained and measured here, or published."""
+    return published_as(series, section) if use_published else Live(series)
+
+
+def published_as(series: Series, section: str | None = None) -> Published:
+    """The published results of a series' masks at its scale, with every seed that was published.
+
+    Raises ValueError, which names what differs and says what is published, where there are none.
+    """
+    everything = published(section)
+    if not everything:
+        what = f"results of the section {section!r}" if section else "results"
+        raise ValueError(f"{published_folder()} holds no published {what}: set use_published to False to train here")
+    near = min(everything, key=lambda one: len(_differing(series, one, section)))
+    if differing := _differing(series, near, section):
+        there = f"published are {', '.join(one.name for one in everything)}"
+        raise ValueError(f"no results of these settings ({there}); in {near.name} {'; '.join(differing)}")
+    masks = {mask[:2] for mask in series.configs}
+    chosen = {mask: config for mask, config in near.series.configs.items() if mask[:2] in masks}
+    return Published(near.directory, Series(chosen, near.series.scale))
+
+
+def _differing(series: Series, there: Published, section: str | None) -> list[str]:
+    """What of a series a folder does not hold, in words."""
+    # An entry that the folder's preset does not have was no entry yet, and has determined nothing there.
+    asked = {name: value for name, value in series.scale.items() if name in there.series.scale}
+    found = different({"scale": asked}, {"scale": dict(there.series.scale)}, detection=section == "detection")
+    masks, seeds = ({mask[:2] for mask in there.series.configs}, {mask[2] for mask in there.series.configs})
+    wanted = dict.fromkeys(mask[:2] for mask in series.configs)
+    found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in wanted if (ratio, unit) not in masks]
+    return found + [f"seed {seed} is missing" for seed in sorted({mask[2] for mask in series.configs} - seeds)]

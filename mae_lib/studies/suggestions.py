@@ -1,0 +1,289 @@
+"""Section 3.6 with several seeds by one command, published in a folder and read back.
+
+    python -m mae_lib suggestions --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
+
+Suggestion after suggestion and seed after seed; what is trained and measured lies in the runs folder and is never done
+twice. The folder holds what is finished at any time, two files for each suggestion: NAME.csv, a row for each arm, seed
+and metric, and NAME.json, its provenance, whose `wall_seconds` is null until the last seed is in. With `--only NAME`
+those two alone are written.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from mae_lib.claims.claims import Claim, Verdict, load_claims
+from mae_lib.claims.orderings import Measured, holm
+from mae_lib.claims.verdicts import decide
+from mae_lib.presets import load_preset
+from mae_lib.provenance import provenance
+from mae_lib.studies import Reader, Scores
+from mae_lib.studies.better_masking import (
+    TREE_SHARE,
+    TreeLevels,
+    boundary_series,
+    discovered_tree,
+    mask_series,
+    tree_series,
+)
+from mae_lib.studies.low_level import LowLevel
+from mae_lib.studies.publish import different
+from mae_lib.studies.published import published_folder
+from mae_lib.studies.published_files import csv_of
+from mae_lib.studies.scores import measure, section_of
+from mae_lib.studies.series import Series
+from mae_lib.theory import LatentHierarchy
+from mae_lib.training import Run
+from mae_lib.training.checkpoints import read_json, write_files, write_json
+from mae_lib.training.engine import TRAINER_VERSION
+from mae_lib.worlds.world import need_latents
+
+FOLDER = "suggestions"
+COLUMNS = ("arm", "seed", "metric", "value", "count")
+UNTRAINED = "untrained"
+_SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
+
+Row = tuple[Any, int, str, str, int]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One of the three: what it is measured by, and which claims it decides."""
+
+    page: str  # the claims of this notebook
+    series: str  # what they call its arms
+    modules: tuple[str, ...]  # whose code its numbers depend on
+    rows: Callable[[str | Path, int, str | None], Iterator[Row]]  # from preset, seed and device
+
+    def claims(self) -> list[Claim]:
+        """What its published numbers decide."""
+        return [one for one in load_claims().values() if (one.notebook, one.series) == (self.page, self.series)]
+
+
+def publish_suggestions(
+    preset: str | Path,
+    out: str | Path,
+    seeds: list[int] | str | None = None,
+    device: str | None = None,
+    only: str | None = None,
+) -> Path:
+    """Train and measure what is missing of all suggestions, or of `only` one, and write it into `out`.
+
+    Raises ValueError for a suggestion that there is not, and for a folder that holds results of another preset, of
+    other seeds or code, or something else; what it holds of other suggestions does not matter and stays as it is.
+    """
+    if only is not None and only not in SUGGESTIONS:
+        raise ValueError(f"suggestion {only!r} is unknown: choose one of {', '.join(SUGGESTIONS)}")
+    names = list(SUGGESTIONS) if only is None else [only]
+    parameters, out = load_preset(preset), Path(out)
+    if seeds is not None:
+        parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
+    ratios = ratio_series(preset, parameters["seeds"])  # all is checked before any work starts
+    if "boundary" in names:
+        boundary_series(preset, parameters["seeds"])
+    if "extremes" in names:
+        need_latents(ratios.world)
+    missing = [name for name in names if not _is_whole(out, name, parameters)]
+    if not missing:
+        print(f"{out}: complete already")
+    for name in missing:
+        _publish(name, preset, out, parameters, device)
+    return out
+
+
+def _publish(name: str, preset: str | Path, out: Path, parameters: dict[str, Any], device: str | None) -> None:
+    one, started, rows = SUGGESTIONS[name], time.time(), []
+    record = provenance(parameters, one.modules, device=device) | {"trainer": TRAINER_VERSION, "wall_seconds": None}
+    for seed in parameters["seeds"]:
+        rows += one.rows(preset, seed, device)
+        write_json(out / f"{name}.json", record)
+        write_files({out / f"{name}.csv": csv_of(COLUMNS, rows)})
+    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_json(out / f"{name}.json", record | {"wall_seconds": round(time.time() - started, 1)})
+
+
+def _is_whole(out: Path, name: str, parameters: dict[str, Any]) -> bool:
+    """Whether the folder holds all of a suggestion. Raises ValueError if it holds anything else, but for the others."""
+    if not out.exists() or not any(out.iterdir()):
+        return False
+    if not any((out / f"{known}.json").is_file() for known in SUGGESTIONS):
+        raise ValueError(f"{out} is not empty and holds no published suggestions: give another folder")
+    if not (out / f"{name}.json").is_file():
+        return False
+    held = read_json(out / f"{name}.json")
+    if held.get("trainer", 1) != TRAINER_VERSION or different(parameters, held["parameters"], more_seeds=True):
+        raise ValueError(
+            f"{out} holds {name} of another preset, other seeds or another trainer: remove {name}.csv and {name}.json"
+        )
+    return held["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
+
+
+def ratio_series(preset: str | Path, seeds: list[int] | str) -> Series:
+    """The preset's mask ratios at its own unit, which Section 3 trains too. Raises ValueError as `Series.of` does."""
+    parameters = load_preset(preset)
+    return Series.of(preset, parameters["mask_ratios"], [parameters["scale"]["unit"]], seeds)
+
+
+def _boundary_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+    for width, series in boundary_series(preset, [seed]).items():
+        runs = _trained(series, f"boundary {width}, seed {seed}", device)
+        for mask, run in runs.items():
+            for name in _SECTIONS:
+                yield from _rows(width, seed, measure(section_of(name, series), series, mask, device))
+            yield from _rows(width, seed, _took(run))
+
+
+@cache  # it is the same for every seed
+def _tree(preset: str | Path) -> LatentHierarchy:
+    return discovered_tree(tree_series(preset, [0]).world)
+
+
+def _mask_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+    plain = tree_series(preset, [seed])
+    section = TreeLevels(plain.world, plain.scale, plain.cache)
+    yield from _rows(UNTRAINED, seed, measure(section, plain, (UNTRAINED, seed), device))
+    for name, series in mask_series(plain, _tree(preset)).items():
+        for mask, run in _trained(series, f"masks by {name}, seed {seed}", device).items():
+            yield from _rows(name, seed, measure(section, series, mask, device) | _took(run))
+
+
+def _extreme_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+    series = ratio_series(preset, [seed])
+    section = LowLevel(series.world, series.scale, series.cache)
+    yield from _rows(UNTRAINED, seed, measure(section, series, (UNTRAINED, seed), device))
+    for mask, run in _trained(series, f"every ratio, seed {seed}", device).items():
+        yield from _rows(mask[0], seed, measure(section, series, mask, device) | _took(run))
+
+
+def _trained(series: Series, what: str, device: str | None) -> dict[Reader, Run]:
+    print(what, flush=True)
+    return series.train(device)
+
+
+def _took(run: Run) -> Scores:
+    return {"training seconds": np.array([run.done["seconds"]])}
+
+
+def _rows(arm: Any, seed: int, scores: Scores) -> list[Row]:
+    return [(arm, seed, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
+
+
+_CODE = ("mae_lib.studies.better_masking", "mae_lib.studies", "mae_lib.training.pretrain")
+_LOW_LEVEL = ("mae_lib.studies.low_level", "mae_lib.training.pretrain")
+SUGGESTIONS = {  # that are trained and published, in the paper's order
+    "boundary": Suggestion("3_6_boundary", "boundary", _CODE, _boundary_rows),
+    "masks": Suggestion("3_6_structure", "masks", _CODE, _mask_rows),
+    "extremes": Suggestion("3_6_extremes", "ratio", _LOW_LEVEL, _extreme_rows),
+}
+
+
+# Reading it back
+
+
+def published_suggestion(name: str) -> pd.DataFrame:
+    """What is published of a suggestion, tidy: its arms in a column named as its series, seed, metric, value and count.
+
+    An empty table where nothing is. The arm "untrained", an encoder with fresh weights, is in it where it was measured.
+    """
+    file, series = published_folder() / FOLDER / f"{name}.csv", SUGGESTIONS[name].series
+    table = pd.read_csv(file, dtype={"arm": str}) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    return table.assign(**{series: table["arm"].map(yaml.safe_load)})[[series, "seed", "metric", "value", "count"]]
+
+
+def published_provenance(name: str) -> dict[str, Any] | None:
+    """Where a suggestion's numbers come from; None where nothing is published."""
+    file = published_folder() / FOLDER / f"{name}.json"
+    return read_json(file) if file.is_file() else None
+
+
+def published_arms(
+    name: str, scale: Mapping[str, Any], seeds: Sequence[int], arms: Sequence[Any], share: float = TREE_SHARE
+) -> pd.DataFrame:
+    """`published_suggestion` for a page that trains nothing: these arms, with every seed that was published.
+
+    `scale` is the preset's that was asked for, `share` the tree's. Raises ValueError, which names what differs, where
+    these settings or seeds were not published.
+    """
+    about, table = published_provenance(name), published_suggestion(name)
+    if about is None or table.empty:
+        raise ValueError(f"{published_folder() / FOLDER} holds no {name}: set use_published to False to train here")
+    held = about["parameters"]["scale"]
+    apart = different({"scale": {k: v for k, v in scale.items() if k in held}}, {"scale": held})
+    apart += [f"tree_share is {TREE_SHARE} there, not {share}"] * (share != TREE_SHARE)
+    apart += [f"{name} {arm!r} is missing" for arm in arms if arm not in set(table[name])]
+    apart += [f"seed {seed} is missing" for seed in seeds if seed not in set(table["seed"])]
+    if apart:
+        raise ValueError(f"these settings are not published in {published_folder() / FOLDER}: {'; '.join(apart)}")
+    return table[table[name].isin(arms)].reset_index(drop=True)
+
+
+def verdicts() -> dict[str, Verdict]:
+    """What becomes of the suggestions' claims over published seeds, by id; of each not before its last seed is in."""
+    finished = [name for name in SUGGESTIONS if (published_provenance(name) or {}).get("wall_seconds")]
+    return {id: verdict for name in finished for id, verdict in verdicts_of(name).items()}
+
+
+def verdicts_of(name: str) -> dict[str, Verdict]:
+    """The same of one suggestion, as far as it has come."""
+    table = published_suggestion(name)
+    return {claim.id: _decided(claim, table) for claim in SUGGESTIONS[name].claims()}
+
+
+def _decided(claim: Claim, table: pd.DataFrame) -> Verdict:
+    """From the trained arms, image by image or as means."""
+    rows = over_fresh(table, claim.series)
+    return decide(claim, rows[rows["metric"].isin(claim.reads)])
+
+
+def over_fresh(table: pd.DataFrame, series: str) -> pd.DataFrame:
+    """The trained arms, and what each scores over fresh weights of its seed: `<metric> over fresh weights`.
+
+    `table` is tidy, with the arm "untrained" where it was measured: fresh weights are no value of a series.
+    """
+    fresh = table[series] == UNTRAINED
+    keys = [name for name in ("seed", "metric", "image") if name in table]
+    arms = table[~fresh]
+    both = arms.merge(table.loc[fresh, [*keys, "value"]], on=keys, suffixes=("", "_fresh"))
+    gained = both.assign(value=both["value"] - both["value_fresh"], metric=both["metric"] + " over fresh weights")
+    kept = pd.concat([arms, gained[arms.columns]], ignore_index=True)
+    return kept.assign(**{series: kept[series].infer_objects()})
+
+
+# For a page
+
+
+def tidy(name: str, scores: Mapping[tuple[Any, int], Scores]) -> pd.DataFrame:
+    """Scores by (arm, seed) as one table: the arms in a column `name`, seed, metric, image and value."""
+    tables = [
+        pd.DataFrame({name: arm, "seed": seed, "metric": metric, "image": np.arange(len(values)), "value": values})
+        for (arm, seed), found in scores.items()
+        for metric, values in found.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def ordered_pairs(table: pd.DataFrame, predicted: Mapping[str, float], apart: float = 0.1) -> pd.DataFrame:
+    """Whether, of two ways of masking, the one with the higher predicted level has the better read root.
+
+    A row for each pair whose predictions differ by more than `apart`: the difference of the roots (`table` as `tidy`
+    gives it, by "masks") with its paired interval, 95% for all pairs together (Holm), and `successes` of `trials` for
+    the rule `always`. A pair whose interval holds 0 is no trial. With one seed its number stands beside, so that the
+    verdict is marked.
+    """
+    roots = table[table["metric"] == "root probe"]
+    measured, seeds = Measured.from_table(roots, "masks", "root probe"), roots["seed"].unique()
+    pairs = [(a, b) for a in predicted for b in predicted if predicted[b] > predicted[a] + apart]
+    rows = []
+    for (low, high), found in zip(pairs, holm([measured.above(high, low) for low, high in pairs], 0.95)):
+        numbers, sure = found.numbers, found.outcome in ("holds", "reversed")
+        about = {"higher": high, "lower": low} | {name: numbers[name] for name in ("difference", "low", "high")}
+        rows.append(about | {"successes": int(numbers["low"] > 0), "trials": int(sure)})
+    return pd.DataFrame(rows).assign(**({"seed": seeds[0]} if len(seeds) == 1 else {}))

@@ -1,0 +1,47 @@
+"""Scenes as a COCO folder: written once where asked for, so that one reader serves them and COCO itself."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mae_lib.address import address
+from mae_lib.transfer.coco import CocoSplit, write_coco
+from mae_lib.transfer.jitter import Target
+from mae_lib.transfer.scenes import Scenes
+from mae_lib.worlds.rendered import to_bytes
+
+_CHUNK = 64
+
+
+def scene_targets(scenes: Scenes, split: str, count: int) -> Iterator[tuple[Tensor, Target]]:
+    """The first `count` scenes of a split, one by one: uint8 (3, H, W), and the boxes, labels and masks in it."""
+    for start in range(0, count, _CHUNK):
+        batch = scenes.sample(torch.arange(start, min(start + _CHUNK, count)), split)
+        for i, image in enumerate(to_bytes(batch.images)):
+            there = batch.present[i]
+            found = {"boxes": batch.boxes[i][there], "labels": 1 + batch.categories[i][there]}
+            yield image, found | {"masks": batch.masks[i][there].to(torch.uint8)}
+
+
+def drawn(scenes: Scenes, counts: dict[str, int], folder: Path) -> dict[str, CocoSplit]:
+    """The first scenes of each split ("train", "val"; how many by `counts`), drawn at the first call and kept.
+
+    Of two processes that ask at once one draws and the other waits; one that is killed leaves nothing behind.
+    """
+    key = address(scenes.address(), counts, digits=16)
+    whole = folder / f"scenes-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"scenes-{key}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            unfinished = folder / f"scenes-{key}.part"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            names = [f"class {number}" for number in range(scenes.categories)]
+            for split, count in counts.items():
+                write_coco(unfinished, split, scene_targets(scenes, split, count), names)
+            unfinished.rename(whole)
+    return {split: CocoSplit(whole, split) for split in counts}

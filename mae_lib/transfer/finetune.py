@@ -1,0 +1,196 @@
+"""End-to-end fine-tuning of a detector from an encoder: a config in, a finished run out, trained at most once.
+
+Notable: the loop, checkpoints and folders are those of pretraining. A run's address is its config, the first weights,
+the annotations and the declared versions; a killed one goes on where it was. What happens at a step is a function of
+(seed, step, row): the order of images, jitter, and which proposals are learned from. So an encoder with fresh weights,
+the baseline "from scratch", sees the same images in the same order as a pretrained one.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+
+from mae_lib import randomness
+from mae_lib.address import address
+from mae_lib.data.files import Broken, readable
+from mae_lib.devices import best_device
+from mae_lib.training import MAE, Run, checkpoints
+from mae_lib.training.engine import TRAINER_VERSION, Schedule, rank_and_world, threads, train, workers
+from mae_lib.training.run import alone, circumstances, finish, folder_of
+from mae_lib.transfer.coco import CocoSplit, pixels
+from mae_lib.transfer.jitter import Target, jittered
+from mae_lib.transfer.model import DetectorSizes, mask_rcnn, parameter_groups
+from mae_lib.typed import typed_fields
+
+DETECTOR_VERSION = 1  # raised when the same config gives other numbers than before
+PREFIX = "detection_"  # of a preset's entries that are fields of the config
+Batch = tuple[int, list[Tensor], list[Target]]  # number of the first visit, images in [0, 1], targets
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """What determines a fine-tuning beside the encoder and the data. Raises ValueError for a value out of range."""
+
+    size: int = 1024  # side of the canvas in pixels
+    images: int = 1_600_000  # visited in all; a last batch that would not be full is left out
+    batch: int = 64
+    lr: float = 1e-4  # absolute, of the pyramid and the heads
+    layer_decay: float = 0.7  # of the learning rate from one block to the one below it
+    warmup: float = 0.01  # fraction of the steps
+    weight_decay: float = 0.1
+    clip: float | None = None  # largest norm of the gradient
+    jitter: tuple[float, float] | None = (0.1, 2.0)  # large-scale jitter; None for none
+    flip: bool = True  # mirror half of the visits
+    max_broken: float = 0.001  # largest share of unreadable images that a run goes on with
+    sizes: DetectorSizes = field(default_factory=DetectorSizes)
+    seed: int = 0  # of pyramid, heads, order and jitter
+
+    def __post_init__(self) -> None:
+        typed_fields(self, PREFIX)
+        for name in ("size", "images", "batch", "lr", "layer_decay"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{PREFIX}{name} is {getattr(self, name)!r}: it must be above 0")
+        if self.images < self.batch:
+            raise ValueError(f"{PREFIX}images is {self.images}: it must be at least one batch, {self.batch}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"{PREFIX}warmup is {self.warmup!r}: it must be a fraction of the steps, in [0, 1)")
+        if self.jitter is not None and not (len(self.jitter) == 2 and 0 < self.jitter[0] <= self.jitter[1]):
+            raise ValueError(f"{PREFIX}jitter is {self.jitter!r}: it must be two factors in order, such as [0.1, 2.0]")
+
+    @classmethod
+    def from_scale(cls, scale: Mapping[str, Any], **overrides: Any) -> "DetectionConfig":
+        """From a preset's entries that begin with `detection_`, of which `detection_sizes` are `DetectorSizes`."""
+        known = {entry.name for entry in fields(cls)}
+        own = {name.removeprefix(PREFIX): value for name, value in scale.items() if name.startswith(PREFIX)}
+        given = {name: value for name, value in own.items() if name in known} | overrides
+        sizes = given.pop("sizes", {})
+        if not isinstance(sizes, Mapping):
+            raise ValueError(f"{PREFIX}sizes is {sizes!r}: it must be a mapping, such as {{channels: 256}}")
+        architecture = {entry.name for entry in fields(DetectorSizes)}
+        if strange := sorted(set(sizes) - architecture):
+            raise ValueError(
+                f"{PREFIX}sizes has no {', '.join(strange)}: choose among {', '.join(sorted(architecture))}"
+            )
+        return cls(**given, sizes=DetectorSizes(**sizes))
+
+    def schedule(self) -> Schedule:
+        """ViTDet's: AdamW with betas .9 and .999."""
+        steps = self.images // self.batch
+        decay, betas = self.weight_decay, (0.9, 0.999)
+        return Schedule(steps, self.batch, self.lr, self.warmup, decay, betas, self.clip)
+
+
+def fingerprint(mae: MAE) -> str:
+    """Sixteen hexadecimal digits of an encoder's weights, whatever the device they lie on."""
+    digest = hashlib.sha256()
+    for name, value in sorted(mae.encoder_state().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def detection_run(config: DetectionConfig, mae: MAE, data: CocoSplit, name: str, runs: str | Path | None = None) -> Run:
+    """Where the run of a detector that starts from `mae` lies, trained or not; `name` says who that is."""
+    key = address(config, fingerprint(mae), data.key, TRAINER_VERSION, DETECTOR_VERSION)
+    return Run(folder_of(runs) / f"detection-{name}-s{config.seed}-{key}")
+
+
+def finetune(
+    config: DetectionConfig,
+    mae: MAE,
+    data: CocoSplit,
+    name: str,
+    runs: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    micro_batches: int = 1,
+    cpu_threads: int = 1,
+    readers: int = 0,
+    save_seconds: float = 60,
+    compiled: bool = False,
+    checkpoint_blocks: bool = False,
+) -> MaskRCNN:
+    """The detector of `config` that starts from the encoder of `mae`, in eval mode, trained if need be.
+
+    `readers` threads load the next batch while this one is learned. They change nothing; device, `cpu_threads`,
+    `compiled` and `checkpoint_blocks` (see `engine.ease`) no more than the last bits; but each micro-batch and each
+    worker of torchrun samples its own proposals, so other splits of a batch are another run of the same recipe. Raises
+    DataError for broken data, and else as `mae_lib.training.pretrain`.
+    """
+    run, where = detection_run(config, mae, data, name, runs), best_device(device)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = mask_rcnn(mae, config.size, len(data.categories), config.sizes)
+        with threads(cpu_threads), workers(where), alone(run.directory):
+            if not (run.directory / "done.json").is_file():
+                broken = Broken(data, config.max_broken)
+                result = train(
+                    model,
+                    batches(config, data, broken, where, readers),
+                    loss_of(config.seed),
+                    config.schedule(),
+                    run.directory,
+                    where,
+                    micro_batches=micro_batches,
+                    progress=progress,
+                    save_seconds=save_seconds,
+                    compiled=compiled,
+                    checkpoint_blocks=checkpoint_blocks,
+                    groups=parameter_groups(model, config.weight_decay, config.layer_decay),
+                )
+                result |= {"skipped_images": len(broken)}
+                if rank_and_world()[0] == 0:
+                    finish(run, config, model, result | circumstances(where, micro_batches, cpu_threads))
+                if dist.is_initialized():
+                    dist.barrier()
+    model.load_state_dict(checkpoints.load(run.directory / "model")[0])
+    return model.to(where).eval()
+
+
+def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:
+    """The sum of Mask R-CNN's five losses. torchvision samples proposals by torch's generator, so it is set first."""
+
+    def loss(net: nn.Module, batch: Batch) -> Tensor:
+        visit, images, targets = batch
+        torch.manual_seed(int(randomness.bits(seed, torch.tensor([visit]), "proposals")[0]))
+        return sum(net(images, targets).values())
+
+    return loss
+
+
+def batches(
+    config: DetectionConfig, data: CocoSplit, broken: Broken, device: torch.device, readers: int = 0
+) -> Callable[[int, Tensor], Batch]:
+    """A function from (step, rows) to a batch on `device`. Every pass over the images is a permutation of its own.
+
+    In the place of an image that cannot be read stands the next one that can, and `broken` counts it.
+    """
+
+    def seen_at(visit: int) -> tuple[Tensor, Target]:
+        index = int(randomness.shuffled(config.seed, torch.tensor([visit]), len(data)))
+        image, index, passed = readable(data, index)
+        broken.add(passed)
+        return jittered(pixels(image), data.target(index), config.size, config.seed, visit, config.jitter, config.flip)
+
+    pool = ThreadPoolExecutor(readers) if readers else None
+    ahead: dict[int, Future] = {}
+
+    def fetched(visit: int) -> tuple[Tensor, Target]:
+        return ahead.pop(visit).result() if visit in ahead else seen_at(visit)
+
+    def batch_of(step: int, rows: Tensor) -> Batch:
+        visits = (step * config.batch + rows).tolist()
+        pairs = [fetched(visit) for visit in visits]
+        if pool:
+            ahead.update({visit + config.batch: pool.submit(seen_at, visit + config.batch) for visit in visits})
+        images = [image.to(device).float().div_(255) for image, _ in pairs]
+        return visits[0], images, [{name: v.to(device) for name, v in target.items()} for _, target in pairs]
+
+    return batch_of

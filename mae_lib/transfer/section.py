@@ -1,0 +1,84 @@
+"""Section 3.5: what a Mask R-CNN that starts from an encoder finds after fine-tuning, in boxes and in masks."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from torchvision.models.detection import MaskRCNN
+
+from mae_lib.folders import runs_folder
+from mae_lib.studies.section import Reader, Scores, Section, joined, over
+from mae_lib.training import MAE
+from mae_lib.transfer.coco import CocoSplit, coco_folder
+from mae_lib.transfer.drawn import drawn
+from mae_lib.transfer.finetune import DetectionConfig, finetune
+from mae_lib.transfer.scenes import Scenes
+from mae_lib.transfer.scoring import score
+
+DATA = ("scenes", "coco")
+
+
+@dataclass(frozen=True)
+class Detection(Section):
+    """AP and AP50 of boxes and masks, in percent, image by image as contributions; fresh weights are "from scratch".
+
+    `folder` is that of COCO, by default `$MAE_LIB_COCO`; scenes need none.
+    """
+
+    name: ClassVar[str] = "detection"
+    baselines: ClassVar[tuple[str, ...]] = ("untrained",)
+
+    folder: str | None = None
+    workers: int = 0  # threads that load images ahead
+    device: str | None = None  # cpu, cuda or mps; by default the best that is there
+    micro_batches: int = 1  # parts of a batch, to save memory
+    compiled: bool = False  # blocks by torch.compile
+    checkpoint_blocks: bool = False  # compute blocks twice, to save memory
+
+    @cached_property
+    def data(self) -> dict[str, CocoSplit]:
+        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there."""
+        if "detection_data" not in self.scale:
+            raise ValueError("the scale has no detection_... settings: its preset leaves Section 3.5 out")
+        counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
+        if self.scale["detection_data"] not in DATA:
+            raise ValueError(f"detection_data is {self.scale['detection_data']!r}: choose {' or '.join(DATA)}")
+        if self.scale["detection_data"] == "coco":
+            folder = coco_folder(self.folder)
+            train = CocoSplit(folder, "train", counts["train"])
+            return {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
+        options = {name: tuple(v) if isinstance(v, list) else v for name, v in self.scale["detection_scenes"].items()}
+        return drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"data": {split: data.key for split, data in self.data.items()}}
+
+    def detector(self, reader: Reader, model: MAE) -> MaskRCNN:
+        """The detector that starts from the encoder of `model`, fine-tuned if need be, in eval mode.
+
+        Layers of an encoder that has learned something learn slower the lower they lie; from scratch all learn alike.
+        """
+        scratch = reader[0] == "untrained"
+        config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
+        name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
+        return finetune(
+            config,
+            model,
+            self.data["train"],
+            name,
+            runs_folder(),
+            self.device,
+            micro_batches=self.micro_batches,
+            readers=self.workers,
+            compiled=self.compiled,
+            checkpoint_blocks=self.checkpoint_blocks,
+        )
+
+    def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
+        """With what each AP gains over a detector from scratch of the same seed."""
+        return joined(scores, *(over(scores, metric, ("untrained",), "scratch") for metric in ("AP box", "AP mask")))
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        allowed = DetectionConfig.from_scale(self.scale).max_broken
+        return score(self.detector(reader, model), self.data["val"], allowed).contributions

@@ -1,0 +1,141 @@
+"""Slides: made of tagged cells, whole or not at all, and shown offline by keys, on paper and without scripts."""
+
+import nbformat
+import pytest
+
+from maebook.teaching.exercises import notebooks, read
+from maebook.teaching.guide import GuideError
+from maebook.teaching.slides import (
+    Lecture,
+    Slide,
+    lectures,
+    rendered,
+    shown,
+    slides_html,
+    tagged,
+    write_slides,
+)
+
+FIGURE = '<figure class="mae-figure"><svg viewBox="0 0 1 1" role="img" aria-label="a"></svg></figure>'
+
+
+def executed(name: str = "curve", lecture: str = "lecture-1", html: str = FIGURE) -> nbformat.NotebookNode:
+    mark = {"tags": [lecture], "slideshow": {"slide_type": "slide"}, "slide": name}
+    cell = nbformat.v4.new_code_cell("secret_code()", metadata=mark)
+    if html:
+        cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": html, "text/plain": "<object>"})]
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A"), cell])
+
+
+TWO = Lecture(
+    "lecture-1", "A & B", "About.", 5, (Slide("One", "$a<b$ & `c`"), Slide("Two", cells="curve", notes="Say."))
+)
+
+
+def test_the_lectures_of_the_book_are_three_and_can_be_given():
+    assert [lecture.tag for lecture in lectures()] == ["lecture-1", "lecture-2", "lecture-3"]
+    for lecture in lectures():
+        assert 8 <= len(lecture.slides) <= 20 and all(slide.title for slide in lecture.slides)
+
+
+@pytest.mark.parametrize("lecture", lectures(), ids=lambda lecture: lecture.tag)
+def test_every_slide_that_shows_cells_has_them_and_every_tagged_cell_has_its_slide(lecture):
+    names = {name for path in notebooks() for name, _ in tagged(read(path), lecture.tag)}
+    assert names == {slide.cells for slide in lecture.slides if slide.cells}
+
+
+def test_a_slide_shows_what_a_cell_shows_and_not_its_code():
+    html = slides_html(TWO, {"page": executed()})
+    assert FIGURE in html and "secret_code" not in html and "&lt;object&gt;" not in html
+    assert r"\(a&lt;b\)" in html and "<title>A &amp; B</title>" in html and html.count('<section class="slide') == 3
+
+
+@pytest.mark.parametrize(
+    ("book", "message"),
+    [
+        (executed(lecture="lecture-2"), "no cell is tagged for the slide 'curve'"),
+        (executed("other"), "no cell is tagged"),
+        (executed(html=""), "show nothing: give notebooks that were executed"),
+    ],
+)
+def test_a_slide_without_its_cells_is_refused(book, message):
+    with pytest.raises(GuideError, match=message):
+        slides_html(TWO, {"page": book})
+
+
+def test_a_tagged_cell_that_no_slide_takes_is_refused_and_one_without_a_name_too():
+    with pytest.raises(GuideError, match="'more', which is no slide"):
+        slides_html(TWO, {"page": executed(), "next": executed("more")})
+    bare = executed()
+    del bare.cells[1].metadata["slide"]
+    with pytest.raises(GuideError, match="page: cell 1 is tagged lecture-1, and lacks"):
+        slides_html(TWO, {"page": bare})
+
+
+def test_markdown_of_cells_loses_headings_and_myst():
+    cell = nbformat.v4.new_markdown_cell(
+        "## Title\n\n```{admonition} Take-away\nIt *is* {doc}`x <y>`.\n```\n\n$$ x_1 $$ (eq-a)"
+    )
+    html = shown(cell)
+    assert "Title" not in html and "<blockquote>" in html and "{doc}" not in html and r"\[" in html
+    assert rendered("a < b") == "<p>a &lt; b</p>\n"
+
+
+@pytest.fixture
+def deck(tmp_path, monkeypatch):
+    from maebook.teaching import slides
+
+    monkeypatch.setattr(slides, "lectures", lambda: [TWO])
+    monkeypatch.setattr(slides, "lecture_notebooks", lambda: ["page"])
+    with pytest.raises(GuideError, match=r"page\.ipynb does not exist"):
+        write_slides(tmp_path / "slides", tmp_path)
+    nbformat.write(executed(), tmp_path / "page.ipynb")
+    index, page = write_slides(tmp_path / "slides", tmp_path)
+    before = page.read_bytes()
+    assert write_slides(tmp_path / "slides", tmp_path) == [index, page] and page.read_bytes() == before
+    assert "lecture-1.html" in index.read_text()
+    return page
+
+
+def test_in_a_browser_keys_buttons_and_paper_and_nothing_is_fetched(deck, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    tab = context.new_page()
+    outside, errors = [], []
+    tab.on("request", lambda request: outside.append(request.url) if request.url.startswith("http") else None)
+    tab.on("requestfailed", lambda request: errors.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(deck.as_uri())
+    tab.wait_for_selector("mjx-container", state="attached")
+
+    def now() -> str:
+        assert tab.locator(".slide:visible").count() == 1
+        return tab.locator(".slide:visible h2").inner_text()
+
+    assert now() == "A & B"
+    for key, title in (
+        ("ArrowRight", "One"),
+        ("Space", "Two"),
+        ("PageDown", "Two"),
+        ("Home", "A & B"),
+        ("End", "Two"),
+    ):
+        tab.keyboard.press(key)
+        assert now() == title
+    assert tab.url.endswith("#3") and not tab.locator(".notes:visible").count()
+    tab.keyboard.press("n")
+    assert tab.locator(".notes:visible").inner_text() == "Say."
+    tab.click("button[data-go=back]")
+    assert now() == "One"
+    tab.goto(deck.as_uri() + "#3")
+    tab.reload()
+    assert now() == "Two"
+    tab.emulate_media(media="print")
+    assert tab.locator(".slide:visible").count() == 3
+    assert tab.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 3
+    bare = browser.new_context(java_script_enabled=False)
+    plain = bare.new_page()
+    plain.goto(deck.as_uri())
+    assert plain.locator(".slide:visible").count() == 3 and not plain.locator("nav:visible").count()
+    context.close()
+    bare.close()
+    assert not outside and not errors

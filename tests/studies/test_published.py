@@ -1,0 +1,152 @@
+"""Published results read back: the same tables and verdicts as a live run, and errors that say what is published."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mae_lib.claims.claims import load_claims
+from mae_lib.claims.verdicts import decide
+from mae_lib.studies.published import SECTION_OF, Live, Published, encoder_table, published, source_of
+from mae_lib.studies.scores import measure_all, section_of
+from mae_lib.studies.series import Series
+
+
+def asked(preset, **changes) -> Series:
+    given = {"mask_ratios": [0.5, 0.75, 0.9], "units": [8], "seeds": [0]} | changes
+    return Series.of(preset, **given)
+
+
+def test_tables_hold_the_means_of_what_was_measured(only_tiny, monkeypatch):
+    one = Published.open(only_tiny)
+    monkeypatch.setenv("MAE_LIB_RUNS", str(only_tiny.parent.parent / "tiny_runs"))
+    for name in ("reconstruction", "separability"):
+        live, read = measure_all(section_of(name, one.series), one.series), one.scores(name)
+        assert live.keys() == read.keys()
+        for reader, scores in live.items():
+            assert scores.keys() == read[reader].keys()
+            for metric, values in scores.items():
+                assert read[reader][metric] == pytest.approx(values.mean(), rel=1e-9, abs=1e-9)
+
+
+def test_what_only_several_readers_tell_is_worked_out_for_older_tables(only_tiny, tmp_path):
+    shutil.copytree(only_tiny, tmp_path / "old")
+    table = pd.read_csv(tmp_path / "old" / "scores.csv")
+    shutil.rmtree(tmp_path / "old" / "scores")
+    table[table["metric"] != "class gained"].to_csv(tmp_path / "old" / "scores.csv", index=False)
+    old, new = (Published.open(folder).scores("separability") for folder in (tmp_path / "old", only_tiny))
+    gained = new[0.9, 8, 1]["class gained"]
+    assert old[0.9, 8, 1]["class gained"] == pytest.approx(gained)
+    assert gained == pytest.approx(new[0.9, 8, 1]["class probe"] - new["untrained", 1]["class probe"])
+    assert "class gained" not in new["untrained", 1]
+
+
+def test_a_verdict_is_the_one_that_all_images_would_give(only_tiny, monkeypatch):
+    one = Published.open(only_tiny)
+    monkeypatch.setenv("MAE_LIB_RUNS", str(only_tiny.parent.parent / "tiny_runs"))
+    claim = load_claims()["extreme-ratio-hurts-probe"]
+    live = one.series.tidy("ratio", measure_all(section_of("separability", one.series), one.series))
+    live, read = decide(claim, live), one.verdicts()[claim.id]
+    assert (live.verdict, read.basis) == (read.verdict, "seeds and images")
+    for a, b in zip(live.findings, read.findings):
+        assert a.numbers == pytest.approx(b.numbers)
+
+
+def test_means_alone_give_the_same_differences_and_say_what_they_leave_out(only_tiny, tmp_path):
+    shutil.copytree(only_tiny, tmp_path / "old")
+    shutil.rmtree(tmp_path / "old" / "scores")
+    whole, means = Published.open(only_tiny), Published.open(tmp_path / "old")
+    for name, says in (("extreme-ratio-hurts-probe", "by their number"), ("extreme-ratio-favours-pixels", "left out")):
+        new, old = whole.verdicts()[name], means.verdicts()[name]
+        assert (new.basis, old.basis) == ("seeds and images", "seeds") and says in old.why and says not in new.why
+        for a, b in zip(new.findings, old.findings):
+            assert a.numbers["difference"] == pytest.approx(b.numbers["difference"], rel=2e-3, abs=2e-3)
+
+
+def test_scores_of_images_are_kept_to_half_precision(only_tiny):
+    one = Published.open(only_tiny)
+    for section in ("separability", "reconstruction", "attention"):
+        means, images = one.scores(section), one.image_scores(section)
+        assert images.keys() == means.keys()
+        for reader, scores in images.items():
+            for metric, values in scores.items():
+                assert np.mean(values) == pytest.approx(means[reader][metric], rel=2e-3, abs=2e-3), metric
+
+
+def test_every_claim_of_section_3_gets_a_verdict(only_tiny):
+    verdicts = Published.open(only_tiny).verdicts()
+    claims = {claim.id for claim in load_claims().values() if claim.notebook in SECTION_OF}
+    assert set(verdicts) == claims
+    assert verdicts["high-level-from-pixels"].verdict != "not run"
+    assert verdicts["medium-unit-beats-small"].verdict == "not run"  # one unit only
+    assert verdicts["high-levels-need-moderate-masks"].verdict == "not run"  # no ratio 0.1
+    assert verdicts["tsne-alike-at-high-ratios"].verdict == "not run"
+
+
+def test_the_finished_seeds_of_a_folder_are_published_and_no_others(only_tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    assert published() == []
+    shutil.copytree(only_tiny, tmp_path / "half")
+    assert [one.parameters["seeds"] for one in published()] == [[0, 1]]
+    table = pd.read_csv(tmp_path / "half" / "training.csv")
+    table[(table["ratio"] != 0.9) | (table["seed"] != 1)].to_csv(tmp_path / "half" / "training.csv", index=False)
+    assert [one.parameters["seeds"] for one in published()] == [[0]]
+    table[table["ratio"] != 0.9].to_csv(tmp_path / "half" / "training.csv", index=False)
+    assert published() == []
+    with pytest.raises(ValueError, match="half holds no finished results"):
+        Published.open(tmp_path / "half")
+
+
+def test_a_page_may_ask_for_less_and_gets_every_seed(only_tiny, tiny_preset):
+    source = source_of(asked(tiny_preset, mask_ratios=[0.75, 0.9]), use_published=True)
+    assert list(source.series.configs) == [(0.75, 8, 0), (0.9, 8, 0), (0.75, 8, 1), (0.9, 8, 1)]
+    assert set(source.runs()) == {(0.75, 8, 0), (0.9, 8, 0)}
+    table = source.series.tidy("ratio", source.scores(source.section("reconstruction")))
+    assert set(table["ratio"]) == {0.75, 0.9} and set(table["seed"]) == {0, 1} and "image" not in table
+    assert isinstance(source_of(asked(tiny_preset), use_published=False), Live)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scale": {"width": 32}}, r"published are tiny\); in tiny width is 16 there, not 32"),
+        ({"scale": {"images": 64, "test_images": 20}}, "images is 32 there, not 64; test_images is 24 there, not 20"),
+        ({"mask_ratios": [0.25, 0.75]}, "ratio 0.25 at unit 8 px is missing"),
+        ({"seeds": [0, 7]}, "seed 7 is missing"),
+    ],
+)
+def test_what_is_not_published_is_named(only_tiny, tiny_preset, changes, message):
+    with pytest.raises(ValueError, match=message):
+        source_of(asked(tiny_preset, **changes), use_published=True)
+
+
+def test_without_any_results_the_way_out_is_named(tiny_preset, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    with pytest.raises(ValueError, match="no published results: set use_published to False"):
+        source_of(asked(tiny_preset), use_published=True)
+
+
+def test_a_folder_without_encoders_says_so(only_tiny, tmp_path):
+    shutil.copytree(only_tiny, tmp_path / "bare", ignore=shutil.ignore_patterns("encoders"))
+    with pytest.raises(ValueError, match="bare ships no encoders"):
+        Published.open(tmp_path / "bare").runs()
+
+
+def test_shape_bias_at_a_published_strength_only(only_tiny):
+    one = Published.open(only_tiny)
+    half = one.scores(one.section("shape_bias", cue_strength=0.5))[0.75, 8, 0]
+    assert half["shape accuracy"] == half["shape accuracy at 0.5"]
+    with pytest.raises(ValueError, match=r"cue strengths \[0\.3\] are not among those published"):
+        one.section("shape_bias", cue_strengths=(0.3,))
+
+
+def test_an_encoder_table_pairs_seeds():
+    series = Series.of("smoke", [0.75], [8], [0, 1])
+    scores = {(0.75, 8, s): {"m": np.array([1.0, 0.0])} for s in (0, 1)}
+    scores |= {("untrained", s): {"m": np.array([0.0, s])} for s in (0, 1)} | {("pixels",): {"m": np.array([1.0, 1.0])}}
+    table = encoder_table(series, scores)
+    assert table.columns.tolist() == ["encoder", "seed", "metric", "image", "value"] and len(table) == 12
+    means = table.groupby(["encoder", "seed"])["value"].mean()
+    assert means["untrained", 1] == 0.5 and means["pixels"].tolist() == [1.0, 1.0]
+    assert isinstance(table, pd.DataFrame)

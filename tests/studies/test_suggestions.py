@@ -1,0 +1,175 @@
+"""`python -m mae_lib suggestions`: every arm and seed once, read back, resumed, and no mixing of results."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from fakes import fake_suggestions
+
+from mae_lib.__main__ import main
+from mae_lib.claims.claims import load_claims
+from mae_lib.presets import load_scale
+from mae_lib.studies import suggestions
+from mae_lib.studies.better_masking import BOUNDARIES, MASKS
+from mae_lib.studies.low_level import TASKS
+from mae_lib.studies.published import seeds_of
+from mae_lib.studies.suggestions import (
+    SUGGESTIONS,
+    more_seeds_of,
+    ordered_pairs,
+    published_arms,
+    published_provenance,
+    published_suggestion,
+    tidy,
+    verdicts,
+)
+from mae_lib.training.checkpoints import read_json, write_files, write_json
+
+COMMAND = ["suggestions", "--seeds", "[0]", "--preset"]
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_preset, tmp_path_factory):
+    """What the command leaves of a seed, with the true tree for the discovered one; its runs lie beside it."""
+    root = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAE_LIB_RUNS", str(root / "runs"))
+        patch.setattr(suggestions, "discovered_tree", lambda world: world.hierarchy)
+        assert main([*COMMAND, str(tiny_preset), "--out", str(root / "suggestions")]) == 0
+    return root / "suggestions"
+
+
+def test_every_arm_and_seed_is_there_once(folder, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(folder.parent))
+    boundary, masks, extremes = map(published_suggestion, SUGGESTIONS)
+    assert {(row.boundary, row.seed) for row in boundary.itertuples()} == {(width, 0) for width in BOUNDARIES}
+    assert set(masks["masks"]) == {*MASKS, "untrained"}
+    assert set(extremes["ratio"]) == {0.5, 0.75, 0.9, "untrained"}  # the preset's
+    for table, name in ((boundary, "boundary"), (masks, "masks"), (extremes, "ratio")):
+        assert not table.duplicated([name, "seed", "metric"]).any()
+    wanted = {"class probe", "parts probe", "shape bias", "training seconds"}
+    assert wanted <= set(boundary["metric"]) and "root probe" in set(masks["metric"])
+    assert set(extremes["metric"]) == {*TASKS, "training seconds"}
+    records = [published_provenance(name) for name in SUGGESTIONS]
+    assert all(record["seeds"] == [0] and record["wall_seconds"] > 0 for record in records)
+    assert len({record["code_hash"] for record in records}) == 2  # the first two are measured by the same code
+    assert not seeds_of(folder)  # it is no series, and no page of Section 3 must take it for one
+
+
+def test_what_is_done_is_done_once(folder, tiny_preset, monkeypatch, capsys):
+    monkeypatch.setattr(suggestions, "discovered_tree", lambda world: world.hierarchy)
+    monkeypatch.setenv("MAE_LIB_RUNS", str(folder.parent / "runs"))
+    before = (folder / "masks.csv").read_bytes()
+    command = [*COMMAND, str(tiny_preset), "--out", str(folder)]
+    assert main(command) == 0 and "complete already" in capsys.readouterr().out
+    record = read_json(folder / "masks.json")
+    write_json(folder / "masks.json", record | {"wall_seconds": None})  # as a kill leaves it
+    runs = {path: path.stat().st_mtime_ns for path in (folder.parent / "runs").rglob("done.json")}
+    assert main(command) == 0
+    assert (folder / "masks.csv").read_bytes() == before
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs
+
+
+@pytest.mark.parametrize("name", ["extremes", "boundary"])
+def test_one_is_published_alone_and_keeps_what_another_trainer_made(name, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_RUNS", str(folder.parent / "runs"))
+    out, tiny = tmp_path / "suggestions", read_json(folder / f"{name}.json")["parameters"]
+    write_files({tmp_path / "tiny.yaml": json.dumps(tiny).encode()})
+    shutil.copytree(folder, out)
+    for path in out.glob("*.json"):
+        write_json(path, read_json(path) | {"trainer": 0})
+    others = {path: path.read_bytes() for path in out.iterdir() if path.stem != name}
+    command = [*COMMAND, str(tmp_path / "tiny.yaml"), "--only", name, "--out", str(out)]
+    assert main(command) == 2  # its own is another trainer's
+    for suffix in ("csv", "json"):
+        (out / f"{name}.{suffix}").unlink()
+    assert main(command) == 0
+    assert (out / f"{name}.csv").read_bytes() == (folder / f"{name}.csv").read_bytes()
+    assert {path: path.read_bytes() for path in out.iterdir() if path.stem != name} == others
+
+
+def test_other_results_are_not_mixed_in(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path))
+    for preset, out, says in (
+        ("smoke", folder, "holds boundary of another preset"),
+        ("smoke", folder.parent, "holds no published suggestions"),
+        ("smok", tmp_path / "new", "'smok' is unknown"),
+    ):
+        assert main([*COMMAND, preset, "--out", str(out)]) == 2
+        assert says in capsys.readouterr().err
+    assert main([*COMMAND, "smoke", "--only", "stars", "--out", str(tmp_path / "new")]) == 2
+    assert "'stars' is unknown: choose one of boundary, masks, extremes" in capsys.readouterr().err
+
+
+def test_nothing_published_is_an_empty_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    assert all(published_suggestion(name).empty and published_provenance(name) is None for name in SUGGESTIONS)
+
+
+def test_a_page_is_given_the_arms_that_it_asks_for_or_is_told_what_differs(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    scale = load_scale("smoke")
+    with pytest.raises(ValueError, match="holds no boundary: set use_published to False"):
+        published_arms("boundary", scale, [0], [0])
+    fake_suggestions(tmp_path / "suggestions")
+    found = published_arms("boundary", scale | {"an_entry_that_is_newer": 1}, [1], [0, 2])
+    assert set(found["boundary"]) == {0, 2} and set(found["seed"]) == {0, 1}
+    for scaled, seed, arm, share, says in (
+        (scale | {"width": 7}, 0, "patches", 0.6, "width is 32 there, not 7"),
+        (scale, 5, "patches", 0.6, "seed 5 is missing"),
+        (scale, 0, "stars", 0.6, "masks 'stars' is missing"),
+        (scale, 0, "patches", 0.5, "tree_share is 0.6 there, not 0.5"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            published_arms("masks", scaled, [seed], [arm], share)
+
+
+def test_published_verdicts_are_those_of_the_rules_and_wait_for_the_last_seed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    assert verdicts() == {}
+    fake_suggestions(tmp_path / "suggestions", wall_seconds=None)
+    assert verdicts() == {}
+    fake_suggestions(tmp_path / "suggestions")
+    found = {name: verdict.verdict for name, verdict in verdicts().items()}
+    assert set(found) == {claim.id for one in SUGGESTIONS.values() for claim in one.claims()}
+    assert found["extreme-high-ratio-keeps-low-level"] == "supported"  # what is read rises with the ratio
+    assert found["structure-masks-raise-the-level"] == "supported"  # 0.6 above 0.4, the same in both seeds
+    assert found["boundary-left-out-raises-the-level"] == "undecided"  # a tie
+    record = read_json(tmp_path / "suggestions" / "extremes.json")
+    write_json(tmp_path / "suggestions" / "extremes.json", record | {"wall_seconds": None})
+    assert set(found) - set(verdicts()) == {claim.id for claim in SUGGESTIONS["extremes"].claims()}
+
+
+def test_every_suggestion_decides_claims_of_its_page():
+    decided = {name: {claim.id for claim in one.claims()} for name, one in SUGGESTIONS.items()}
+    assert all(decided.values())
+    extremes = {"extreme-high-ratio-keeps-low-level", "extreme-high-ratio-matches-low-ratio"}
+    assert decided["extremes"] == extremes
+
+
+def test_what_is_published_is_drawn_with_its_verdicts(tmp_path, monkeypatch):
+    shown, drawn = [], []
+    monkeypatch.setattr(suggestions, "display", lambda some: shown.append(some.data))
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
+    more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
+    assert not drawn and "`python -m mae_lib suggestions --only masks` makes them" in shown.pop()
+    fake_suggestions(tmp_path / "suggestions")
+    more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
+    (table, what, bars), said = drawn[0], shown.pop()
+    assert "untrained" in set(table["masks"]) and what == "published, preset smoke, seeds: 2" and "over seeds" in bars
+    assert load_claims()["structure-masks-raise-the-level"].claim in said and "**Supported**" in said
+
+
+def test_only_pairs_that_are_told_apart_are_counted():
+    grain = np.random.default_rng(0).normal(0, 0.01, 50)
+    roots = {"low": 0.5 + grain, "same": 0.5 - grain, "high": 0.7 + grain, "wrong": 0.3 + grain}
+    table = tidy("masks", {(name, 0): {"root probe": values} for name, values in roots.items()})
+    found = ordered_pairs(table, {"low": 1.0, "same": 1.5, "high": 2.0, "wrong": 2.05}).set_index(["higher", "lower"])
+    counted = {pair: (row["successes"], row["trials"]) for pair, row in found.iterrows()}
+    assert counted["high", "low"] == counted["high", "same"] == (1, 1)
+    assert counted["wrong", "low"] == (0, 1) and counted["same", "low"] == (0, 0)
+    assert ("wrong", "high") not in counted  # predicted alike
+    assert set(found["seed"]) == {0}  # one seed: the verdict is marked
+    both = tidy("masks", {(name, s): {"root probe": v + s / 100} for name, v in roots.items() for s in (0, 1)})
+    assert "seed" not in ordered_pairs(both, {"low": 1.0, "high": 2.0})
