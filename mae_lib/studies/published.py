@@ -100,6 +100,16 @@ class Published:
         tables = (self.directory / name for name in ("scores.csv", "detection.csv"))  # the second is a command's own
         return pd.concat([pd.read_csv(path) for path in tables if path.is_file()], ignore_index=True)
 
+    @property
+    def superseded(self) -> bool:
+        """Whether other runs stand for its claims now: `superseded.md` says why."""
+        return (self.directory / "superseded.md").is_file()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The side of an image in pixels, and the images that a run visits."""
+        return self.series.scale["image_size"], self.series.scale["images"]
+
     def holding(self, section: str) -> "Published | None":
         """The same with the masks alone that a section was measured for; None where it was not.
 
@@ -213,6 +223,18 @@ def published(section: str | None = None) -> list[Published]:
     found = [Published.open(path) for path in folders]
     found = [one for one in (one.holding(section) if section else one for one in found) if one]
     return sorted(found, key=lambda one: (one.series.scale["image_size"], one.series.scale["images"]))
+
+
+def strongest_run(section: str) -> Published:
+    """Of the published runs that hold a section, that with most seeds; of equals the larger images, then more of them.
+
+    A folder with a file `superseded.md`, which says why, is a record and comes last. Raises ValueError where there is
+    none at all.
+    """
+    held = published(section)
+    if not held:
+        raise ValueError(f"{published_folder()} holds no published results of {section!r}: choose a preset that trains")
+    return max(held, key=lambda one: (not one.superseded, len(one.series.seeds), *one.size))
 
 
 def source_of(series: Series, use_published: bool, section: str | None = None) -> Live | Published:
