@@ -180,7 +180,7 @@ rule notebook:
         preset=lambda w: local([preset_file(AT[w.name])]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
-        results=lambda w: PUBLISHED if "mae_lib/studies/published.py" in SOURCES[w.name] else [],
+        results=lambda w: PUBLISHED if "mae_lib/studies/results.py" in SOURCES[w.name] else [],
         runs=lambda w: runs_of(AT[w.name]) if w.name in TRAINED else [],
         jobs=lambda w: JOBS.get(w.name, []),
         # The ledger gathers what all other pages recorded.

@@ -185,7 +185,7 @@ def series(given: Given) -> None:
     from mae_lib.studies.publish import publish
 
     _note_device(given)
-    names = ("preset", "out", "seeds", "jobs", "device", "ship", "minutes")
+    names = ("preset", "out", "seeds", "device", "ship", "minutes")
     print(publish(**{name: getattr(given, name) for name in names}))
 
 
@@ -326,7 +326,6 @@ COMMANDS = {
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results/gpu"),
             SEEDS,
-            option("--jobs", type=int, default=1, help="processes that work at once (default: 1)"),
             DEVICE,
             option("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)"),
             option("--minutes", type=float, help="begin no part after about this time (default: work to the end)"),

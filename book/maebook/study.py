@@ -23,7 +23,7 @@ from mae_lib.claims.claims import ICONS, Claim, Verdict, load_claims, load_paper
 from mae_lib.claims.verdicts import decide
 from mae_lib.presets import load_preset
 from mae_lib.studies import Reader, Section
-from mae_lib.studies.published import Live, Published, encoder_table, strongest_run
+from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
@@ -38,36 +38,31 @@ PAPER = "the paper"
 class Study:
     """A section's images, models and scores on one run, `made` by this build or opened."""
 
-    source: Live | Published
+    results: Results
     section: Section
 
     @property
     def series(self) -> Series:
         """The run's masks and scale."""
-        return self.source.series
-
-    @property
-    def made(self) -> bool:
-        """Whether the models were trained here, and not read from published results."""
-        return isinstance(self.source, Live)
+        return self.results.series
 
     @property
     def words(self) -> str:
         """The run in words: "desk, drawings, 300,000 images a run, 3 seeds"."""
-        if not self.made:
-            return f"{described(self.source)}, {self.series.world.name}"
+        if not self.results.made:
+            return f"{described(self.results)}, {self.series.world.name}"
         seeds = len(self.series.seeds)
         return f"this build, {self.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
 
     @cached_property
     def scores(self) -> dict[Reader, dict[str, Any]]:
         """By reader and metric: a number for each image, or their mean where the run is published."""
-        return self.source.scores(self.section)
+        return self.results.scores(self.section)
 
     @cached_property
     def models(self) -> dict[Mask, MAE]:
         """The masked autoencoders of one seed, those that a published run ships: by (ratio, unit, seed)."""
-        runs = self.source.runs()
+        runs = self.results.runs()
         first = min(seed for _, _, seed in runs)
         return {mask: run.load() for mask, run in runs.items() if mask[2] == first}
 
@@ -94,11 +89,7 @@ class Study:
 
     def verdict(self, claim: Claim) -> Verdict:
         """What the claim's rule says of this run."""
-        if not self.made:
-            return decide(claim, self.source.evidence(claim))
-        kept = {r: {m: v for m, v in one.items() if m in claim.reads} for r, one in self.scores.items()}
-        table = encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
-        return decide(claim, table)
+        return decide(claim, self.results.evidence(claim, self.section))
 
 
 def open_study(
@@ -116,15 +107,15 @@ def open_study(
     run that was asked for does not hold the section.
     """
     if (Path(preset) / "preset.yaml").is_file():
-        source = Published.open(preset).holding(section)
-        if source is None:
+        results = Results.open(preset).holding(section)
+        if results is None:
             raise ValueError(f"{preset} holds nothing of {section}: choose another folder of results")
     elif load_preset(preset).get("published"):
-        source = strongest_run(section)
+        results = strongest_run(section)
     else:
-        source = Live(Series.of(preset, mask_ratios, units, seeds, scale))
-        source.runs()
-    return Study(source, source.section(section, **options))
+        results = Results(Series.of(preset, mask_ratios, units, seeds, scale))
+        results.runs()
+    return Study(results, results.section(section, **options))
 
 
 def panels(
