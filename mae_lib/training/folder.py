@@ -38,9 +38,8 @@ class ImageFolder(Described):
     """
 
     name: ClassVar[str] = "folder"
-    from_files: ClassVar[bool] = True  # its options tell less of its images than `spec` does
-    sections: ClassVar[str] = "mae_lib.studies.folder"  # what measures Section 3 on it
-    hierarchy: ClassVar[None] = None
+    from_files: ClassVar[bool] = True
+    sections: ClassVar[str] = "mae_lib.studies.folder"
 
     size: int = 32
     root: str = ""
