@@ -102,7 +102,7 @@ class ImageFolder(Described):
         """The images that can be read, decoded once and kept."""
         shorter = self.shorter or 2 * self.size
         folder = runs_folder() / "images" / f"folder-{self._digest}-{shorter}"
-        return pack(self.files, folder, "pixels", shorter, default_workers(), self.max_broken)
+        return pack(self.files, folder, shorter, default_workers(), self.max_broken)
 
     @cached_property
     def _splits(self) -> dict[str, Pixels]:
