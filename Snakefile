@@ -23,7 +23,7 @@ from mae_lib.presets import load_preset, preset_file, preset_word, series
 from maebook import forkserver
 from maebook.page_presets import preset_of_page
 from maebook.teaching.slides import lecture_notebooks
-from mae_lib.sources import source_files, source_files_of_code
+from mae_lib.sources import modules_of_code, source_files
 
 if workflow.output_settings.quiet:  # who wants no progress is spared this too; errors and warnings are always shown
     logger.setLevel("WARNING")
@@ -94,7 +94,7 @@ def runs_of(preset, what="series"):
 
 
 NOTEBOOKS = notebooks_of_book()
-SOURCES = {name: local(source_files_of_code(code_of(name))) for name in NOTEBOOKS}
+SOURCES = {name: local(source_files(*modules_of_code(code_of(name)))) for name in NOTEBOOKS}
 TRAINED = [name for name in NOTEBOOKS if "mae_lib/studies/series.py" in SOURCES[name]]
 # A book on ImageNet has pages that need no latents; the others run at `laptop`, into the same folder.
 AT = {name: preset_of_page(name, PRESET) for name in NOTEBOOKS}
