@@ -31,8 +31,8 @@ def preset_file(name: str | Path) -> Path:
 
 
 def preset_word(preset: str | Path) -> str:
-    """What folders are named by: a preset's name, or the name of its file without .yaml."""
-    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else str(preset)
+    """What folders are named by: a preset's name, or that of its file without .yaml, or of its folder of results."""
+    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else Path(preset).name
 
 
 def parse_yaml(text: str | bytes, what: str) -> Any:

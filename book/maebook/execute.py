@@ -110,7 +110,7 @@ def execute(
     declared = declared_parameters(notebook)
     check_parameters(notebook, parameters or {})
     of_preset = {k: v for k, v in load_preset(preset).items() if k in declared} if preset else {}
-    if "preset" in of_preset and Path(preset).suffix in {".yaml", ".yml"}:  # the notebook looks it up by itself
+    if "preset" in of_preset and Path(preset).exists():  # a file or a folder, which the notebook looks up by itself
         of_preset["preset"] = str(Path(preset).resolve())
     output.parent.mkdir(parents=True, exist_ok=True)
     _sweep(output)

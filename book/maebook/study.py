@@ -27,6 +27,7 @@ from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
+from maebook.bundles import VERDICT, emit
 from maebook.figures import AXES, INK, MARKERS, figure, ratio_curve
 from maebook.published_runs import described
 from maebook.verdict_box import in_words, kind, part_html
@@ -177,15 +178,13 @@ def show_answer(text: str) -> None:
     display(Markdown(f"**The answer.** {text}"))
 
 
-def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> dict[str, Verdict]:
-    """A line for each claim, in groups (heading -> claims), the rule's numbers folded below; the verdicts by claim."""
-    verdicts = {id: study.verdict(load_claims()[id]) for ids in groups.values() for id in ids}
-    parts = [
-        f"<h4>{escape(heading)}</h4>" + "".join(_line(load_claims()[id], verdicts[id], study) for id in ids)
-        for heading, ids in groups.items()
-    ]
-    display(HTML(f'<div class="mae-lines">{"".join(parts)}</div>'))
-    return verdicts
+def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> None:
+    """A line for each claim, in groups (heading -> claims), its numbers folded; the runner records the verdicts."""
+    for heading, claims in groups.items():
+        display(HTML(f'<p class="mae-heading">{escape(heading)}</p>'))
+        for claim in map(load_claims().get, claims):
+            verdict = study.verdict(claim)
+            emit(VERDICT, verdict.as_json(), _line(claim, verdict, study))
 
 
 def _line(claim: Claim, verdict: Verdict, study: Study) -> str:
