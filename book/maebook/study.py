@@ -162,8 +162,9 @@ def panels(
             printed = _printed(metric, x) if paper else None
             if printed is not None:
                 _beside(axis, printed, table.groupby(x)["value"].mean())
-            for who, words in (baselines or {}).items():
-                _level(axis, study.baseline(who, metric), words if x == "ratio" else "")
+            for number, (who, words) in enumerate((baselines or {}).items(), 2):
+                if pd.notna(level := study.baseline(who, metric)):
+                    axis.axhline(level, color=INK, lw=1, ls=DASHES[number], alpha=0.7, label=words)
             axis.set_xlabel(AXES[x] if metric == list(metrics)[-1] else "")
         pair[0].set_title(label, loc="left")
     if bits:
@@ -177,7 +178,7 @@ def _legend(drawing: Figure, study: Study) -> None:
     found = {text: line for axis in drawing.axes for line, text in zip(*axis.get_legend_handles_labels())}
     if found:
         ours = drawing.axes[0].containers[0]
-        drawing.legend([ours, *found.values()], [study.name, *found], loc="outside upper center", ncols=1 + len(found))
+        drawing.legend([ours, *found.values()], [study.name, *found], loc="outside upper center", ncols=3)
 
 
 def _printed(metric: str, x: str) -> pd.Series | None:
@@ -196,12 +197,6 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
     low, high = ours.min(), ours.max()
     scaled = low + (printed - printed.min()) / (printed.max() - printed.min()) * (high - low)
     axis.plot(ours.index, scaled, MARKERS[1], ls=":", color=INK, alpha=0.55, mfc="none", lw=1.2, label=PAPER)
-
-
-def _level(axis: Any, value: float, words: str) -> None:
-    if pd.notna(value):
-        axis.axhline(value, color=INK, lw=1, ls=":", alpha=0.7)
-        axis.annotate(words, (0.02, value), (0, 2), ("axes fraction", "data"), "offset points", fontsize=9)
 
 
 def images_here(study: Study) -> bool:
