@@ -171,7 +171,7 @@ def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so
     box = _box("figure-4")
     alone = box.replace(ELSEWHERE, "").replace(STRONGEST, "")
     assert scales.with_scales(box) == alone
-    assert scales.with_scales(box, "3_6_extremes") == scales.ALONE + alone
+    assert scales.with_scales(box, "3_6_suggestions") == scales.ALONE + alone
     assert scales.with_scales("<p>no verdict</p>", "3_0_worlds") == "<p>no verdict</p>"
     results.cache_clear()
 
@@ -185,8 +185,8 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
     (folder / "boundary.json").write_text(json.dumps(record))
     results.cache_clear()
-    page = scales.with_scales(_box("boundary-left-out-raises-the-level"), "3_6_boundary")
-    masks = scales.with_scales(_box("structure-masks-raise-the-level"), "3_6_structure")
+    page = scales.with_scales(_box("boundary-left-out-raises-the-level"), "3_6_suggestions")
+    masks = scales.with_scales(_box("structure-masks-raise-the-level"), "3_6_suggestions")
     results.cache_clear()
     part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=suggestions]")
     assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
