@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from mae_lib.claims.orderings import basis_of
 from mae_lib.metrics.intervals import Interval, bootstrap_interval, mean_interval
 from mae_lib.metrics.names import EVERYWHERE, bounds
-from maebook.figure_data import data_url, figure_csv
+from maebook.bundles import FIGURE, emit
 
 # Okabe-Ito, the darker colours first: they keep a contrast of 3 to 1 on white and on the dark page.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -93,11 +93,8 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
 
 
-def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) -> str:
+def figure_html(fig: Figure, caption: str, alt: str) -> str:
     """The figure as HTML: `<figure class="mae-figure">` with an inline SVG and its caption; the same bytes every time.
-
-    Numbers that were drawn go with it as CSV, in a link that holds them; the book adds what the run card says.
-    A `name`, one on its page, is what links point to.
 
     Raises ValueError without a caption, or without an alternative text for those who do not see the figure.
     """
@@ -108,19 +105,56 @@ def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) ->
     fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{svg}".encode()).hexdigest()[:10]
-    csv = figure_csv(fig)
-    link = f'<a class="mae-data" download="data.csv" href="{escape(data_url(csv))}">Data (CSV)</a>' if csv else ""
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
     words = f"<figcaption>{escape(caption)}</figcaption>"
-    anchor = f' id="{escape(name)}"' if name else ""
-    return f'<figure class="mae-figure"{anchor}>{_inline(svg, prefix, alt)}{words}{link}</figure>'
+    return f'<figure class="mae-figure">{_inline(svg, prefix, alt)}{words}</figure>'
 
 
-def show(fig: Figure, caption: str, alt: str, name: str | None = None) -> None:
-    """Display a figure in a notebook, with a caption and an alternative text; raises ValueError when one is empty."""
-    html = figure_html(fig, caption, alt, name)
+def show(
+    fig: Figure,
+    caption: str,
+    alt: str,
+    name: str | None = None,
+    data: pd.DataFrame | None = None,
+    switch: bool = False,
+) -> None:
+    """Display a figure in a notebook, with a caption and an alternative text, and hand over what the book adds to it.
+
+    `name`, one on its page, is what links point to. `data` is the table that the figure shows; by default those that
+    were drawn by `ratio_curve` and others that `remember`. `switch`: whether its lines are named after results, one of
+    which a reader brings forward. Raises ValueError when a text is empty.
+    """
+    html = figure_html(fig, caption, alt)
     plt.close(fig)  # a figure of pyplot's would be shown again at the end of the cell
-    display(HTML(html))
+    emit(FIGURE, {"name": name, "csv": figure_csv(fig, data), "switch": switch}, html)
+
+
+def remember(ax: Axes, table: pd.DataFrame) -> None:
+    """Let a table go with the figure in which `ax` shows it."""
+    ax.mae_data = [*getattr(ax, "mae_data", ()), table]
+
+
+def figure_csv(fig: Figure, data: pd.DataFrame | None = None) -> str:
+    """`data`, or what the axes of a figure remember, as CSV with five significant digits; empty where that is nothing.
+
+    Of several axes each row says, in a column `panel`, what its own are called.
+    """
+    if data is None:
+        held = [(ax, table) for ax in fig.axes for table in getattr(ax, "mae_data", ())]
+        many = len({ax for ax, _ in held}) > 1
+        tables = [table.assign(panel=_called(ax)) if many else table for ax, table in held]
+        data = pd.concat(tables) if tables else pd.DataFrame()
+    named = any(data.index.names)
+    return "" if data.empty else data.to_csv(index=named, float_format="%.5g", lineterminator="\n")
+
+
+def _called(ax: Axes) -> str:
+    return ax.get_title(loc="left") or ax.get_title() or ax.get_ylabel()
+
+
+def data_url(csv: str) -> str:
+    """A CSV as an address that holds it, so that a page can offer it with nothing to load."""
+    return "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+:;=()/_~!*'")
 
 
 def summarise(table: pd.DataFrame, x: str, y: str = "value", confidence: float = 0.95) -> pd.DataFrame:
@@ -167,6 +201,7 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
         ax.errorbar(
             mean[x], mean["mean"], spread, label=label, marker=marker, linestyle=dash, color=colour, capsize=3, lw=1.6
         )
+        remember(ax, mean if by is None else mean.assign(**{by: label}))
     if x == "unit":
         ax.set_xscale("log", base=2)
     points = sorted(table[x].unique())
@@ -188,6 +223,7 @@ def loss_curves(
         steps, losses = [row[x] for row in history], [row[y] for row in history]
         every = max(1, len(steps) // 5)
         ax.plot(steps, losses, label=label, lw=1.4, linestyle=DASHES[i % len(DASHES)], markevery=every, **look)
+        remember(ax, pd.DataFrame({"run": label, x: steps, y: losses}))
     ax.set(xlabel=x, ylabel=y)
     ax.legend(ncols=2)
 

@@ -12,8 +12,6 @@ from mae_lib.claims.orderings import Finding
 from mae_lib.claims.verdicts import decide
 from maebook.bundles import VERDICT, emit
 
-# Where the book sets what the same rule says of the strongest run, before, and of all others, behind.
-STRONGEST, ELSEWHERE = "<!-- strongest -->", "<!-- elsewhere -->"
 _HEADS = {"p": "p (Holm)", "seen": "could have seen"}
 
 
@@ -62,19 +60,21 @@ def part_html(verdict: Verdict, about: str) -> str:
     )
 
 
-def verdict_html(claim: Claim, verdict: Verdict) -> str:
-    """A page's own verdict as a box, which the book heads with that of the strongest run."""
+def verdict_html(claim: Claim, verdict: Verdict, word: Word | None = None, head: str = "", behind: str = "") -> str:
+    """A page's own verdict as a box.
+
+    The book heads it with `word` and `head`, those of the strongest run, and sets what all others say `behind`.
+    """
     about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
     note = claim.paper_contradicts_itself
     return "".join(
         [
-            f'<div class="mae-verdict mae-{kind(verdict.verdict)}" role="note" id="claim-{escape(claim.id)}" '
-            f'data-seeds="{verdict.seeds}">',
+            f'<div class="mae-verdict mae-{kind(word or verdict.verdict)}" role="note" id="claim-{escape(claim.id)}">',
             f'<p class="mae-claim"><span>{about}.</span> {escape(claim.claim)}</p>',
             f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
-            STRONGEST,
+            head,
             f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, "this page’s own run")}</div>',
-            ELSEWHERE,
+            behind,
             "</div>",
         ]
     )

@@ -50,7 +50,7 @@ def plan(tmp_path_factory):
     environment = os.environ | {"MAE_LIB_RUNS": str(tmp_path_factory.mktemp("runs"))}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return sorted(set(re.findall(r"-m maebook.forkserver mae_lib (\w+) (.*)", done.stdout)))
+    return sorted(set(re.findall(r"-m maebook.forkserver (?:mae_lib|maebook) (\w+) (.*)", done.stdout)))
 
 
 def test_the_papers_book_as_a_graph_of_jobs(plan):
