@@ -1,4 +1,4 @@
-"""The scales of the book: smoke, laptop, desk, gpu and paper; longer, desk_figurines and paper8 vary some of them.
+"""The scales: book, smoke, laptop, desk, gpu and paper; longer, desk_figurines and paper8 vary some of them.
 
 A preset is a papermill parameter file in `notebooks/presets/`; an installed package carries copies beside this module.
 """
@@ -13,24 +13,30 @@ from mae_lib.typed import typed
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE.parent / "notebooks" / "presets", _HERE / "presets")
-PRESETS = ("smoke", "laptop", "longer", "desk", "desk_figurines", "gpu", "paper", "paper8")
+PRESETS = ("book", "smoke", "laptop", "longer", "desk", "desk_figurines", "gpu", "paper", "paper8")
 SERIES_RATIO = 0.75  # of the series by unit
 
 
 def preset_file(name: str | Path) -> Path:
-    """The file of a preset, given by its name or by the path of a YAML file of one's own.
+    """The file of a preset: by its name, the path of a YAML file of one's own, or a folder of published results.
 
-    Raises ValueError for a name that is neither.
+    Raises ValueError for a name that is none of these.
     """
+    if _is_results(name):
+        return Path(name) / "preset.yaml"
     for path in (Path(name), *(folder / f"{name}.yaml" for folder in _FOLDERS)):
         if path.suffix in {".yaml", ".yml"} and path.is_file():
             return path
     raise ValueError(f"preset {str(name)!r} is unknown: choose one of {', '.join(PRESETS)}, or give a .yaml file")
 
 
+def _is_results(preset: str | Path) -> bool:
+    return (Path(preset) / "preset.yaml").is_file()
+
+
 def preset_word(preset: str | Path) -> str:
-    """What folders are named by: a preset's name, or the name of its file without .yaml."""
-    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else str(preset)
+    """What folders are named by: a preset's name, or that of its file without .yaml, or of its folder of results."""
+    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else Path(preset).name
 
 
 def parse_yaml(text: str | bytes, what: str) -> Any:
@@ -45,12 +51,13 @@ def parse_yaml(text: str | bytes, what: str) -> Any:
 def load_preset(name: str | Path) -> dict[str, Any]:
     """The parameters of a preset: `preset`, `seeds`, `mask_ratios`, `units` (pixels) and `scale`.
 
-    `scale` is a flat dict: fields of `mae_lib.training.PretrainConfig`, and the sizes of the evaluations.
+    `scale` is a flat dict: fields of `mae_lib.training.PretrainConfig`, and the sizes of the evaluations. Only a preset
+    that opens published runs instead of training has the key `published`.
     """
     path = preset_file(name)
     values = parse_yaml(path.read_bytes(), str(path))
     wanted = {"preset", "seeds", "mask_ratios", "units", "scale"}
-    if not isinstance(values, dict) or set(values) != wanted or not isinstance(values["scale"], dict):
+    if not isinstance(values, dict) or set(values) - {"published"} != wanted or not isinstance(values["scale"], dict):
         raise ValueError(
             f"{path} is not a preset: it needs exactly the keys {', '.join(sorted(wanted))}, scale a mapping"
         )
@@ -61,6 +68,11 @@ def load_preset(name: str | Path) -> dict[str, Any]:
     for name, kind in (("seeds", list[int]), ("mask_ratios", list[float]), ("units", list[int])):
         values[name] = typed(f"{name} of {path}", values[name], kind)
     return values
+
+
+def opens_published(preset: str | Path) -> bool:
+    """Whether Section 3 opens published runs instead of training: at the preset `book`, or a folder of results."""
+    return _is_results(preset) or load_preset(preset).get("published", False)
 
 
 def load_scale(preset: str | Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:

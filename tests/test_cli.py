@@ -48,7 +48,7 @@ def test_locate_prints_figure_4(capsys, tmp_path):
         (["pretrain", "--set", "widht=3"], "pretraining has no setting 'widht': choose among"),
         (
             ["pretrain", "--preset", "laptp"],
-            "preset 'laptp' is unknown: choose one of smoke, laptop, longer",
+            "preset 'laptp' is unknown: choose one of book, smoke, laptop, longer",
         ),
         (["pretrain", "--device", "abacus"], "device 'abacus'"),
         (["locate", "figure_4", "x9"], "'x9' is not an observable"),

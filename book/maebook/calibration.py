@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from IPython.display import HTML, display
 
-from mae_lib.studies.published import encoder_table, published, shipped_folder
+from mae_lib.studies.results import encoder_table, published, shipped_folder
 from maebook.figures import summarise
 from maebook.published_runs import described
 from maebook.switch import switch

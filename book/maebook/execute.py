@@ -17,7 +17,7 @@ import nbformat
 
 from mae_lib.claims.claims import Verdict
 from mae_lib.claims.verdicts import record, verdicts_file
-from mae_lib.presets import load_preset, parse_yaml
+from mae_lib.presets import load_preset, parse_yaml, preset_word
 from mae_lib.sources import modules_of_code
 from maebook.bundles import VERDICT, bundles, run_of
 
@@ -110,7 +110,7 @@ def execute(
     declared = declared_parameters(notebook)
     check_parameters(notebook, parameters or {})
     of_preset = {k: v for k, v in load_preset(preset).items() if k in declared} if preset else {}
-    if "preset" in of_preset and Path(preset).suffix in {".yaml", ".yml"}:  # the notebook looks it up by itself
+    if "preset" in of_preset and preset_word(preset) != str(preset):  # a file or a folder, which it looks up itself
         of_preset["preset"] = str(Path(preset).resolve())
     output.parent.mkdir(parents=True, exist_ok=True)
     _sweep(output)

@@ -15,7 +15,7 @@ from IPython.display import HTML, display
 
 from mae_lib.claims.claims import ICONS, Claim, Verdict, Word, load_claims, place
 from mae_lib.claims.verdicts import verdicts_file
-from mae_lib.studies.published import published
+from mae_lib.studies.results import published
 from mae_lib.studies.suggestions import FOLDER
 from maebook.page_presets import preset_of_page
 from maebook.published_runs import HERE, PAPER, verdict_cell

@@ -16,7 +16,7 @@ from typing import Any
 from mae_lib.claims.claims import Claim, Verdict, load_claims, paper_table
 from mae_lib.claims.verdicts import decide
 from mae_lib.presets import load_preset
-from mae_lib.studies.published import SECTION_OF, published
+from mae_lib.studies.results import SECTION_OF, published
 from mae_lib.studies.suggestions import (
     FOLDER,
     SUGGESTIONS,
@@ -50,10 +50,9 @@ def results() -> dict[str, dict[str, Result]]:
     found: dict[str, dict[str, Result]] = {}
     for one in published():
         words = {section: described(held) for section in SECTION_OF.values() if (held := one.holding(section))}
-        size = one.series.scale["image_size"], one.series.scale["images"]
-        record, finished = (one.directory / "superseded.md").is_file(), one.provenance.get("finished")
+        finished = one.provenance.get("finished")
         found[one.name] = {
-            claim: Result(one.name, words[section], verdict, size, finished, record)
+            claim: Result(one.name, words[section], verdict, one.size, finished, one.superseded)
             for claim, verdict in one.verdicts().items()
             if (section := SECTION_OF[load_claims()[claim].notebook]) in words
         }

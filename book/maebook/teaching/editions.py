@@ -74,7 +74,7 @@ def _for_nbgrader(cell: NotebookNode) -> NotebookNode:
     return cell
 
 
-def _note(folder: str, preset: str = "laptop") -> NotebookNode:
+def _note(folder: str, preset: str = "book") -> NotebookNode:
     return nbformat.v4.new_markdown_cell(
         "\n".join("> " + line for line in _NOTE.format(folder=folder, preset=preset).split("\n")), id="environment-note"
     )
@@ -208,8 +208,8 @@ def _write(path: Path, book: NotebookNode) -> None:
 
 
 def _run(name: str, runs: Path) -> Mapping[str, Any] | None:
-    """The run of a notebook's executed copy, the laptop's first."""
-    for preset in ("laptop", "gpu", "smoke"):
+    """The run of a notebook's executed copy, the book's first."""
+    for preset in ("book", "laptop", "gpu", "smoke"):
         if (path := runs / "notebooks" / preset / f"{name}.ipynb").is_file():
             return run_of(read(path))
     return None
@@ -242,7 +242,7 @@ def write_editions(out: Path, runs: Path, root: Path | None = None) -> list[Path
                 raise EditionError(f"{name}: {error}") from None
         for folder in folders:
             contents = "\n".join(f"- `{name}.ipynb`: {title}" for name, title in titles.items())
-            note = _NOTE.format(folder=f"editions/{folder}", preset="laptop")
+            note = _NOTE.format(folder=f"editions/{folder}", preset="book")
             (fresh / folder).mkdir(parents=True, exist_ok=True)
             (fresh / folder / "README.md").write_text(
                 _README.format(kind=folder, mark=_MARK, note=note, contents=contents), encoding="utf-8"

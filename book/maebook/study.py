@@ -1,0 +1,197 @@
+"""One section of the paper on one run: its models and scores, made here or published, and how a page shows them.
+
+    study = open_study("reconstruction", preset, mask_ratios, units, seeds, scale)
+    show(panels(study, {"SSIM": "structure (SSIM)"}), caption=..., alt=...)
+    show_verdicts(study, {"The ratio": ["ratio-raises-structure"]})
+
+Preset `book` opens the strongest published run that holds the section, a folder such as `results/cpu` opens that one,
+and any other preset trains and measures what is missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+from matplotlib.figure import Figure
+
+from mae_lib.claims.claims import ICONS, Claim, Verdict, load_claims, load_paper, paper_table
+from mae_lib.claims.verdicts import decide
+from mae_lib.presets import load_preset
+from mae_lib.studies import Reader, Section
+from mae_lib.studies.results import Results, strongest_run
+from mae_lib.studies.series import Mask, Series
+from mae_lib.training import MAE
+from maebook import bits_beside
+from maebook.bundles import VERDICT, emit
+from maebook.figures import AXES, INK, MARKERS, figure, ratio_curve
+from maebook.published_runs import described
+from maebook.verdict_box import in_words, kind, part_html
+
+PAPER = "the paper"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A section's images, models and scores on one run, `made` by this build or opened."""
+
+    results: Results
+    section: Section
+
+    @property
+    def series(self) -> Series:
+        """The run's masks and scale."""
+        return self.results.series
+
+    @property
+    def words(self) -> str:
+        """The run in words: "desk, drawings, 300,000 images a run, 3 seeds"."""
+        if not self.results.made:
+            return f"{described(self.results)}, {self.series.world.name}"
+        seeds = len(self.series.seeds)
+        return f"this build, {self.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
+
+    @cached_property
+    def scores(self) -> dict[Reader, dict[str, Any]]:
+        """By reader and metric: a number for each image, or their mean where the run is published."""
+        return self.results.scores(self.section)
+
+    @cached_property
+    def models(self) -> dict[Mask, MAE]:
+        """The masked autoencoders of one seed, those that a published run ships: by (ratio, unit, seed)."""
+        runs = self.results.runs()
+        first = min(seed for _, _, seed in runs)
+        return {mask: run.load() for mask, run in runs.items() if mask[2] == first}
+
+    def masks(self, x: str) -> list[Mask]:
+        """The masks of `models` along "ratio" or "unit"."""
+        return [mask for mask in self.series.by(x) if mask in self.models]
+
+    def table(self, x: str, metric: str | None = None) -> pd.DataFrame:
+        """The scores along "ratio" or "unit", tidy: columns x, seed, metric, image where there are some, value."""
+        kept = {
+            reader: {m: value for m, value in self.scores.get(reader, {}).items() if metric in (None, m)}
+            for reader in self.series.by(x)
+        }
+        return self.series.tidy(x, kept)
+
+    def means(self, x: str, metric: str) -> pd.Series:
+        """The mean of a metric at each ratio or unit, over seeds and images."""
+        return self.table(x, metric).groupby(x)["value"].mean()
+
+    def baseline(self, who: str, metric: str) -> float:
+        """The mean score of "untrained", "pixels", "supervised" or "uniform" over its seeds; NaN where not measured."""
+        found = [pd.Series(one[metric]).mean() for r, one in self.scores.items() if r[0] == who and metric in one]
+        return float(pd.Series(found, dtype=float).mean())
+
+    def verdict(self, claim: Claim) -> Verdict:
+        """What the claim's rule says of this run."""
+        return decide(claim, self.results.evidence(claim, self.section))
+
+
+def open_study(
+    section: str,
+    preset: str | Path,
+    mask_ratios: list[float],
+    units: list[int],
+    seeds: list[int],
+    scale: dict[str, Any] | None = None,
+    **options: Any,
+) -> Study:
+    """The study of "reconstruction", "attention", "separability", "shape_bias", "pretraining" or "detection".
+
+    `options` are those of the section. Raises ValueError for parameters that no run can have, and where a published
+    run that was asked for does not hold the section.
+    """
+    if (Path(preset) / "preset.yaml").is_file():
+        results = Results.open(preset).holding(section)
+        if results is None:
+            raise ValueError(f"{preset} holds nothing of {section}: choose another folder of results")
+    elif load_preset(preset).get("published"):
+        results = strongest_run(section)
+    else:
+        results = Results(Series.of(preset, mask_ratios, units, seeds, scale))
+        results.runs()
+    return Study(results, results.section(section, **options))
+
+
+def panels(
+    study: Study,
+    metrics: Mapping[str, str],
+    paper: bool = True,
+    baselines: Mapping[str, str] | None = None,
+    bits: Mapping[str, pd.DataFrame] | None = None,
+) -> Figure:
+    """Two plots for each metric (metric -> label), against the ratio and the unit.
+
+    With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
+    only their order can be compared. `baselines` (reader -> label) are horizontal lines, `bits` a row of `top_bits`.
+    """
+    count = len(metrics) + bool(bits)
+    drawing, axes = figure(count, 2, height=1.5 * count + 0.7, sharex="col", sharey="row", squeeze=False)
+    for pair, (metric, label) in zip(axes, metrics.items()):
+        for axis, x in zip(pair, ("ratio", "unit")):
+            table = study.table(x, metric)
+            ratio_curve(axis, table, x)
+            printed = _printed(metric, x) if paper else None
+            if printed is not None:
+                _beside(axis, printed, table.groupby(x)["value"].mean())
+            for who, words in (baselines or {}).items():
+                _level(axis, study.baseline(who, metric), words if x == "ratio" else "")
+            axis.set_xlabel(AXES[x] if metric == list(metrics)[-1] else "")
+        pair[0].set_title(label, loc="left")
+    if bits:
+        bits_beside.bits_row(axes, bits)
+    return drawing
+
+
+def _printed(metric: str, x: str) -> pd.Series | None:
+    """The paper's own values of a metric along a series."""
+    for name, content in load_paper().items():
+        if metric in content["columns"] and x in content["series"]:
+            table = paper_table(name, x)
+            return table[table["metric"] == metric].set_index(x)["value"]
+    return None
+
+
+def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
+    """The paper's values on our axis: its points in order at our points, its range as ours."""
+    if len(printed) != len(ours):
+        return
+    low, high = ours.min(), ours.max()
+    scaled = low + (printed - printed.min()) / (printed.max() - printed.min()) * (high - low)
+    axis.plot(ours.index, scaled, MARKERS[1], ls=":", color=INK, alpha=0.55, mfc="none", lw=1.2, label=PAPER)
+
+
+def _level(axis: Any, value: float, words: str) -> None:
+    if pd.notna(value):
+        axis.axhline(value, color=INK, lw=1, ls=":", alpha=0.7)
+        axis.annotate(words, (0.02, value), (0, 2), ("axes fraction", "data"), "offset points", fontsize=9)
+
+
+def show_answer(text: str) -> None:
+    """The answer of a page, at its top: at most 60 words, filled from results."""
+    display(Markdown(f"**The answer.** {text}"))
+
+
+def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> None:
+    """A line for each claim, in groups (heading -> claims), its numbers folded; the runner records the verdicts."""
+    for heading, claims in groups.items():
+        display(HTML(f'<p class="mae-heading">{escape(heading)}</p>'))
+        for claim in map(load_claims().get, claims):
+            verdict = study.verdict(claim)
+            emit(VERDICT, verdict.as_json(), _line(claim, verdict, study))
+
+
+def _line(claim: Claim, verdict: Verdict, study: Study) -> str:
+    """A claim with its verdict in a line, which unfolds."""
+    words = f"{ICONS[verdict.verdict]} {escape(in_words(verdict))}"
+    mark = f'<span class="mae-chip mae-{kind(verdict.verdict)}">{words}</span>'
+    return (
+        f'<details class="mae-line" id="claim-{escape(claim.id)}"><summary>{mark} {escape(claim.claim)}</summary>'
+        f"{part_html(verdict, escape(study.words))}</details>"
+    )
