@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mae_lib.metrics.ground_truth import ground_truth
@@ -23,6 +24,11 @@ def dressed(world: World, **options: object) -> World:
     if hasattr(world, "dressed"):
         return world.dressed(**options)
     return make_world(world.name, **{**asdict(world), **options})
+
+
+def first_images(world: World, count: int = 6) -> Tensor:
+    """The first test images of a world, (count, 3, H, W)."""
+    return world.sample(torch.arange(count), "test").images
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,12 @@ class ShapeOrTexture(Section):
         places = {"free": (free, "probe", probe), "own": (own, "probe", probe)}
         places |= {"test": (free, "test", test), "conflict": (conflict, "test", test)}
         return {name: rendered(world, split, count, self.cache) for name, (world, split, count) in places.items()}
+
+    @property
+    def examples(self) -> dict[str, Tensor]:
+        """The first test images with cues that agree, and the same with cues in conflict."""
+        own, conflict = dressed(self.world, cue_strength=1.0), dressed(self.world, variant="cue_conflict")
+        return {"agree": first_images(own), "conflict": first_images(conflict)}
 
     @cached_property
     def truths(self) -> dict[str, dict[str, Tensor]]:
