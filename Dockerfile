@@ -4,7 +4,7 @@ FROM python:3.12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends git make gcc g++ chromium && rm -rf /var/lib/apt/lists/*
 WORKDIR /book
 COPY . .
-ARG PRESET=laptop
+ARG PRESET=book
 ARG TORCH=cpu
 RUN make book PRESET=$PRESET TORCH=$TORCH
 EXPOSE 8000

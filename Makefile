@@ -1,6 +1,6 @@
 # Two commands: `make book` and `make test`. Each makes its own environment once, and again only when the pins change.
 
-PRESET ?= laptop
+PRESET ?= book
 CORES  ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTHON ?= python3
 TORCH  ?=
@@ -36,7 +36,7 @@ endif
 
 help: ## What there is to say
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  PRESET=smoke|laptop|longer|desk|desk_figurines|gpu|paper|paper8 (now $$PRESET), CORES=$(CORES), PORT=$(PORT)"
+	@echo "  PRESET=book|smoke|laptop|longer|desk|desk_figurines|gpu|paper|paper8 (now $$PRESET), CORES=$(CORES), PORT=$(PORT)"
 	@echo "  TORCH=cpu, the first time, takes PyTorch without what graphics cards need: 4 to 5 GB less"
 
 # uv where present, which fetches a Python that suits; else a venv that brings uv along, else pip alone.
@@ -55,7 +55,7 @@ $(READY):
 	else $(BIN)/python -m pip install -q $(TORCH:%=--extra-index-url https://download.pytorch.org/whl/%) $(INSTALL); fi
 	@touch $@
 
-book: $(READY) ## Run what is stale and render the book: make book PRESET=laptop
+book: $(READY) ## Run what is stale and render the book; train everything: make book PRESET=laptop
 	@$(SNAKEMAKE)
 	@echo "the book ($$PRESET): $$PWD/$(PAGE)"
 

@@ -1,6 +1,7 @@
 # The book as a graph: pretraining runs -> executed notebooks -> pages. `make book` runs it; so does any Snakemake executor.
 #
-#   snakemake --cores 2 --config preset=laptop            two cores
+#   snakemake --cores 2                                   two cores, minutes: Section 3 from published runs
+#   snakemake --cores 2 --config preset=laptop            the same, all of it trained here
 #   snakemake --cores 16 --resources gpu=1 --config preset=gpu     one GPU, its jobs one at a time
 #   snakemake --executor slurm --jobs 20 --config preset=paper     a cluster (needs its executor plugin; see
 #                                                                  mae_lib/training/README.md)
@@ -19,18 +20,18 @@ import nbformat
 import yaml
 from snakemake.logging import logger
 
-from mae_lib.presets import load_preset, preset_file, preset_word, series
+from mae_lib.presets import load_preset, opens_published, preset_file, preset_word, series
 from maebook import forkserver
 from maebook.page_presets import preset_of_page
 from maebook.teaching.slides import lecture_notebooks
-from mae_lib.sources import source_files, source_files_of_code
+from mae_lib.sources import modules_of_code, source_files
 
 if workflow.output_settings.quiet:  # who wants no progress is spared this too; errors and warnings are always shown
     logger.setLevel("WARNING")
 if not sys.stderr.isatty():
     os.environ.setdefault("TQDM_MININTERVAL", "30")  # a log is no place for a moving bar
 
-PRESET = config.get("preset", "laptop")
+PRESET = config.get("preset", "book")
 if not isinstance(PRESET, str):  # Snakemake reads it as YAML
     raise ValueError(f"preset {PRESET!r} is not text: as text it is --config \"preset= 'NAME' \"")
 PARAMETERS = load_preset(PRESET)
@@ -84,17 +85,19 @@ def named(word):
 
 
 def gpu(word):
-    return 0 if word in ("smoke", "laptop", "longer", "desk", "desk_figurines") else 1
+    return 0 if word in ("book", "smoke", "laptop", "longer", "desk", "desk_figurines") else 1
 
 
 def runs_of(preset, what="series"):
-    """What says that each mask's run is there, or its evaluation."""
+    """What says that each mask's run is there, or its evaluation; nothing where published runs take their place."""
+    if opens_published(preset):
+        return []
     folder = f"{RUNS}/{what}/{preset_word(preset)}"
     return [f"{folder}/r{ratio}-u{unit}-s{seed}.txt" for ratio, unit, seed in series(load_preset(preset))]
 
 
 NOTEBOOKS = notebooks_of_book()
-SOURCES = {name: local(source_files_of_code(code_of(name))) for name in NOTEBOOKS}
+SOURCES = {name: local(source_files(*modules_of_code(code_of(name)))) for name in NOTEBOOKS}
 TRAINED = [name for name in NOTEBOOKS if "mae_lib/studies/series.py" in SOURCES[name]]
 # A book on ImageNet has pages that need no latents; the others run at `laptop`, into the same folder.
 AT = {name: preset_of_page(name, PRESET) for name in NOTEBOOKS}
@@ -180,7 +183,7 @@ rule notebook:
         preset=lambda w: local([preset_file(AT[w.name])]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
-        results=lambda w: PUBLISHED if "mae_lib/studies/published.py" in SOURCES[w.name] else [],
+        results=lambda w: PUBLISHED if "mae_lib/studies/results.py" in SOURCES[w.name] else [],
         runs=lambda w: runs_of(AT[w.name]) if w.name in TRAINED else [],
         jobs=lambda w: JOBS.get(w.name, []),
         # The ledger gathers what all other pages recorded.

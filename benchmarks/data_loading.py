@@ -88,9 +88,8 @@ def ways(images: Images, folder: Path, shorter: int) -> dict[str, Images]:
     """The same images kept in each way."""
     return {
         "files": images,
-        "shards": pack(images, folder / "shards", "shards"),
-        f"pixels, {shorter}": pack(images, folder / "small", "pixels", shorter, default_workers()),
-        "pixels, whole": pack(images, folder / "whole", "pixels", None, default_workers()),
+        f"pixels, {shorter}": pack(images, folder / "small", shorter, default_workers()),
+        "pixels, whole": pack(images, folder / "whole", None, default_workers()),
         "resident": resident(images, default_workers()),
     }
 

@@ -106,7 +106,7 @@ def pack(given: Given) -> None:
     workers = default_workers() if given.workers is None else given.workers
     for split in ("train", "val"):
         images = imagenet(split, given.source)
-        packed = pack(images, given.out / split, given.form, given.shorter, workers)
+        packed = pack(images, given.out / split, given.shorter, workers)
         print(f"{given.out / split}: {len(packed):,} of {len(images):,} images")
 
 
@@ -185,7 +185,7 @@ def series(given: Given) -> None:
     from mae_lib.studies.publish import publish
 
     _note_device(given)
-    names = ("preset", "out", "seeds", "jobs", "device", "ship", "minutes")
+    names = ("preset", "out", "seeds", "device", "ship", "minutes")
     print(publish(**{name: getattr(given, name) for name in names}))
 
 
@@ -246,13 +246,12 @@ COMMANDS = {
     ),
     "pack": Command(
         pack,
-        "pack ImageNet for speed: its pixels decoded once, or its files in shards",
+        "pack ImageNet for speed: its pixels decoded once",
         "Write train/ and val/ of ImageNet-1K into another folder, in a form that is quicker to read. "
         "Set MAE_LIB_IMAGENET to that folder, and every command takes its images from there.",
         (
             option("source", type=Path, help="folder with train/ and val/"),
             option("out", type=Path, help="another folder"),
-            option("--form", default="pixels", help="pixels or shards (default: pixels)"),
             option("--shorter", type=int, help="pixels that larger images' shorter side is resized to, e.g. 256"),
             option("--workers", type=int, help="processes that decode (default: one a core)"),
         ),
@@ -326,7 +325,6 @@ COMMANDS = {
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results/gpu"),
             SEEDS,
-            option("--jobs", type=int, default=1, help="processes that work at once (default: 1)"),
             DEVICE,
             option("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)"),
             option("--minutes", type=float, help="begin no part after about this time (default: work to the end)"),

@@ -43,7 +43,7 @@ def preset_option(default: str = "laptop") -> Option:
     return option("--preset", default=default, help=f"{', '.join(PRESETS)}, or a YAML file (default: {default})")
 
 
-RUNS = option("--runs", type=Path, default=runs_folder(), help="folder of all runs (default: %(default)s)")
+RUNS = option("--runs", type=Path, help="folder of all runs (default: $MAE_LIB_RUNS, else runs/ of the checkout)")
 DEVICE = option("--device", help="cpu, cuda or mps (default: the best that is there)")
 QUIET = switch("--quiet", "no progress bar")
 
@@ -57,6 +57,8 @@ def run(program: str, about: str, commands: Mapping[str, Command], argv: list[st
         for names, options in command.options:
             sub.add_argument(*names, **options)
     given = parser.parse_args(argv)
+    if "runs" in given and given.runs is None:
+        given.runs = runs_folder()
     try:
         commands[given.command].run(given)
     except (ValueError, ArithmeticError, OSError) as error:

@@ -22,7 +22,7 @@ def preset_file(name: str | Path) -> Path:
 
     Raises ValueError for a name that is none of these.
     """
-    if (Path(name) / "preset.yaml").is_file():
+    if _is_results(name):
         return Path(name) / "preset.yaml"
     for path in (Path(name), *(folder / f"{name}.yaml" for folder in _FOLDERS)):
         if path.suffix in {".yaml", ".yml"} and path.is_file():
@@ -30,9 +30,13 @@ def preset_file(name: str | Path) -> Path:
     raise ValueError(f"preset {str(name)!r} is unknown: choose one of {', '.join(PRESETS)}, or give a .yaml file")
 
 
+def _is_results(preset: str | Path) -> bool:
+    return (Path(preset) / "preset.yaml").is_file()
+
+
 def preset_word(preset: str | Path) -> str:
-    """What folders are named by: a preset's name, or the name of its file without .yaml."""
-    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else str(preset)
+    """What folders are named by: a preset's name, or that of its file without .yaml, or of its folder of results."""
+    return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else Path(preset).name
 
 
 def parse_yaml(text: str | bytes, what: str) -> Any:
@@ -64,6 +68,11 @@ def load_preset(name: str | Path) -> dict[str, Any]:
     for name, kind in (("seeds", list[int]), ("mask_ratios", list[float]), ("units", list[int])):
         values[name] = typed(f"{name} of {path}", values[name], kind)
     return values
+
+
+def opens_published(preset: str | Path) -> bool:
+    """Whether Section 3 opens published runs instead of training: at the preset `book`, or a folder of results."""
+    return _is_results(preset) or load_preset(preset).get("published", False)
 
 
 def load_scale(preset: str | Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:

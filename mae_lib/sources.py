@@ -61,9 +61,9 @@ def source_files(*modules: str) -> list[Path]:
     return _closure(_loaded(set(modules)))
 
 
-def source_files_of_code(code: str) -> list[Path]:
-    """Files of the packages that a piece of Python, a notebook's cells say, uses."""
-    return _closure(_loaded(_package_imports(ast.parse(code))))
+def modules_of_code(code: str) -> list[str]:
+    """Modules of the packages that a piece of Python, a notebook's cells say, imports, sorted."""
+    return sorted(filter(_file, _package_imports(ast.parse(code))))
 
 
 def source_hash(*modules: str, without: str | None = None) -> str:

@@ -137,7 +137,7 @@ def longer(only_tiny, tmp_path, monkeypatch):
     """Two published folders: `tiny`, and `long` of twice the images, two ratios, and values higher by ratio / 10."""
     import pandas as pd
 
-    from mae_lib.studies.published import published
+    from mae_lib.studies.results import published
 
     shutil.copytree(only_tiny, tmp_path / "tiny")
     shutil.copytree(only_tiny, tmp_path / "long")

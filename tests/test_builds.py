@@ -108,7 +108,7 @@ def test_errors_are_shown_where_progress_is_not(place):
 
 def test_a_home_that_cannot_be_written_stops_nothing(place):
     done = make(place, "book", "PRESET=laptp", HOME="/proc/1/nowhere", XDG_CACHE_HOME="")
-    assert done.returncode and "preset 'laptp' is unknown: choose one of smoke" in done.stderr
+    assert done.returncode and "preset 'laptp' is unknown: choose one of book" in done.stderr
     assert "nowhere" not in done.stderr
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from mae_lib.presets import load_preset, parse_yaml, preset_word
+from mae_lib.presets import load_preset, opens_published, parse_yaml, preset_word
 from mae_lib.worlds import make_world, rendered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +68,14 @@ def test_a_preset_may_not_name_a_folder_outside(tmp_path, name):
 
 def test_a_preset_of_ones_own_goes_by_the_name_of_its_file():
     assert preset_word("/somewhere/mine.yaml") == "mine" and preset_word("laptop") == "laptop"
+
+
+def test_a_folder_of_results_is_a_preset_that_trains_nothing(tmp_path):
+    folder = tmp_path / "v1.2"
+    folder.mkdir()
+    (folder / "preset.yaml").write_text(yaml.safe_dump(load_preset("laptop")))
+    assert preset_word(folder) == "v1.2" and load_preset(folder) == load_preset("laptop")
+    assert opens_published(folder) and opens_published("book") and not opens_published("laptop")
 
 
 def test_a_spoilt_file_of_images_is_drawn_again(tmp_path):

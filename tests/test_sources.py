@@ -47,5 +47,5 @@ def test_an_unknown_module_is_named():
 
 
 def test_code_of_a_notebook():
-    files = sources.source_files_of_code("from mae_lib.presets import load_preset\nimport numpy")
+    files = sources.source_files(*sources.modules_of_code("from mae_lib.presets import load_preset\nimport numpy"))
     assert ROOT / "presets.py" in files and ROOT / "randomness.py" not in files

@@ -8,6 +8,8 @@ from mae_lib.command_line import RUNS, Command, Given, option, preset_option, ru
 from mae_lib.folders import checkout
 from mae_lib.presets import parse_yaml, preset_word
 
+PRESET = preset_option("book")
+
 
 def _root() -> Path:
     return checkout() or Path.cwd()
@@ -81,7 +83,7 @@ COMMANDS = {
         (
             option("notebook", type=Path, help="for example notebooks/3_1_reconstruction.ipynb"),
             option("output", type=Path, help="the executed notebook"),
-            preset_option(),
+            PRESET,
             option(
                 "-p",
                 nargs=2,
@@ -93,14 +95,12 @@ COMMANDS = {
             ),
         ),
     ),
-    "render": Command(
-        render, "render the book from notebooks that were executed at a preset", "", (preset_option(), RUNS)
-    ),
+    "render": Command(render, "render the book from notebooks that were executed at a preset", "", (PRESET, RUNS)),
     "pdf": Command(
         pdf,
         "print the whole book as one PDF; needs Chromium or Chrome",
         "",
-        (preset_option(), RUNS, _out("book/_build/book.pdf")),
+        (PRESET, RUNS, _out("book/_build/book.pdf")),
     ),
     "zip": Command(
         pack, "pack the rendered book into an archive that opens from disk", "", (_out("book/_build/book.zip"),)
@@ -123,7 +123,7 @@ COMMANDS = {
         slides,
         "write the slides of the lectures from executed notebooks",
         "",
-        (preset_option(), RUNS, _out("slides", "the folder ")),
+        (PRESET, RUNS, _out("slides", "the folder ")),
     ),
     "launch": Command(
         launch,

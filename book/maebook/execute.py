@@ -1,18 +1,25 @@
-"""Run a notebook with other parameters, all or nothing.
+"""Run a notebook with other parameters, all or nothing, and keep its verdicts with where they come from.
 
 papermill only warns of an unknown parameter and leaves the output of a failed run where the good one was. Here names
 and types are checked before anything starts, and the executed notebook appears under its name when all cells passed.
+A notebook that takes a preset ends with its run card, and its verdicts are written to `runs/verdicts`.
 """
 
+import ast
 import glob
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from mae_lib.presets import load_preset, parse_yaml
+from mae_lib.claims.claims import Verdict
+from mae_lib.claims.verdicts import record, verdicts_file
+from mae_lib.presets import load_preset, parse_yaml, preset_word
+from mae_lib.sources import modules_of_code
+from maebook.bundles import RUN, VERDICT, bundles
 
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -88,9 +95,11 @@ def execute(
 ) -> Path:
     """Execute `notebook` into `output`, with the preset's parameters and `parameters` over them.
 
-    Of a preset, a notebook takes those that it declares. Raises NotebookError, before anything runs, for an unknown or
-    mistyped parameter; and, when a cell fails, with the cell's number and error. The failed copy is then kept beside
-    `output` as `NAME.failed.ipynb`, and an earlier `output` is left alone.
+    Of a preset, a notebook takes those that it declares; its verdicts go to `verdicts_file`.
+
+    Raises NotebookError, before anything runs, for an unknown or mistyped parameter; and, when a cell fails, with the
+    cell's number and error. The failed copy is then kept beside `output` as `NAME.failed.ipynb`; an earlier `output` is
+    left alone.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -101,7 +110,7 @@ def execute(
     declared = declared_parameters(notebook)
     check_parameters(notebook, parameters or {})
     of_preset = {k: v for k, v in load_preset(preset).items() if k in declared} if preset else {}
-    if "preset" in of_preset and Path(preset).suffix in {".yaml", ".yml"}:  # the notebook looks it up by itself
+    if "preset" in of_preset and preset_word(preset) != str(preset):  # a file or a folder, which it looks up itself
         of_preset["preset"] = str(Path(preset).resolve())
     output.parent.mkdir(parents=True, exist_ok=True)
     _sweep(output)
@@ -110,16 +119,18 @@ def execute(
     # A library asks for a notebook progress bar that the book has no use for, and names its file in the warning.
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     try:
+        given = of_preset | dict(parameters or {})
+        nbformat.write(_with_card(notebook, declared, given), unfinished)
         papermill.execute_notebook(
-            str(notebook),
             str(unfinished),
-            of_preset | dict(parameters or {}),
+            str(unfinished),
+            given,
             start_timeout=180,  # seconds; a busy machine may be slow to start a kernel
             kernel_manager_class=Kernel,
             # A kernel warns at every start that loopback is not encrypted, and calls its orderly end an error.
             extra_arguments=["--log-level=CRITICAL"],
         )
-        _tidy(unfinished)
+        _keep_verdicts(_tidy(unfinished), notebook.stem)
         os.replace(unfinished, output)
     except KernelError as error:
         raise NotebookError(f"{notebook} was not run: {error}") from None
@@ -163,7 +174,36 @@ def _place(error: Exception) -> str:
     return f"before its first cell: its kernel did not start ({error}); what it said stands above"
 
 
-def _tidy(path: Path) -> None:
+def _with_card(notebook: Path, declared: Mapping[str, Any], given: Mapping[str, Any]) -> nbformat.NotebookNode:
+    """The notebook with a last cell for its run card, if it takes a preset: its own kernel knows what it ran on."""
+    book = nbformat.v4.upgrade(nbformat.read(notebook, as_version=4))
+    if "preset" not in declared:
+        return book
+    parameters = {name: _literal(about["default"]) for name, about in declared.items()} | given
+    code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
+    told = ", ".join(map(repr, (parameters, time.time(), notebook.stem, _modules(code))))
+    call = f"from maebook.run_card import run_card\n\nrun_card({told})"
+    book.cells.append(nbformat.v4.new_code_cell(call, id="run-card", metadata={"tags": ["remove-input"]}))
+    return book
+
+
+def _literal(text: str) -> Any:
+    """A parameter's default as its cell has it; one that is computed stays text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _modules(code: str) -> list[str]:
+    """What the cells import of the book's packages; nothing of cells that are not all Python."""
+    try:
+        return modules_of_code(code)
+    except SyntaxError:
+        return []
+
+
+def _tidy(path: Path) -> nbformat.NotebookNode:
     """Hide the injected cell (the run card shows the parameters) and drop papermill's clock times and paths."""
     book = nbformat.read(path, as_version=4)
     book.metadata.pop("papermill", None)
@@ -174,3 +214,10 @@ def _tidy(path: Path) -> None:
         if "injected-parameters" in tags:
             cell.metadata["tags"] = [*tags, "remove-cell"]
     nbformat.write(book, path)
+    return book
+
+
+def _keep_verdicts(book: nbformat.NotebookNode, name: str) -> None:
+    verdicts = [Verdict.from_json(one) for one in bundles(book, VERDICT)]
+    for run in bundles(book, RUN) if verdicts else ():
+        record(verdicts, verdicts_file(run["parameters"]["preset"], name), run)

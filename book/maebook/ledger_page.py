@@ -15,7 +15,7 @@ from IPython.display import HTML, display
 
 from mae_lib.claims.claims import ICONS, Claim, Verdict, Word, load_claims, place
 from mae_lib.claims.verdicts import verdicts_file
-from mae_lib.studies.published import published
+from mae_lib.studies.results import published
 from mae_lib.studies.suggestions import FOLDER
 from maebook.page_presets import preset_of_page
 from maebook.published_runs import HERE, PAPER, verdict_cell
@@ -52,8 +52,7 @@ def gather(preset: str) -> list[Entry]:
         for one in held["verdicts"]:
             if "seeds" not in one:  # of an earlier version, which had other words
                 continue
-            said = Verdict(one["claim"], one["verdict"], one["why"], one["basis"], (), one["seeds"], one["lean"])
-            found[f"{page}/{one['claim']}"] = own_result(said, held["provenance"])
+            found[f"{page}/{one['claim']}"] = own_result(Verdict.from_json(one), held["provenance"])
     runs = results()
     names = [one.name for one in published()] + [FOLDER] * any(one.whole for one in runs.get(FOLDER, {}).values())
     entries = []

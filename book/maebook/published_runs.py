@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from mae_lib.claims.claims import ICONS, Verdict, load_claims, load_paper, paper_table
 from mae_lib.presets import SERIES_RATIO
-from mae_lib.studies.published import SECTION_OF, Published, published
+from mae_lib.studies.results import SECTION_OF, Results, published
 from mae_lib.studies.suggestions import published_provenance, published_suggestion, verdicts_of
 from maebook import bits_beside
 from maebook.figures import figure, ratio_curve, show
@@ -71,19 +71,19 @@ def say(sentence: str) -> None:
     display(HTML(f'<p class="mae-said">{sentence}</p>'))
 
 
-def labelled(one: Published) -> str:
+def labelled(one: Results) -> str:
     """A scale in a legend: "laptop, 100k images"."""
     return f"{one.name}, {one.series.scale['images'] / 1000:,.4g}k images"
 
 
-def described(one: Published) -> str:
+def described(one: Results) -> str:
     """A scale in words: "laptop, 100,000 images a run, 5 seeds"."""
     seeds = len({seed for _, _, seed in one.series.configs})
     return f"{one.name}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
 
 
 def lines_of(
-    scales: Sequence[Published], section: str, metrics: Mapping[str, str], x: str, here: pd.DataFrame | None = None
+    scales: Sequence[Results], section: str, metrics: Mapping[str, str], x: str, here: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """All that is known of some metrics by `x`, tidy: columns `x`, seed, metric, value, scale and key.
 
@@ -141,7 +141,7 @@ def _line(axis: Axes, rows: pd.DataFrame, x: str, key: str, number: int) -> None
         part.set_gid(f"scale:{key}")
 
 
-def of_scales(scales: Sequence[Published], section: str, metric: str, x: str) -> pd.DataFrame:
+def of_scales(scales: Sequence[Results], section: str, metric: str, x: str) -> pd.DataFrame:
     """One metric at every scale that has it, tidy: columns `x` ("ratio" or "unit"), seed, value and scale."""
     tables = [pd.DataFrame(columns=[x, "seed", "metric", "value", "scale"])]
     for one in scales:
@@ -152,7 +152,7 @@ def of_scales(scales: Sequence[Published], section: str, metric: str, x: str) ->
     return pd.concat(tables[1:] or tables)
 
 
-def seeds_against_masks(one: Published, section: str, metrics: Sequence[str]) -> pd.DataFrame:
+def seeds_against_masks(one: Results, section: str, metrics: Sequence[str]) -> pd.DataFrame:
     """What a seed decides beside what the ratio decides: a row for each metric that the run has.
 
     Columns: the value of each seed at ratio 0.75, the standard deviation between them, and that between the ratios'
@@ -177,7 +177,7 @@ def verdict_cell(verdict: Verdict | None) -> str:
     return f'{ICONS[verdict.verdict]}{mark}<span class="mae-word"> {in_words(verdict)}</span>'
 
 
-def verdicts_html(page: str, scales: Sequence[Published]) -> str:
+def verdicts_html(page: str, scales: Sequence[Results]) -> str:
     """The claims of a page with their verdict at each published scale, as a compact table; why is in a hover text."""
     verdicts = {one.name: one.verdicts() for one in scales}
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("claim", *verdicts))

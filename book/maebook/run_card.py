@@ -1,18 +1,19 @@
-"""The card at the end of a notebook: what was run, on what, how long it took, and the command that runs it again."""
+"""The card that ends an executed notebook: what was run, on what, how long it took, and the command to run it again."""
 
 import json
 import math
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import yaml
-from IPython.display import HTML, display
 
 from mae_lib.presets import load_preset
 from mae_lib.provenance import provenance
+from maebook.bundles import RUN, emit
 
 _ABSENT = object()
 
@@ -101,14 +102,17 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
     )
 
 
-def run_card(
-    parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str], device: str | None = None
-) -> dict[str, Any]:
-    """Show the card at the end of a notebook, and return the provenance that it shows, to be kept with the verdicts.
+def run_card(parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str]) -> None:
+    """Show the card of the run that this process made, and hand over its provenance; the runner calls it at the end.
 
-    `parameters`: the notebook's own, `preset` among them. `started`: `time.time()` of its first cell. `modules` and
-    `device` as in `provenance`. Raises ValueError as that does, or for an unknown preset.
+    `parameters`: the notebook's own, `preset` among them. `started`: `time.time()` at the start. `modules` as in
+    `provenance`. Raises ValueError as that does, or for an unknown preset.
     """
-    record = provenance(parameters, modules, started, device)
-    display(HTML(run_card_html(record, notebook)))
-    return record
+    record = provenance(parameters, modules, started, _used())
+    emit(RUN, record, run_card_html(record, notebook))
+
+
+def _used() -> str | None:
+    """ "cpu" where there is a GPU that nothing was computed on."""
+    torch = sys.modules.get("torch")
+    return "cpu" if torch and torch.cuda.is_available() and not torch.cuda.is_initialized() else None

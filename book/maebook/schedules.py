@@ -12,12 +12,12 @@ import pandas as pd
 from mae_lib.metrics.intervals import Interval, mean_interval
 from mae_lib.presets import SERIES_RATIO
 from mae_lib.studies.publish import different
-from mae_lib.studies.published import Published, published
+from mae_lib.studies.results import Results, published
 from maebook.figures import figure, ratio_curve, show
 from maebook.published_runs import of_scales, say
 
 
-def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None:
+def schedules(scales: Sequence[Results]) -> tuple[Results, Results] | None:
     """Two published runs that differ in nothing but how many images they saw, the shorter first; None without."""
     for short in scales:
         for long in scales:
@@ -28,7 +28,7 @@ def schedules(scales: Sequence[Published]) -> tuple[Published, Published] | None
     return None
 
 
-def schedule_gains(short: Published, long: Published, section: str, metric: str, x: str) -> pd.DataFrame:
+def schedule_gains(short: Results, long: Results, section: str, metric: str, x: str) -> pd.DataFrame:
     """What the longer schedule adds, seed by seed, to the seeds that both have: columns `x`, seed and value."""
     both = {name: of_scales([one], section, metric, x) for name, one in (("short", short), ("long", long))}
     joined = both["long"].merge(both["short"], on=[x, "seed"], suffixes=("", "_short"))

@@ -16,7 +16,7 @@ from typing import Any
 from mae_lib.claims.claims import Claim, Verdict, load_claims, paper_table
 from mae_lib.claims.verdicts import decide
 from mae_lib.presets import load_preset
-from mae_lib.studies.published import SECTION_OF, published
+from mae_lib.studies.results import SECTION_OF, published
 from mae_lib.studies.suggestions import (
     FOLDER,
     SUGGESTIONS,

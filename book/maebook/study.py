@@ -24,11 +24,12 @@ from mae_lib.claims.verdicts import decide
 from mae_lib.data.files import DataError
 from mae_lib.presets import load_preset
 from mae_lib.studies import Reader, Section
-from mae_lib.studies.published import Live, Published, encoder_table, strongest_run
 from mae_lib.studies.published_files import CURVES
+from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
+from maebook.bundles import VERDICT, emit
 from maebook.figures import AXES, INK, MARKERS, figure, ratio_curve
 from maebook.published_runs import described
 from maebook.verdict_box import in_words, kind, part_html
@@ -40,36 +41,31 @@ PAPER = "the paper"
 class Study:
     """A section's images, models and scores on one run, `made` by this build or opened."""
 
-    source: Live | Published
+    results: Results
     section: Section
 
     @property
     def series(self) -> Series:
         """The run's masks and scale."""
-        return self.source.series
-
-    @property
-    def made(self) -> bool:
-        """Whether the models were trained here, and not read from published results."""
-        return isinstance(self.source, Live)
+        return self.results.series
 
     @property
     def words(self) -> str:
         """The run in words: "desk, drawings, 300,000 images a run, 3 seeds"."""
-        if not self.made:
-            return f"{described(self.source)}, {self.series.world.name}"
+        if not self.results.made:
+            return f"{described(self.results)}, {self.series.world.name}"
         seeds = len(self.series.seeds)
         return f"this build, {self.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
 
     @cached_property
     def scores(self) -> dict[Reader, dict[str, Any]]:
         """By reader and metric: a number for each image, or their mean where the run is published."""
-        return self.source.scores(self.section)
+        return self.results.scores(self.section)
 
     @cached_property
     def models(self) -> dict[Mask, MAE]:
         """The masked autoencoders of one seed, those that a published run ships: by (ratio, unit, seed)."""
-        runs = self.source.runs()
+        runs = self.results.runs()
         first = min(seed for _, _, seed in runs)
         return {mask: run.load() for mask, run in runs.items() if mask[2] == first}
 
@@ -83,7 +79,13 @@ class Study:
             reader: {m: value for m, value in self.scores.get(reader, {}).items() if metric in (None, m)}
             for reader in self.series.by(x)
         }
+        if not any(kept.values()):
+            return pd.DataFrame(columns=[x, "seed", "metric", "value"])
         return self.series.tidy(x, kept)
+
+    def measured(self, metrics: Mapping[str, str]) -> dict[str, str]:
+        """Of some metrics (metric -> label) those that this run has: drawings have no parts, figurines no mosaic."""
+        return {m: label for m, label in metrics.items() if self.table("ratio", m)["value"].notna().any()}
 
     def means(self, x: str, metric: str) -> pd.Series:
         """The mean of a metric at each ratio or unit, over seeds and images."""
@@ -111,35 +113,25 @@ class Study:
 
     def other(self, section: str) -> "Study | None":
         """Another section of the same run; None where it was not measured, or the images that it needs are not here."""
-        source = self.source if self.made else Published.open(self.source.directory).holding(section)
-        if source is None:
+        results = self.results if self.results.made else Results.open(self.results.directory).holding(section)
+        if results is None:
             return None
-        found = Study(source, source.section(section))
+        found = Study(results, results.section(section))
         try:
             return found if found.scores else None
         except DataError:
             return None
 
-    def measured(self, metrics: Mapping[str, str]) -> dict[str, str]:
-        """Those of some metrics (metric -> label) that the masks of this run have."""
-        held = self.scores.get(next(iter(self.series.configs)), {})
-        return {metric: label for metric, label in metrics.items() if metric in held}
-
     @property
     def on_the_way(self) -> pd.DataFrame:
         """Scores of models that were kept in training: columns ratio, unit, seed, images, metric, value; often none."""
-        path = Path() if self.made else self.source.directory / "curves.csv"
-        if not path.is_file():
+        if self.results.made or not (path := self.results.directory / "curves.csv").is_file():
             return pd.DataFrame(columns=CURVES)
         return pd.read_csv(path).query("seed in @self.series.seeds")
 
     def verdict(self, claim: Claim) -> Verdict:
         """What the claim's rule says of this run."""
-        if not self.made:
-            return decide(claim, self.source.evidence(claim))
-        kept = {r: {m: v for m, v in one.items() if m in claim.reads} for r, one in self.scores.items()}
-        table = encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
-        return decide(claim, table)
+        return decide(claim, self.results.evidence(claim, self.section))
 
 
 def open_study(
@@ -157,15 +149,15 @@ def open_study(
     run that was asked for does not hold the section.
     """
     if (Path(preset) / "preset.yaml").is_file():
-        source = Published.open(preset).holding(section)
-        if source is None:
+        results = Results.open(preset).holding(section)
+        if results is None:
             raise ValueError(f"{preset} holds nothing of {section}: choose another folder of results")
     elif load_preset(preset).get("published"):
-        source = strongest_run(section)
+        results = strongest_run(section)
     else:
-        source = Live(Series.of(preset, mask_ratios, units, seeds, scale))
-        source.runs()
-    return Study(source, source.section(section, **options))
+        results = Results(Series.of(preset, mask_ratios, units, seeds, scale))
+        results.runs()
+    return Study(results, results.section(section, **options))
 
 
 def panels(
@@ -255,15 +247,13 @@ def show_answer(text: str) -> None:
     display(Markdown(f"**The answer.** {text}"))
 
 
-def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> dict[str, Verdict]:
-    """A line for each claim, in groups (heading -> claims), the rule's numbers folded below; the verdicts by claim."""
-    verdicts = {id: study.verdict(load_claims()[id]) for ids in groups.values() for id in ids}
-    parts = [
-        f"<h4>{escape(heading)}</h4>" + "".join(_line(load_claims()[id], verdicts[id], study) for id in ids)
-        for heading, ids in groups.items()
-    ]
-    display(HTML(f'<div class="mae-lines">{"".join(parts)}</div>'))
-    return verdicts
+def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> None:
+    """A line for each claim, in groups (heading -> claims), its numbers folded; the runner records the verdicts."""
+    for heading, claims in groups.items():
+        display(HTML(f'<p class="mae-heading">{escape(heading)}</p>'))
+        for claim in map(load_claims().get, claims):
+            verdict = study.verdict(claim)
+            emit(VERDICT, verdict.as_json(), _line(claim, verdict, study))
 
 
 def _line(claim: Claim, verdict: Verdict, study: Study) -> str:

@@ -6,11 +6,11 @@ from html import escape
 from typing import Any
 
 import pandas as pd
-from IPython.display import HTML, display
 
 from mae_lib.claims.claims import ICONS, Claim, Verdict, Word, load_claims, place
 from mae_lib.claims.orderings import Finding
 from mae_lib.claims.verdicts import decide
+from maebook.bundles import VERDICT, emit
 
 # Where the book sets what the same rule says of the strongest run, before, and of all others, behind.
 STRONGEST, ELSEWHERE = "<!-- strongest -->", "<!-- elsewhere -->"
@@ -80,8 +80,8 @@ def verdict_html(claim: Claim, verdict: Verdict) -> str:
     )
 
 
-def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:
-    """Decide a claim by its id, show the box, and return the verdict to be recorded.
+def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> None:
+    """Decide a claim by its id, show the box, and hand over the verdict, which the runner records.
 
     Raises ValueError for an unknown id, and as `decide` does.
     """
@@ -89,5 +89,4 @@ def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
     if claim_id not in claims:
         raise ValueError(f"claim {claim_id!r} is unknown: choose one of {', '.join(claims)}")
     verdict = decide(claims[claim_id], table)
-    display(HTML(verdict_html(claims[claim_id], verdict)))
-    return verdict
+    emit(VERDICT, verdict.as_json(), verdict_html(claims[claim_id], verdict))

@@ -1,7 +1,8 @@
 """The claims of `results/claims.yaml`, the paper's own numbers, and what a verdict on a claim is made of."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,22 @@ class Verdict:
     def one_seed(self) -> bool:
         """Whether the verdict rests on one run a point, so that another seed might turn it."""
         return self.basis in ("images", "one seed")
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for JSON: a number that is not finite is null."""
+        held = asdict(self) | {"one_seed": self.one_seed}
+        for finding in held["findings"]:
+            finding["numbers"] = {k: v if math.isfinite(v) else None for k, v in finding["numbers"].items()}
+        return held
+
+    @classmethod
+    def from_json(cls, held: Mapping[str, Any]) -> "Verdict":
+        """The verdict that `as_json` gave; null is read as NaN."""
+        findings = [
+            Finding(**one | {"numbers": {k: math.nan if v is None else v for k, v in one["numbers"].items()}})
+            for one in held["findings"]
+        ]
+        return cls(**{k: v for k, v in held.items() if k != "one_seed"} | {"findings": tuple(findings)})
 
 
 def _results(name: str) -> dict[str, Any]:

@@ -8,11 +8,9 @@ rule in `results/claims.yaml` decides.
 """
 
 import json
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -156,16 +154,14 @@ def verdicts_file(preset: str, notebook: str) -> Path:
 
 
 def record(verdicts: Sequence[Verdict], path: Path | str, provenance: Mapping[str, Any]) -> None:
-    """Write verdicts and their provenance as JSON, whole or not at all; a number that is not finite becomes null.
+    """Write verdicts and their provenance as JSON, whole or not at all.
 
     Raises ValueError when one claim is given two verdicts.
     """
     twice = [claim for claim, count in Counter(v.claim for v in verdicts).items() if count > 1]
     if twice:
         raise ValueError(f"claims {twice} have more than one verdict: record one each")
-    entries = [asdict(verdict) | {"one_seed": verdict.one_seed} for verdict in verdicts]
-    for finding in (finding for entry in entries for finding in entry["findings"]):
-        finding["numbers"] = {k: v if math.isfinite(v) else None for k, v in finding["numbers"].items()}
+    entries = [verdict.as_json() for verdict in verdicts]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,23 +1,18 @@
-"""A set packed for speed: its files in a few shards, or its pixels decoded once; both are read like the files.
+"""A set packed for speed: its pixels decoded once, uint8 in one memory-mapped file, and read like the files.
 
-    python -m mae_lib pack /data/imagenet /fast/imagenet --form pixels --shorter 256
+    python -m mae_lib pack /data/imagenet /fast/imagenet --shorter 256
     export MAE_LIB_IMAGENET=/fast/imagenet
 
-Two forms. *Shards* are webdataset's tar files with the images' own bytes, for file systems that many small files
-choke: an index of offsets lets any image be read at any time, so that a run on shards is a run on the files, to the
-bit. *Pixels* are uint8 in one memory-mapped file, the shorter side resized if asked for: nothing is left to decode.
 `resident` puts the same pixels into this process's memory instead, for sets that fit.
 
 Notable: pixels resized at packing are other pixels, so they have another fingerprint, and runs on them another address.
 """
 
 import fcntl
-import io
 import os
-import tarfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +22,10 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import functional as F
 from tqdm import tqdm
 
-from mae_lib.data.files import Broken, DataError, Folder, Images, Named, Unreadable, decoded
+from mae_lib.data.files import Broken, DataError, Images, Named, Unreadable
 from mae_lib.data.loading import check_shared_memory
-from mae_lib.data.shards import indexed, key_of, shard_names
 from mae_lib.data.views import BICUBIC
 
-FORMS = ("shards", "pixels")
 _INDEX = "index.npz"
 
 
@@ -52,61 +45,20 @@ class Pixels(Named):
         return Image.fromarray(self.flat[start : start + height * width * 3].reshape(height, width, 3))
 
 
-@dataclass(frozen=True)
-class Shards(Named):
-    """Images in tar files: image i is `spans[i]` = (shard, offset, bytes)."""
-
-    root: Path
-    files: tuple[str, ...]
-    spans: np.ndarray
-    paths: np.ndarray
-    labels: np.ndarray
-    pixels: str = "original"
-    _open: dict[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
-
-    def read(self, index: int) -> Image.Image:
-        shard, offset, size = self.spans[index].tolist()
-        try:
-            payload = os.pread(self._handle(shard), size, offset)
-        except OSError as error:
-            if not self.root.is_dir():
-                raise DataError(f"{self.root} has vanished: mount it again, and the same command goes on") from None
-            raise Unreadable(error.strerror or str(error)) from None
-        if len(payload) < size:
-            raise Unreadable(f"{self.files[shard]} is truncated")
-        return decoded(io.BytesIO(payload))
-
-    def _handle(self, shard: int) -> int:
-        key = (os.getpid(), shard)  # a forked worker opens its own
-        if key not in self._open:
-            self._open[key] = os.open(self.root / self.files[shard], os.O_RDONLY)
-        return self._open[key]
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_open": {}}
-
-
 def opened(folder: Path) -> Images | None:
     """What was packed into `folder`, or None if it holds no whole pack. Raises DataError for one that is damaged."""
     if any(folder.glob("*.part")):
         return None
-    if (folder / "pixels.bin").is_file():
-        return _opened_pixels(folder)
-    shards = shard_names(folder)
-    return _opened_shards(folder, tuple(shards)) if shards else None
+    return _opened(folder) if (folder / "pixels.bin").is_file() else None
 
 
-def pack(
-    images: Images, folder: Path, form: str, shorter: int | None = None, workers: int = 0, limit: float = 0.01
-) -> Images:
-    """Write `images` into `folder` in one of FORMS, or find them there; unreadable ones are logged and left out.
+def pack(images: Images, folder: Path, shorter: int | None = None, workers: int = 0, limit: float = 0.01) -> Images:
+    """Write the pixels of `images` into `folder`, or find them there; unreadable ones are logged and left out.
 
     `shorter`: side in pixels that the shorter side of larger images is resized to; none keeps them as they are. Of two
-    processes that ask at once one packs and the other waits. Raises DataError for a form that there is not, a folder
-    that holds something else, or more than a share `limit` of images that cannot be read.
+    processes that ask at once one packs and the other waits. Raises DataError for a folder that holds something else,
+    or more than a share `limit` of images that cannot be read.
     """
-    if form not in FORMS:
-        raise DataError(f"form {form!r} is unknown: choose one of {', '.join(FORMS)}")
     if shorter is not None and shorter < 1:
         raise DataError(f"shorter is {shorter}: it must be 1 pixel or more")
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,9 +66,8 @@ def pack(
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (there := opened(folder)) is None:
             _clear(folder)
-            write = _write_pixels if form == "pixels" else _write_shards
             try:
-                write(images, folder, shorter, workers, limit)
+                _write(images, folder, shorter, workers, limit)
             except DataError:
                 _clear(folder)
                 raise
@@ -129,7 +80,7 @@ def pack(
 def _clear(folder: Path) -> None:
     """Remove what a pack that was cut off left."""
     if any(folder.glob("*.part")):
-        for file in (*folder.glob("*.part"), *folder.glob("[0-9]" * 6 + ".tar"), folder / _INDEX):
+        for file in (*folder.glob("*.part"), folder / _INDEX):
             file.unlink(missing_ok=True)
 
 
@@ -138,9 +89,6 @@ def resident(images: Images, workers: int = 0) -> Pixels:
     kept, arrays = _decoded(images, None, workers)
     flat = np.concatenate([array.reshape(-1) for array in arrays]) if arrays else np.zeros(0, np.uint8)
     return Pixels(flat, *_layout([a.shape[:2] for a in arrays]), images.paths[kept], images.labels[kept], images.pixels)
-
-
-# Pixels
 
 
 class _Decoding(torch.utils.data.Dataset):
@@ -188,7 +136,7 @@ def _layout(shapes: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(sizes) - sizes, table
 
 
-def _write_pixels(images: Images, folder: Path, shorter: int | None, workers: int, limit: float) -> None:
+def _write(images: Images, folder: Path, shorter: int | None, workers: int, limit: float) -> None:
     kept, shapes = [], []
     with open(folder / "pixels.part", "wb") as file:
         for index, array in _each(images, shorter, workers, limit):
@@ -201,7 +149,7 @@ def _write_pixels(images: Images, folder: Path, shorter: int | None, workers: in
     os.replace(folder / "pixels.part", folder / "pixels.bin")  # last: it says that the pack is whole
 
 
-def _opened_pixels(folder: Path) -> Pixels:
+def _opened(folder: Path) -> Pixels:
     index = _read_index(folder)
     starts, shapes = _layout(index["shapes"].tolist())
     flat = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
@@ -209,73 +157,6 @@ def _opened_pixels(folder: Path) -> Pixels:
     if len(flat) != wanted:
         raise DataError(f"{folder / 'pixels.bin'} holds {len(flat)} bytes, not {wanted}: remove it and pack again")
     return Pixels(flat, starts, shapes, index["paths"], index["labels"], str(index["how"]))
-
-
-# Shards
-
-
-def _write_shards(
-    images: Images, folder: Path, shorter: int | None, workers: int, limit: float, per_shard: int = 5000
-) -> None:
-    """webdataset's form: for each image a member of its name and one with its label, ending in .cls."""
-    _check_keys(images)
-    kept, spans, broken = [], [], Broken(images, limit)
-    for shard, start in enumerate(range(0, len(images), per_shard)):
-        with tarfile.open(folder / f"{shard:06d}.part", "w", format=tarfile.PAX_FORMAT) as tar:
-            for index in range(start, min(start + per_shard, len(images))):
-                try:
-                    payload = _payload(images, index, shorter)
-                except Unreadable as error:
-                    broken.add([(index, str(error))])
-                    continue
-                name = os.fsdecode(images.paths[index])
-                offset = _add(tar, name, payload)
-                _add(tar, f"{key_of(name)}.cls", str(images.labels[index]).encode())
-                kept.append(index)
-                spans.append((shard, offset, len(payload)))
-    _write_index(folder, images, kept, _how(images, shorter), spans=np.array(spans, dtype=np.int64))
-    for part in sorted(folder.glob("*.part")):
-        os.replace(part, part.with_suffix(".tar"))
-
-
-def _check_keys(images: Images) -> None:
-    """Two images of one key would share a label in webdataset's eyes."""
-    first: dict[str, str] = {}
-    for name in map(os.fsdecode, images.paths.tolist()):
-        if first.setdefault(key_of(name), name) != name:
-            both = f"{first[key_of(name)]} and {name} have one key, {key_of(name)}"
-            raise DataError(f"{both}, the name up to its first dot, so no shards can hold them: pack --form pixels")
-
-
-def _payload(images: Images, index: int, shorter: int | None) -> bytes:
-    """The bytes of an image: its file's own, unless it is to be smaller. Raises Unreadable if they are no image."""
-    image = images.read(index)
-    small = _shrunk(image, shorter)
-    if small is image and isinstance(images, Folder) and not images.border:
-        return (images.root / os.fsdecode(images.paths[index])).read_bytes()
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, payload: bytes) -> int:
-    """Append a member; where its bytes start."""
-    member = tarfile.TarInfo(name)
-    member.size = len(payload)
-    tar.addfile(member, io.BytesIO(payload))
-    return tar.offset - -(-len(payload) // 512) * 512  # a long name has headers of its own before the bytes
-
-
-def _opened_shards(folder: Path, files: tuple[str, ...]) -> Shards:
-    if not (folder / _INDEX).is_file():
-        return Shards(folder, files, *indexed(folder, files))
-    index = _read_index(folder)
-    ends = np.zeros(max(len(files), int(index["spans"][:, 0].max()) + 1), dtype=np.int64)
-    np.maximum.at(ends, index["spans"][:, 0], index["spans"][:, 1:].sum(1))
-    sizes = [(folder / name).stat().st_size for name in files]
-    if len(ends) > len(files) or (ends > sizes).any():
-        raise DataError(f"{folder}: its tar files are not those of {_INDEX}: remove that to index them anew")
-    return Shards(folder, files, index["spans"], index["paths"], index["labels"], str(index["how"]))
 
 
 # The index of a pack

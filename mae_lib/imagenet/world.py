@@ -36,9 +36,8 @@ class ImageNet(Described):
     """
 
     name: ClassVar[str] = "imagenet"
-    from_files: ClassVar[bool] = True  # its options tell less of its images than `spec` does
-    sections: ClassVar[str] = "mae_lib.imagenet.sections"  # what measures Section 3 on it
-    hierarchy: ClassVar[None] = None
+    from_files: ClassVar[bool] = True
+    sections: ClassVar[str] = "mae_lib.imagenet.sections"
 
     size: int = 224
     root: str | None = None  # folder with train/ and val/; by default what $MAE_LIB_IMAGENET names
@@ -88,7 +87,7 @@ class ImageNet(Described):
         labels = torch.tensor([int(images.labels[number]) for _, number in read]).to(indices.device)
         return Sample(views.to(indices.device), labels, {"class": labels})
 
-    def dressed(self, variant: str | None = None, cue_strength: float | None = None) -> "ImageNet | CueConflictImages":
+    def varied(self, variant: str | None = None, cue_strength: float | None = None) -> "ImageNet | CueConflictImages":
         """The cue-conflict images as a world for that variant; else itself, for its textures cannot be set."""
         return CueConflictImages(self.size) if variant == "cue_conflict" else self
 

@@ -18,7 +18,7 @@ DETECTION = "detection"  # Section 3.5, which needs a COCO API: a room of its ow
 
 def section_class(name: str, world: World) -> type[Section]:
     """What measures a section on this kind of world: what the module that the world names has of its own, else ours."""
-    own = import_module(named).SECTIONS if (named := getattr(world, "sections", None)) else {}
+    own = import_module(world.sections).SECTIONS if world.sections else {}
     if name == DETECTION and name not in own:
         return import_module("mae_lib.transfer.section").Detection
     return own.get(name) or SECTIONS[name]

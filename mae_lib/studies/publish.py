@@ -5,7 +5,7 @@
 Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing that draws. The folder that it writes is
 all that it goes on from. Work is done in parts, one for each reader, the first seed of everything before a second, and
 a part stands in the folder as soon as it is finished: a command that is killed, or stopped by `minutes`, loses one
-part at most, and the same command goes on there, on any machine. `mae_lib.studies.published` reads the folder:
+part at most, and the same command goes on there, on any machine. `mae_lib.studies.results` reads the folder:
 
     preset.yaml  scores.csv  training.csv  provenance.json  scores/<reader>.npz  encoders/<run>/
 
@@ -14,22 +14,16 @@ keeps that many models of each run on the way, and their scores stand in `curves
 """
 
 import json
-import os
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
-from itertools import islice, pairwise
-from multiprocessing import get_context
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
 from mae_lib.devices import best_device
@@ -55,31 +49,28 @@ def publish(
     preset: str | Path,
     out: str | Path,
     seeds: list[int] | str | None = None,
-    jobs: int = 1,
     device: str | None = None,
     ship: int = 1,
     minutes: float | None = None,
 ) -> Path:
     """Train and measure what the folder `out` lacks of a preset's series, and write it there, part by part.
 
-    `seeds` stand in for the preset's; `jobs` processes work at once; the encoders of the first `ship` seeds are
-    shipped. After about `minutes` no part is begun: one starts only if as long a time as the longest so far is left.
+    `seeds` stand in for the preset's; the encoders of the first `ship` seeds are shipped. After about `minutes` no part
+    is begun: one starts only if as long a time as the longest so far is left.
     Raises ValueError for a folder that holds results of another preset or trainer, or something else.
     """
-    if jobs < 1 or ship < 0 or (minutes is not None and not minutes > 0):
-        raise ValueError(
-            f"jobs is {jobs}, ship {ship} and minutes {minutes}: at least 1 process, encoders of 0 seeds or more, and "
-            "a time above 0"
-        )
+    if ship < 0 or (minutes is not None and not minutes > 0):
+        raise ValueError(f"ship is {ship} and minutes {minutes}: encoders of 0 seeds or more, and a time above 0")
     parameters, out = load_preset(preset), Path(out)
     if seeds is not None:
         parameters["seeds"] = parse_yaml(seeds, "seeds") if isinstance(seeds, str) else seeds
-    series = _series(json.dumps(parameters))
+    series = Series.from_parameters(parameters)
+    sections = {name: section_of(name, series) for name in SECTIONS}
     held = _held(out, parameters)
-    for section in _sections(json.dumps(parameters)).values():  # missing data are missed before anything is trained
+    for section in sections.values():  # missing data are missed before anything is trained
         section.key  # noqa: B018
     best_device(device)
-    parts = _missing(out, series, _sections(json.dumps(parameters)))
+    parts = _missing(out, series, sections)
     shipped = sorted(series.seeds)[:ship]
     if not parts and {seed for _, _, seed in shipped_runs(out)} >= set(shipped):
         print(f"{out}: complete already")
@@ -88,7 +79,8 @@ def publish(
     spent = held.get("wall_seconds") or 0.0
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     begun = time.time()
-    for reader, scores, curves in _work_through(parameters, parts, jobs, device, minutes):
+    for reader, names in _in_time(parts, minutes):
+        scores, curves = _do(series, {name: sections[name] for name in names}, reader, device)
         _add(out, series, reader, scores)
         if curves:
             add_curves(out, reader, curves)
@@ -166,17 +158,6 @@ def different(
 # The work, in parts
 
 
-@cache
-def _series(parameters: str) -> Series:
-    """The series of a preset's parameters, given as JSON, so that a process makes it once."""
-    return Series.from_parameters(json.loads(parameters))
-
-
-@cache
-def _sections(parameters: str) -> dict[str, Section]:
-    return {name: section_of(name, _series(parameters)) for name in SECTIONS}
-
-
 def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Reader, list[str]]:
     """Every reader with the sections that lack it: those without training first, then mask by mask and seed by seed."""
     masks: dict[Reader, list[str]] = {mask: [] for mask in series.configs}
@@ -190,85 +171,33 @@ def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Re
 
 
 def _do(
-    parameters: str, reader: Reader, names: Sequence[str], device: str | None, progress: bool
-) -> tuple[dict[str, Scores], dict[int, Scores], float]:
-    """One part: train if it is a mask, then measure.
-
-    Its scores by section, those on the way by the number of images, and the seconds that it took.
-    """
-    series, sections, begun, curves = _series(parameters), _sections(parameters), time.time(), {}
-    if reader in series.configs:
-        pretrain(series.configs[reader], device=device, progress=progress, snapshots=series.scale.get("snapshots", 0))
-    scores = {name: measure(sections[name], series, reader, device) for name in names}
-    if reader in series.configs:
-        for name in names:
-            for images, found in curve(sections[name], series, reader).items():
-                curves.setdefault(images, {}).update(found)
-    return scores, curves, time.time() - begun
+    series: Series, sections: dict[str, Section], reader: Reader, device: str | None
+) -> tuple[dict[str, Scores], dict[int, Scores]]:
+    """One part: train if it is a mask, then measure. Its scores by section, those on the way by the images visited."""
+    if reader not in series.configs:
+        return {name: measure(section, series, reader, device) for name, section in sections.items()}, {}
+    kept, curves = series.scale.get("snapshots", 0), {}
+    pretrain(series.configs[reader], device=device, progress=sys.stderr.isatty(), snapshots=kept)
+    scores = {name: measure(section, series, reader, device) for name, section in sections.items()}
+    for section in sections.values():
+        for images, found in curve(section, series, reader).items():
+            curves.setdefault(images, {}).update(found)
+    return scores, curves
 
 
-def _work_through(
-    parameters: dict[str, Any],
-    parts: dict[Reader, list[str]],
-    jobs: int,
-    device: str | None,
-    minutes: float | None,
-) -> Iterator[tuple[Reader, dict[str, Scores], dict[int, Scores]]]:
-    """Do the parts, as far as the time goes, and say how far it has come."""
-    print(f"{len(parts)} parts to do, {jobs} at a time", flush=True)
+def _in_time(parts: dict[Reader, list[str]], minutes: float | None) -> Iterator[tuple[Reader, list[str]]]:
+    """The parts one after another, as far as the time goes, with a line on how far it has come."""
+    print(f"{len(parts)} parts to do", flush=True)
     begun, longest = time.time(), 0.0
-    bars = jobs == 1 and sys.stderr.isatty()
-
-    def tasks() -> Iterator[tuple]:
-        for number, (reader, names) in enumerate(parts.items()):
-            if minutes is not None and time.time() - begun + longest > 60 * minutes:
-                print(f"{len(parts) - number} parts are left: the same command goes on with them", flush=True)
-                return
-            yield json.dumps(parameters), reader, names, device, bars
-
-    done = _one_by_one(tasks()) if jobs == 1 else _at_once(tasks(), jobs)
-    for number, (reader, (scores, curves, seconds)) in enumerate(done, 1):
-        longest = max(longest, seconds)
-        left = (time.time() - begun) / number * (len(parts) - number) / 60
-        print(f"{number} of {len(parts)}: {called(reader)}, {seconds:.0f} s; about {left:.0f} min left", flush=True)
-        yield reader, scores, curves
-
-
-def _one_by_one(tasks: Iterator[tuple]) -> Iterator[tuple[Reader, tuple]]:
-    for task in tasks:
-        yield task[1], _do(*task)
-
-
-def _at_once(tasks: Iterator[tuple], jobs: int) -> Iterator[tuple[Reader, tuple]]:
-    """The parts in processes of their own, which share the cores; the first that fails ends the others.
-
-    A task is taken when a process is free for it, so that none is begun after the time is over.
-    """
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a process loads its libraries
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(os.getpid(), threads))
-    running: dict[Future, Reader] = {}
-    try:
-        while True:
-            running |= {pool.submit(_do, *task): task[1] for task in islice(tasks, jobs - len(running))}
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin(parent: int, threads: int) -> None:
-    """A process of the pool ends when the command has been killed: nobody would wait for it."""
-    torch.set_num_threads(threads)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    for number, (reader, names) in enumerate(parts.items(), 1):
+        if minutes is not None and time.time() - begun + longest > 60 * minutes:
+            print(f"{len(parts) - number + 1} parts are left: the same command goes on with them", flush=True)
+            return
+        started = time.time()
+        yield reader, names
+        took = time.time() - started
+        longest, left = max(longest, took), (time.time() - begun) / number * (len(parts) - number) / 60
+        print(f"{number} of {len(parts)}: {called(reader)}, {took:.0f} s; about {left:.0f} min left", flush=True)
 
 
 # What it leaves

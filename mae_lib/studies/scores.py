@@ -72,7 +72,7 @@ def measure_all(
 
 def _model(section: Section, series: Series, reader: Reader, device: str | None) -> MAE | None:
     if device is None:  # small models on small images wait longer for a GPU than it would save
-        device = best_device() if getattr(series.world, "from_files", False) else "cpu"
+        device = best_device() if series.world.from_files else "cpu"
     if reader[0] == "untrained":
         return untrained(series.scale, reader[1]).to(device)
     if reader[0] == "supervised":

@@ -1,6 +1,6 @@
 """Section 3.4: which of two cues a linear reader of the features follows, as texture tells more of the class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -13,17 +13,10 @@ from mae_lib.metrics.probes import features, linear_probe
 from mae_lib.metrics.shape_bias import ShapeBias, linear_decisions, shape_bias, wears_own_texture
 from mae_lib.studies.section import Reader, Scores, Section
 from mae_lib.training import MAE
-from mae_lib.worlds import World, make_world, rendered
+from mae_lib.worlds import World, rendered
 
 METRICS = ("shape bias", "shape accuracy", "texture accuracy")
 CUES = {"class": "class read", "texture": "texture read"}  # each where the other tells nothing of it
-
-
-def dressed(world: World, **options: object) -> World:
-    """The same world with other options, such as its cue strength."""
-    if hasattr(world, "dressed"):
-        return world.dressed(**options)
-    return make_world(world.name, **{**asdict(world), **options})
 
 
 def first_images(world: World, count: int = 6) -> Tensor:
@@ -53,9 +46,9 @@ class ShapeOrTexture(Section):
     @cached_property
     def images(self) -> dict[str, Tensor]:
         """Probe images in free and in own texture; test images in free texture and with cues in conflict: uint8."""
-        free, own = dressed(self.world, cue_strength=0.0), dressed(self.world, cue_strength=1.0)
+        free, own = self.world.varied(cue_strength=0.0), self.world.varied(cue_strength=1.0)
         probe, test = self.scale["probe_images"], self.scale["test_images"]
-        conflict = dressed(self.world, variant="cue_conflict")
+        conflict = self.world.varied(variant="cue_conflict")
         places = {"free": (free, "probe", probe), "own": (own, "probe", probe)}
         places |= {"test": (free, "test", test), "conflict": (conflict, "test", test)}
         return {name: rendered(world, split, count, self.cache) for name, (world, split, count) in places.items()}
@@ -63,13 +56,13 @@ class ShapeOrTexture(Section):
     @property
     def examples(self) -> dict[str, Tensor]:
         """The first test images with cues that agree, and the same with cues in conflict."""
-        own, conflict = dressed(self.world, cue_strength=1.0), dressed(self.world, variant="cue_conflict")
+        own, conflict = self.world.varied(cue_strength=1.0), self.world.varied(variant="cue_conflict")
         return {"agree": first_images(own), "conflict": first_images(conflict)}
 
     @cached_property
     def truths(self) -> dict[str, dict[str, Tensor]]:
         """The latents behind the images in free texture, and those with cues in conflict."""
-        free, conflict = dressed(self.world, cue_strength=0.0), dressed(self.world, variant="cue_conflict")
+        free, conflict = self.world.varied(cue_strength=0.0), self.world.varied(variant="cue_conflict")
         probe, test = self.scale["probe_images"], self.scale["test_images"]
         places = {"free": (free, "probe", probe), "test": (free, "test", test), "conflict": (conflict, "test", test)}
         return {name: ground_truth(*place) for name, place in places.items()}
@@ -78,7 +71,7 @@ class ShapeOrTexture(Section):
     def wears(self) -> dict[float, np.ndarray]:
         """Which probe images wear their own texture at each strength: bool (images,)."""
         count = self.scale["probe_images"]
-        worlds = {strength: dressed(self.world, cue_strength=strength) for strength in self.strengths}
+        worlds = {strength: self.world.varied(cue_strength=strength) for strength in self.strengths}
         return {strength: wears_own_texture(world, count, "probe") for strength, world in worlds.items()}
 
     def decide(self, seen: dict[str, np.ndarray], strength: float) -> ShapeBias:

@@ -36,8 +36,8 @@ from mae_lib.studies.better_masking import (
 )
 from mae_lib.studies.low_level import LowLevel
 from mae_lib.studies.publish import different
-from mae_lib.studies.published import published_folder
 from mae_lib.studies.published_files import csv_of
+from mae_lib.studies.results import published_folder
 from mae_lib.studies.scores import measure, section_of
 from mae_lib.studies.series import Series
 from mae_lib.theory import LatentHierarchy

@@ -85,7 +85,7 @@ class ContrastiveConfig:
 
 def _checked_views(world: World, keep: tuple[str, ...]) -> None:
     """Raises ValueError unless the world can draw an image anew that keeps these latents."""
-    if not hasattr(world, "resample"):
+    if world.resample is None:
         raise ValueError(f"world {world.name!r} has no latents to keep: its views can only be {CROP!r}")
     try:
         world.resample(torch.arange(1), keep)

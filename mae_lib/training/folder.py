@@ -38,9 +38,8 @@ class ImageFolder(Described):
     """
 
     name: ClassVar[str] = "folder"
-    from_files: ClassVar[bool] = True  # its options tell less of its images than `spec` does
-    sections: ClassVar[str] = "mae_lib.studies.folder"  # what measures Section 3 on it
-    hierarchy: ClassVar[None] = None
+    from_files: ClassVar[bool] = True
+    sections: ClassVar[str] = "mae_lib.studies.folder"
 
     size: int = 32
     root: str = ""
@@ -103,7 +102,7 @@ class ImageFolder(Described):
         """The images that can be read, decoded once and kept."""
         shorter = self.shorter or 2 * self.size
         folder = runs_folder() / "images" / f"folder-{self._digest}-{shorter}"
-        return pack(self.files, folder, "pixels", shorter, default_workers(), self.max_broken)
+        return pack(self.files, folder, shorter, default_workers(), self.max_broken)
 
     @cached_property
     def _splits(self) -> dict[str, Pixels]:

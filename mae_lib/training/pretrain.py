@@ -47,7 +47,7 @@ def pretrain(
     world, folder = config.make_world(), folder_of(runs)
 
     def draw() -> Tensor | Callable[[torch.device, int], BatchOf]:
-        if hasattr(world, "batches"):  # too many images to render first
+        if world.batches:  # too many images to render first
             return partial(world.batches, config)
         return rendered(world, "train", config.unique_images, folder / "images")
 

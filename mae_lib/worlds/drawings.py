@@ -39,9 +39,8 @@ class Drawings(Described):
     """
 
     name: ClassVar[str] = "drawings"
-    hierarchy: ClassVar[None] = None
-    sections: ClassVar[str] = "mae_lib.studies.drawings"  # what measures Section 3 on it
-    from_pack: ClassVar[bool] = True  # its options tell less of its images than `spec` does
+    sections: ClassVar[str] = "mae_lib.studies.drawings"
+    from_pack: ClassVar[bool] = True
 
     size: int = 32  # side in pixels
     seed: int = 0

@@ -38,8 +38,6 @@ PHOTOGRAPHS = (
 class _Real(Described):
     """What both sets share: one class label, no hierarchy, two splits."""
 
-    hierarchy = None
-
     @property
     def levels(self) -> dict[str, Level]:
         return {"class": Level("class", 1, values=self.classes)}

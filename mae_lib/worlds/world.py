@@ -4,7 +4,7 @@ A world is a frozen dataclass whose fields are its options, so `spec()` is what 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
@@ -91,6 +91,16 @@ class Described:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised when the same options give other images than before
+    # What only some worlds have.
+    hierarchy: LatentHierarchy | None = None  # known latents
+    sections: ClassVar[str | None] = None  # a module whose SECTIONS measure Section 3 on it, where those of all do not
+    from_files: ClassVar[bool] = False  # its options tell less of its images than `spec` does
+    batches: ClassVar[Callable | None] = None  # (config, device, micro_batches), where images are too many to render
+    resample: ClassVar[Callable | None] = None  # (indices, keep, split, draw): images anew that keep some latents
+
+    def varied(self, **options: Any) -> "World":
+        """The same world with other options, such as its cue strength."""
+        return replace(self, **options)
 
     def spec(self) -> dict[str, Any]:
         return {"world": self.name, **asdict(self)}

@@ -247,7 +247,7 @@ def test_every_figure_says_where_it_comes_from(page):
     assert all('href="data:text/csv' in figure for figure in charts)
 
 
-# Results
+# Published
 
 
 def test_the_switch_is_worked_by_keys_and_kept_from_page_to_page(tab):

@@ -10,6 +10,7 @@ import pytest
 from mae_lib.claims.claims import Claim, Verdict, load_claims, load_paper, paper_table, place
 from mae_lib.claims.orderings import Finding
 from mae_lib.claims.verdicts import decide, record, verdicts_file, word
+from maebook.bundles import VERDICT
 from maebook.verdict_box import judge, numbers_table, verdict_html
 
 CLAIMS = load_claims()
@@ -285,9 +286,11 @@ def test_sections_are_called_by_their_names():
     assert [place(section) for section in ("abstract", "1", "3.1")] == ["Abstract", "Section 1", "Section 3.1"]
 
 
-def test_judge_shows_and_returns(capsys):
-    assert judge("ratio-raises-structure", table(1)).verdict == "supported"
-    assert capsys.readouterr().out
+def test_judge_shows_and_hands_over(monkeypatch):
+    shown = []
+    monkeypatch.setattr("maebook.bundles.display", lambda data, raw: shown.append(data))
+    judge("ratio-raises-structure", table(1))
+    assert shown[0][VERDICT]["verdict"] == "supported" and "Supported" in shown[0]["text/html"]
     with pytest.raises(ValueError, match="claim 'nothing' is unknown"):
         judge("nothing", None)
 
@@ -308,6 +311,7 @@ def test_verdicts_are_recorded_whole_and_once(tmp_path, monkeypatch):
         and entry["lean"] == "supported"
     )
     assert entry["findings"][0]["numbers"]["low"] is None
+    assert repr(Verdict.from_json(entry)) == repr(verdict)  # NaN is not equal to itself
     with pytest.raises(ValueError, match="more than one verdict"):
         record([verdict, verdict], path, {})
     with pytest.raises(TypeError):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mae_lib.claims.claims import ICONS, load_claims, paper_table
-from mae_lib.studies.published import Published
+from mae_lib.studies.results import Results
 from maebook import published_runs as module
 from maebook.figures import figure_html
 from maebook.published_runs import (
@@ -72,7 +72,7 @@ def test_a_page_shows_its_figures_and_its_claims_verdicts(longer, shown):
 
 
 def test_verdicts_are_words_with_their_reason(only_tiny):
-    one = Published.open(only_tiny)
+    one = Results.open(only_tiny)
     claims = [claim for claim in load_claims().values() if claim.notebook == "3_3_separability"]
     # Which they are depends on two tiny runs; no test may.
     drawn = one.verdicts()
@@ -85,7 +85,7 @@ def test_verdicts_are_words_with_their_reason(only_tiny):
 
 
 def test_what_a_seed_decides_is_held_against_the_ratios(only_tiny):
-    one = Published.open(only_tiny)
+    one = Results.open(only_tiny)
     table = seeds_against_masks(one, "reconstruction", ["SSIM", "PSNR"])
     assert table.columns.tolist() == ["seed 0", "seed 1", "between seeds", "between ratios"]
     scores = one.scores("reconstruction")

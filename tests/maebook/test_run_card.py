@@ -13,7 +13,7 @@ from mae_lib.presets import load_preset, preset_file
 from mae_lib.provenance import provenance
 from mae_lib.sources import source_hash
 from maebook.execute import declared_parameters
-from maebook.run_card import changed, reproduce_command, run_card, run_card_html
+from maebook.run_card import changed, reproduce_command, run_card_html
 
 PRESETS = sorted(path.stem for path in preset_file("laptop").parent.glob("*.yaml"))
 MODULES = ["mae_lib.metrics.reconstruction"]
@@ -116,8 +116,3 @@ def test_provenance_is_json_in_a_stable_order():
 def test_provenance_refuses(parameters, started, message):
     with pytest.raises(ValueError, match=message):
         provenance(parameters, MODULES, started)
-
-
-def test_the_card_is_shown_and_its_record_returned(capsys):
-    record = run_card(load_preset("smoke"), time.time(), "3_0_pretraining", MODULES, device="cpu")
-    assert record["device"].startswith("cpu: ") and capsys.readouterr().out

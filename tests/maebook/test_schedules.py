@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from mae_lib.studies.published import published
+from mae_lib.studies.results import published
 from maebook import schedules as module
 from maebook.schedules import schedule_findings, schedule_gains, schedules, show_schedules
 

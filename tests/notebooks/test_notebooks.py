@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from mae_lib.presets import PRESETS, load_preset, preset_file
+from mae_lib.sources import source_hash
 from mae_lib.worlds import make_world
 from mae_lib.worlds.world import need_latents
+from maebook.bundles import RUN, VERDICT, bundles
 from maebook.execute import NotebookError, check_parameters, declared_parameters, execute, listed, mapped
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,11 +45,10 @@ class TestEachNotebook:
     def test_it_is_in_the_book(self, path):
         assert f"experiments/{path.stem}\n" in CONTENTS
 
-    def test_it_opens_with_one_title_and_ends_with_a_run_card(self, path):
+    def test_it_opens_with_one_title(self, path):
         cells = nbformat.read(path, as_version=4).cells
         titles = [i for i, c in enumerate(cells) if c.cell_type == "markdown" and re.search("^# ", c.source, re.M)]
         assert titles == [0]
-        assert "run_card(" in [c for c in cells if c.cell_type == "code"][-1].source
 
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -94,8 +95,36 @@ def test_a_preset_of_ones_own_is_known_by_its_file(tmp_path, forked):
     book.cells[0].source = 'preset: str = "laptop"  # which'
     nbformat.write(book, source)
     for given, seen in ((tmp_path / "mine.yaml", str(tmp_path / "mine.yaml")), ("smoke", "smoke")):
-        out = execute(source, tmp_path / "out.ipynb", str(given))
-        assert nbformat.read(out, as_version=4).cells[-1].outputs[0].text == f"{seen}\n"
+        out = nbformat.read(execute(source, tmp_path / "out.ipynb", str(given)), as_version=4)
+        (run,) = bundles(out, RUN)
+        assert out.cells[-2].outputs[0].text == f"{seen}\n" and run["parameters"]["preset"] == seen
+
+
+JUDGED = """from maebook.verdict_box import judge
+
+judge("figure-4", [{"successes": 3, "trials": 3}])
+judge("loss-is-equation-2", None)"""
+
+
+def test_what_a_page_decides_is_kept_with_what_it_ran_on(tmp_path, monkeypatch, forked):
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path / "runs"))
+    source = notebook(tmp_path / "page.ipynb", JUDGED)
+    book = nbformat.read(source, as_version=4)
+    book.cells[0].source += '\npreset: str = "laptop"  # which'
+    nbformat.write(book, source)
+    out = nbformat.read(execute(source, tmp_path / "out.ipynb", "smoke", {"ratio": 0.25}), as_version=4)
+    kept = json.loads((tmp_path / "runs" / "verdicts" / "smoke" / "page.json").read_text())
+    (run,) = bundles(out, RUN)
+    assert kept == {"verdicts": bundles(out, VERDICT), "provenance": run}
+    assert [one["verdict"] for one in kept["verdicts"]] == ["supported", "not run"]
+    assert run["parameters"] == {"steps": 3, "ratio": 0.25, "preset": "smoke"}
+    assert run["code_hash"] == source_hash("maebook.verdict_box") and run["device"].startswith("cpu: ")
+    assert "remove-input" in out.cells[-1].metadata.tags and "Run card" in out.cells[-1].outputs[0].data["text/html"]
+    book.cells[1].source = JUDGED.replace("loss-is-equation-2", "figure-4")
+    nbformat.write(book, source)
+    with pytest.raises(ValueError, match="more than one verdict"):
+        execute(source, tmp_path / "out.ipynb", "smoke")
+    assert nbformat.read(tmp_path / "out.ipynb", as_version=4) == out
 
 
 def test_a_failing_cell_is_named_and_the_last_good_output_stays(tmp_path, forked):

@@ -35,7 +35,7 @@ def test_a_world_names_what_measures_it(series):
 
 def test_every_claim_finds_its_metrics_but_those_of_parts_and_corners(series):
     from mae_lib.claims.claims import load_claims
-    from mae_lib.studies.published import SECTION_OF
+    from mae_lib.studies.results import SECTION_OF
 
     sections = [section_of(name, series) for name in SECTIONS]
     who = {section.name: [reader for reader in readers(section, series) if len(reader) > 1] for section in sections}

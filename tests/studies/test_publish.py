@@ -124,7 +124,7 @@ def test_provenance_names_no_place_of_a_machine(published_tiny):
 
 def test_a_second_call_trains_and_measures_nothing(published_tiny, tiny_preset, monkeypatch, capsys):
     before = {path: path.read_bytes() for path in published_tiny.rglob("*") if path.is_file()}
-    monkeypatch.setattr(module, "_work_through", lambda *_: pytest.fail("there was nothing to do"))
+    monkeypatch.setattr(module, "_do", lambda *_: pytest.fail("there was nothing to do"))
     publish(tiny_preset, published_tiny, device="cpu")
     assert "complete already" in capsys.readouterr().out
     assert before == {path: path.read_bytes() for path in published_tiny.rglob("*") if path.is_file()}
@@ -160,7 +160,7 @@ def test_a_bare_machine_has_nothing_that_draws_or_reads_tables():
     assert not {"torch", "timm", "torchvision", "sklearn", "piq", "numpy", "yaml"} & unneeded()
 
 
-def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_tiny, tiny_preset, tmp_path):
+def test_a_killed_command_goes_on_on_a_bare_machine(published_tiny, tiny_preset, tmp_path):
     short = yaml.safe_load(tiny_preset.read_text()) | {"mask_ratios": [0.75, 0.9], "seeds": [0]}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
     given = tmp_path / "short.yaml", tmp_path / "out", tmp_path / "runs"
@@ -174,9 +174,9 @@ def test_a_killed_command_goes_on_in_two_processes_of_a_bare_machine(published_t
     finished = {row["reader"] for row in rows(given[1])}  # what was finished, and not the part begun
     assert times and finished == {"pixels", "untrained", "nothing", "uniform"}
 
-    second = start(*given, "--jobs", "2", "--ship", "0")
+    second = start(*given, "--ship", "0")
     out, _ = second.communicate(timeout=300)
-    assert second.returncode == 0 and "2 of 2: " in out and "min left" in out and "2 at a time" in out
+    assert second.returncode == 0 and "2 of 2: " in out and "min left" in out
     assert not (given[1] / "encoders").exists()
     assert all(path.stat().st_mtime_ns == before for path, before in times.items())
     ours = [row for row in rows(given[1]) if row["reader"] == "trained"]
@@ -238,8 +238,8 @@ def test_settings_of_detection_matter_to_detection_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--jobs", "0"], "jobs is 0, ship 1"),
-        (["--minutes", "0"], "minutes 0.0: at least"),
+        (["--ship", "-1"], "ship is -1"),
+        (["--minutes", "0"], "ship is 1 and minutes 0.0: encoders"),
         (["--seeds", "0, 1"], "seeds is '0, 1': it must be a list"),
         (["--preset", "tiny"], "preset 'tiny' is unknown"),
         (["--device", "abacus"], "device 'abacus'"),

@@ -8,8 +8,8 @@ import pytest
 from mae_lib.presets import load_preset
 from mae_lib.studies.curves import curve
 from mae_lib.studies.publish import publish
-from mae_lib.studies.published import Published
 from mae_lib.studies.published_files import add_curves, table
+from mae_lib.studies.results import Results
 from mae_lib.studies.scores import section_of
 from mae_lib.studies.series import Series
 
@@ -22,11 +22,11 @@ def folder(drawn_tiny, monkeypatch):
 
 
 def test_the_folder_holds_supervised_readers_and_opens_as_published(folder):
-    scores = Published.open(folder).scores("separability")
+    scores = Results.open(folder).scores("separability")
     assert {("supervised", 0), ("untrained", 0), ("pixels",), ("nothing",), (0.75, 8, 0), (0.9, 8, 0)} == set(scores)
     assert all({"IN1K", "IN-S", "silhouettes", "class probe"} <= found.keys() for found in scores.values())
     assert (folder / "scores" / "supervised-s0.npz").is_file()
-    verdicts = Published.open(folder).verdicts()
+    verdicts = Results.open(folder).verdicts()
     assert verdicts["higher-ratios-probe-better"].verdict == "not run"  # two ratios only
     assert verdicts["extreme-ratio-hurts-probe"].verdict != "not run"
 

@@ -13,7 +13,7 @@ from mae_lib.presets import load_scale
 from mae_lib.studies import suggestions
 from mae_lib.studies.better_masking import BOUNDARIES, MASKS
 from mae_lib.studies.low_level import TASKS
-from mae_lib.studies.published import seeds_of
+from mae_lib.studies.results import seeds_of
 from mae_lib.studies.suggestions import (
     SUGGESTIONS,
     more_seeds_of,

@@ -11,8 +11,8 @@ import yaml
 from mae_lib.__main__ import main
 from mae_lib.folders import runs_folder
 from mae_lib.presets import load_preset
-from mae_lib.studies.published import published, source_of
 from mae_lib.studies.published_files import called
+from mae_lib.studies.results import published, source_of
 from mae_lib.studies.scores import readers, section_of
 from mae_lib.studies.series import Series
 from mae_lib.transfer.scoring import score

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mae_lib.claims.claims import load_claims, paper_table
-from mae_lib.studies.published import Published, published
+from mae_lib.studies.results import Results, published
 from mae_lib.theory import LatentHierarchy, two_readings
 from mae_lib.theory.discrete_tree import DiscreteTree
 from mae_lib.theory.grammars import code_grammar
@@ -215,7 +215,7 @@ _PROBE, _TRAINED = "IN1K", ("probe-rises-to-three-quarters", "extreme-ratio-hurt
 
 def trained() -> list[Discovery]:
     """Linear probing by ratio in the strongest published run of each world."""
-    worlds: dict[str, list[Published]] = {}
+    worlds: dict[str, list[Results]] = {}
     for one in published("separability"):
         at_paper_ratio = any(ratio == _MIRROR for ratio, _, _ in one.series.configs)
         if at_paper_ratio and not (one.directory / "superseded.md").is_file():
@@ -223,11 +223,11 @@ def trained() -> list[Discovery]:
     return [_probed(max(runs, key=_strength)) for runs in worlds.values()]
 
 
-def _strength(one: Published) -> tuple[int, int, int]:
+def _strength(one: Results) -> tuple[int, int, int]:
     return len(_seeds(one)), one.series.scale["image_size"], one.series.scale["images"]
 
 
-def _seeds(one: Published) -> set[int]:
+def _seeds(one: Results) -> set[int]:
     return {seed for _, _, seed in one.series.configs}
 
 
@@ -237,7 +237,7 @@ def _word(run: str, claim: str) -> str:
     return in_words(result.verdict) if result else "not run"
 
 
-def _probed(one: Published) -> Discovery:
+def _probed(one: Results) -> Discovery:
     evidence = one.evidence(load_claims()[_TRAINED[0]])
     table = evidence[evidence["metric"] == _PROBE]
     means = summarise(table, "ratio").set_index("ratio")["mean"]

@@ -12,7 +12,7 @@ from html import escape, unescape
 from typing import Any
 
 from mae_lib.claims.claims import Verdict, load_claims
-from mae_lib.studies.published import encoder_table, published
+from mae_lib.studies.results import encoder_table, published
 from maebook.figures import summarise
 from maebook.ledger_page import LATE
 from maebook.published_runs import HERE, described

@@ -12,7 +12,7 @@ from typing import Any
 
 from mae_lib.folders import checkout
 from mae_lib.studies.publish import shipped_runs
-from mae_lib.studies.published import Published, published
+from mae_lib.studies.results import Results, published
 from mae_lib.studies.series import Mask
 from mae_lib.training import PretrainConfig, Run
 from mae_lib.worlds.drawing_builder import TABLE
@@ -38,7 +38,7 @@ def weights(folder: Path, pages: Mapping[str, Page]) -> str:
     return "\n\n".join(_folder(run, cards) for run in shipping)
 
 
-def _folder(published_run: Published, cards: Mapping[str, Any]) -> str:
+def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
     runs = shipped_runs(published_run.directory)
     first = next(iter(runs.values())).config
     if first.world not in cards:

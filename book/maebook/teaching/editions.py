@@ -72,7 +72,7 @@ def _for_nbgrader(cell: NotebookNode) -> NotebookNode:
     return cell
 
 
-def _note(folder: str, preset: str = "laptop") -> NotebookNode:
+def _note(folder: str, preset: str = "book") -> NotebookNode:
     return nbformat.v4.new_markdown_cell(
         "\n".join("> " + line for line in _NOTE.format(folder=folder, preset=preset).split("\n")), id="environment-note"
     )
@@ -206,8 +206,8 @@ def _write(path: Path, book: NotebookNode) -> None:
 
 
 def _card(name: str, runs: Path) -> dict[str, str]:
-    """What the newest executed copy of a notebook says of its run, the laptop's first."""
-    for preset in ("laptop", "gpu", "smoke"):
+    """What the newest executed copy of a notebook says of its run, the book's first."""
+    for preset in ("book", "laptop", "gpu", "smoke"):
         if (path := runs / "notebooks" / preset / f"{name}.ipynb").is_file():
             return measured(read(path))
     return {}
@@ -240,7 +240,7 @@ def write_editions(out: Path, runs: Path, root: Path | None = None) -> list[Path
                 raise EditionError(f"{name}: {error}") from None
         for folder in folders:
             contents = "\n".join(f"- `{name}.ipynb`: {title}" for name, title in titles.items())
-            note = _NOTE.format(folder=f"editions/{folder}", preset="laptop")
+            note = _NOTE.format(folder=f"editions/{folder}", preset="book")
             (fresh / folder).mkdir(parents=True, exist_ok=True)
             (fresh / folder / "README.md").write_text(
                 _README.format(kind=folder, mark=_MARK, note=note, contents=contents), encoding="utf-8"

@@ -64,7 +64,6 @@ def chapter(**changes: str) -> nbformat.NotebookNode:
         new.new_code_cell(text["check"], metadata={"tags": ["exercise-check", "hide-input"], "points": 2, **mark}),
         new.new_markdown_cell("**Marking.** Be kind.", metadata={"tags": ["instructor", "remove-cell"]}),
         new.new_markdown_cell("```{admonition} Take-away\n:class: important\nOne and one.\n```"),
-        new.new_code_cell('run_card({}, 0.0, "small")'),
     ]
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"

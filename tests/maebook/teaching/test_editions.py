@@ -163,7 +163,7 @@ def test_an_assignment_has_what_its_exercises_need_and_no_more():
     made = assignment(chapter(), "small", {})
     code = [cell for cell in made.cells if cell.cell_type == "code"]
     assert [cell.metadata.nbgrader.locked for cell in code] == [True, False, True]
-    assert "explode" not in texts(made) and "run_card" not in texts(made)
+    assert "explode" not in texts(made)
 
 
 @pytest.mark.skipif(find_spec("nbgrader") is None, reason="nbgrader is not installed")

@@ -1,8 +1,4 @@
-"""Results of longer runs, read back: the folders that `python -m mae_lib series` writes and `results/` holds.
-
-A page asks a *source* for models and scores, and does not mind where they come from: `Live` trains and measures what
-is missing, `Published` reads. Published scores are means over images, one number for each reader and metric.
-"""
+"""The results of a series of runs: made here, or read from the folders that `python -m mae_lib series` writes."""
 
 import os
 from dataclasses import dataclass
@@ -48,42 +44,33 @@ def shipped_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Live:
-    """Models that are trained, and scores that are measured, where they are missing."""
+class Results:
+    """The models and scores of a series: made here where they are missing, or read from a folder of published ones.
+
+    Results scores are means over images, one number for each reader and metric; those made here are a number for
+    each image.
+    """
 
     series: Series
-
-    def runs(self) -> dict[Mask, Run]:
-        """The run of every mask."""
-        return self.series.train()
-
-    def section(self, name: str, **options: Any) -> Section:
-        """A section's images, truths and measurements."""
-        return section_of(name, self.series, **options)
-
-    def scores(self, section: Section) -> dict[Reader, dict[str, Any]]:
-        """The scores of every reader of a section, a number for each image."""
-        return measure_all(section, self.series)
-
-
-@dataclass(frozen=True)
-class Published:
-    """A folder of published results; `series` are the masks asked for, with every seed that was published."""
-
-    directory: Path
-    series: Series
+    directory: Path | None = None  # of published results; None where they are made
 
     @classmethod
-    def open(cls, directory: str | Path) -> "Published":
+    def open(cls, directory: str | Path) -> "Results":
         """The seeds of a folder that are finished. Raises ValueError where there are none."""
         directory = Path(directory)
         seeds = seeds_of(directory)
         if not seeds:
             raise ValueError(f"{directory} holds no finished results: python -m mae_lib series writes them")
-        return cls(directory, Series.from_parameters(load_preset(directory / "preset.yaml") | {"seeds": seeds}))
+        return cls(Series.from_parameters(load_preset(directory / "preset.yaml") | {"seeds": seeds}), directory)
+
+    @property
+    def made(self) -> bool:
+        """Whether models are trained, and scores measured, where they are missing."""
+        return self.directory is None
 
     @property
     def name(self) -> str:
+        """The folder's name."""
         return self.directory.name
 
     @cached_property
@@ -110,7 +97,7 @@ class Published:
         """The side of an image in pixels, and the images that a run visits."""
         return self.series.scale["image_size"], self.series.scale["images"]
 
-    def holding(self, section: str) -> "Published | None":
+    def holding(self, section: str) -> "Results | None":
         """The same with the masks alone that a section was measured for; None where it was not.
 
         A section with a record of its own, `<section>.json`, was measured with the scale that stands there.
@@ -120,64 +107,74 @@ class Published:
         configs = {mask: config for mask, config in self.series.configs.items() if mask in measured}
         own = self.directory / f"{section}.json"
         scale = read_json(own)["parameters"]["scale"] if own.is_file() else self.series.scale
-        return Published(self.directory, Series(configs, scale)) if configs else None
+        return Results(Series(configs, scale), self.directory) if configs else None
 
     def training(self) -> pd.DataFrame:
         """What each pretraining took: ratio, unit, seed, loss, images_per_second, seconds and device."""
         return pd.read_csv(self.directory / "training.csv")
 
     def runs(self) -> dict[Mask, Run]:
-        """The runs of the masks whose encoders are shipped, often those of one seed. Raises ValueError for none."""
+        """The run of every mask; of a folder, those whose encoders it ships. Raises ValueError where it has none."""
+        if self.made:
+            return self.series.train()
         found = {mask: run for mask, run in shipped_runs(self.directory).items() if mask in self.series.configs}
         if not found:
             raise ValueError(f"{self.directory} ships no encoders: publish them with --ship 1, or train them here")
         return {mask: found[mask] for mask in self.series.configs if mask in found}
 
     def section(self, name: str, **options: Any) -> Section:
-        """A section's images and truths. Raises ValueError for options that were not published."""
-        asked, held = (section_of(name, self.series, **given) for given in (options, {}))
-        if name == "shape_bias" and (missing := sorted(set(asked.strengths) - set(held.strengths))):
-            raise ValueError(f"cue strengths {missing} are not among those published, {held.strengths}")
+        """A section's images, truths and measurements. Raises ValueError for options that were not published."""
+        asked = section_of(name, self.series, **options)
+        if not self.made and name == "shape_bias":
+            held = section_of(name, self.series)
+            if missing := sorted(set(asked.strengths) - set(held.strengths)):
+                raise ValueError(f"cue strengths {missing} are not among those published, {held.strengths}")
         return asked
 
-    def scores(self, section: Section | str) -> dict[Reader, dict[str, np.float64]]:
-        """The mean of every metric of every reader of a section."""
-        name = section if isinstance(section, str) else section.name
-        rows = self._rows[self._rows["section"] == name]
-        wanted = readers(section_of(name, self.series), self.series)
-        found: dict[Reader, dict[str, np.float64]] = {reader: {} for reader in wanted}
-        for row in rows.itertuples():
+    def scores(self, section: Section | str) -> dict[Reader, dict[str, Any]]:
+        """The scores of every reader of a section: a number for each image, or the published means."""
+        section = self.section(section) if isinstance(section, str) else section
+        if self.made:
+            return measure_all(section, self.series)
+        found: dict[Reader, dict[str, np.float64]] = {reader: {} for reader in readers(section, self.series)}
+        for row in self._rows[self._rows["section"] == section.name].itertuples():
             if (reader := _reader(row)) in found:
                 found[reader][row.metric] = np.float64(row.value)
-        if name == "shape_bias" and not isinstance(section, str):
+        if section.name == "shape_bias":
             found = {reader: _at_strength(scores, section.cue_strength) for reader, scores in found.items()}
-        return section_of(name, self.series).derived(found)
+        return section_of(section.name, self.series).derived(found)
+
+    def image_scores(self, section: Section | str) -> dict[Reader, Scores]:
+        """The scores of a section image by image, with what is derived from them; empty where only means are held."""
+        section = self.section(section) if isinstance(section, str) else section
+        if self.made:
+            return self.scores(section)
+        wanted = readers(section, self.series)
+        held = {r: one for r, one in read_image_scores(self.directory, section.name).items() if r in wanted}
+        return section.derived(held) if held else {}
 
     def verdicts(self) -> dict[str, Verdict]:
         """What becomes of every claim of Section 3 at this scale, by id."""
         claims = [claim for claim in load_claims().values() if claim.notebook in SECTION_OF]
         return {claim.id: decide(claim, self.evidence(claim)) for claim in claims}
 
-    def evidence(self, claim: Claim) -> pd.DataFrame:
-        """The table that decides a claim, without what was not measured: image by image, or means with their counts."""
-        section = SECTION_OF[claim.notebook]
-        means, images = self.scores(section), self.image_scores(section)
-        whole = all(set(images.get(reader, ())) >= set(one) & set(claim.metrics) for reader, one in means.items())
-        scores = images if images and whole else means
+    def evidence(self, claim: Claim, section: Section | None = None) -> pd.DataFrame:
+        """The table that decides a claim, without what was not measured: image by image, or means with their counts.
+
+        `section` is that of the claim's page with options of its own.
+        """
+        section = section or self.section(SECTION_OF[claim.notebook])
+        scores, images = self.scores(section), self.image_scores(section)
+        if images and all(set(images.get(r, ())) >= set(one) & set(claim.metrics) for r, one in scores.items()):
+            scores = images
         kept = {r: {m: v for m, v in s.items() if m in claim.reads} for r, s in scores.items()}
         if not any(kept.values()):
             return pd.DataFrame()
         table = encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
         if "image" in table:
             return table
-        counts = self._rows[self._rows["section"] == section].groupby("metric")["count"].min()
+        counts = self._rows[self._rows["section"] == section.name].groupby("metric")["count"].min()
         return table.assign(count=table["metric"].map(counts).fillna(counts.max()))
-
-    def image_scores(self, section: str) -> dict[Reader, Scores]:
-        """The scores of a section image by image, with what is derived from them; empty where only means are held."""
-        wanted = readers(section_of(section, self.series), self.series)
-        held = {r: one for r, one in read_image_scores(self.directory, section).items() if r in wanted}
-        return section_of(section, self.series).derived(held) if held else {}
 
 
 def _reader(row: Any) -> Reader:
@@ -217,15 +214,15 @@ def seeds_of(directory: Path) -> list[int]:
     return finished_seeds(directory, load_preset(directory / "preset.yaml"))
 
 
-def published(section: str | None = None) -> list[Published]:
+def published(section: str | None = None) -> list[Results]:
     """Every folder of finished results, the smallest scale first; with `section`, what each holds of that, if any."""
     folders = [path for path in sorted(published_folder().glob("*")) if path.is_dir() and seeds_of(path)]
-    found = [Published.open(path) for path in folders]
+    found = [Results.open(path) for path in folders]
     found = [one for one in (one.holding(section) if section else one for one in found) if one]
     return sorted(found, key=lambda one: (one.series.scale["image_size"], one.series.scale["images"]))
 
 
-def strongest_run(section: str) -> Published:
+def strongest_run(section: str) -> Results:
     """Of the published runs that hold a section, that with most seeds; of equals the larger images, then more of them.
 
     A folder with a file `superseded.md`, which says why, is a record and comes last. Raises ValueError where there is
@@ -237,12 +234,12 @@ def strongest_run(section: str) -> Published:
     return max(held, key=lambda one: (not one.superseded, len(one.series.seeds), *one.size))
 
 
-def source_of(series: Series, use_published: bool, section: str | None = None) -> Live | Published:
+def source_of(series: Series, use_published: bool, section: str | None = None) -> Results:
     """Where a page takes models and scores, of `section` at least, from: trained and measured here, or published."""
-    return published_as(series, section) if use_published else Live(series)
+    return published_as(series, section) if use_published else Results(series)
 
 
-def published_as(series: Series, section: str | None = None) -> Published:
+def published_as(series: Series, section: str | None = None) -> Results:
     """The published results of a series' masks at its scale, with every seed that was published.
 
     Raises ValueError, which names what differs and says what is published, where there are none.
@@ -257,10 +254,10 @@ def published_as(series: Series, section: str | None = None) -> Published:
         raise ValueError(f"no results of these settings ({there}); in {near.name} {'; '.join(differing)}")
     masks = {mask[:2] for mask in series.configs}
     chosen = {mask: config for mask, config in near.series.configs.items() if mask[:2] in masks}
-    return Published(near.directory, Series(chosen, near.series.scale))
+    return Results(Series(chosen, near.series.scale), near.directory)
 
 
-def _differing(series: Series, there: Published, section: str | None) -> list[str]:
+def _differing(series: Series, there: Results, section: str | None) -> list[str]:
     """What of a series a folder does not hold, in words."""
     # An entry that the folder's preset does not have was no entry yet, and has determined nothing there.
     asked = {name: value for name, value in series.scale.items() if name in there.series.scale}

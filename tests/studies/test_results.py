@@ -8,7 +8,7 @@ import pytest
 
 from mae_lib.claims.claims import load_claims
 from mae_lib.claims.verdicts import decide
-from mae_lib.studies.published import SECTION_OF, Live, Published, encoder_table, published, source_of
+from mae_lib.studies.results import SECTION_OF, Results, encoder_table, published, source_of
 from mae_lib.studies.scores import measure_all, section_of
 from mae_lib.studies.series import Series
 
@@ -19,7 +19,7 @@ def asked(preset, **changes) -> Series:
 
 
 def test_tables_hold_the_means_of_what_was_measured(only_tiny, monkeypatch):
-    one = Published.open(only_tiny)
+    one = Results.open(only_tiny)
     monkeypatch.setenv("MAE_LIB_RUNS", str(only_tiny.parent.parent / "tiny_runs"))
     for name in ("reconstruction", "separability"):
         live, read = measure_all(section_of(name, one.series), one.series), one.scores(name)
@@ -35,7 +35,7 @@ def test_what_only_several_readers_tell_is_worked_out_for_older_tables(only_tiny
     table = pd.read_csv(tmp_path / "old" / "scores.csv")
     shutil.rmtree(tmp_path / "old" / "scores")
     table[table["metric"] != "class gained"].to_csv(tmp_path / "old" / "scores.csv", index=False)
-    old, new = (Published.open(folder).scores("separability") for folder in (tmp_path / "old", only_tiny))
+    old, new = (Results.open(folder).scores("separability") for folder in (tmp_path / "old", only_tiny))
     gained = new[0.9, 8, 1]["class gained"]
     assert old[0.9, 8, 1]["class gained"] == pytest.approx(gained)
     assert gained == pytest.approx(new[0.9, 8, 1]["class probe"] - new["untrained", 1]["class probe"])
@@ -43,7 +43,7 @@ def test_what_only_several_readers_tell_is_worked_out_for_older_tables(only_tiny
 
 
 def test_a_verdict_is_the_one_that_all_images_would_give(only_tiny, monkeypatch):
-    one = Published.open(only_tiny)
+    one = Results.open(only_tiny)
     monkeypatch.setenv("MAE_LIB_RUNS", str(only_tiny.parent.parent / "tiny_runs"))
     claim = load_claims()["extreme-ratio-hurts-probe"]
     live = one.series.tidy("ratio", measure_all(section_of("separability", one.series), one.series))
@@ -56,7 +56,7 @@ def test_a_verdict_is_the_one_that_all_images_would_give(only_tiny, monkeypatch)
 def test_means_alone_give_the_same_differences_and_say_what_they_leave_out(only_tiny, tmp_path):
     shutil.copytree(only_tiny, tmp_path / "old")
     shutil.rmtree(tmp_path / "old" / "scores")
-    whole, means = Published.open(only_tiny), Published.open(tmp_path / "old")
+    whole, means = Results.open(only_tiny), Results.open(tmp_path / "old")
     for name, says in (("extreme-ratio-hurts-probe", "by their number"), ("extreme-ratio-favours-pixels", "left out")):
         new, old = whole.verdicts()[name], means.verdicts()[name]
         assert (new.basis, old.basis) == ("seeds and images", "seeds") and says in old.why and says not in new.why
@@ -65,7 +65,7 @@ def test_means_alone_give_the_same_differences_and_say_what_they_leave_out(only_
 
 
 def test_scores_of_images_are_kept_to_half_precision(only_tiny):
-    one = Published.open(only_tiny)
+    one = Results.open(only_tiny)
     for section in ("separability", "reconstruction", "attention"):
         means, images = one.scores(section), one.image_scores(section)
         assert images.keys() == means.keys()
@@ -75,7 +75,7 @@ def test_scores_of_images_are_kept_to_half_precision(only_tiny):
 
 
 def test_every_claim_of_section_3_gets_a_verdict(only_tiny):
-    verdicts = Published.open(only_tiny).verdicts()
+    verdicts = Results.open(only_tiny).verdicts()
     claims = {claim.id for claim in load_claims().values() if claim.notebook in SECTION_OF}
     assert set(verdicts) == claims
     assert verdicts["high-level-from-pixels"].verdict != "not run"
@@ -95,7 +95,7 @@ def test_the_finished_seeds_of_a_folder_are_published_and_no_others(only_tiny, t
     table[table["ratio"] != 0.9].to_csv(tmp_path / "half" / "training.csv", index=False)
     assert published() == []
     with pytest.raises(ValueError, match="half holds no finished results"):
-        Published.open(tmp_path / "half")
+        Results.open(tmp_path / "half")
 
 
 def test_a_page_may_ask_for_less_and_gets_every_seed(only_tiny, tiny_preset):
@@ -104,7 +104,7 @@ def test_a_page_may_ask_for_less_and_gets_every_seed(only_tiny, tiny_preset):
     assert set(source.runs()) == {(0.75, 8, 0), (0.9, 8, 0)}
     table = source.series.tidy("ratio", source.scores(source.section("reconstruction")))
     assert set(table["ratio"]) == {0.75, 0.9} and set(table["seed"]) == {0, 1} and "image" not in table
-    assert isinstance(source_of(asked(tiny_preset), use_published=False), Live)
+    assert source_of(asked(tiny_preset), use_published=False).made
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_without_any_results_the_way_out_is_named(tiny_preset, tmp_path, monkeyp
 def test_a_folder_without_encoders_says_so(only_tiny, tmp_path):
     shutil.copytree(only_tiny, tmp_path / "bare", ignore=shutil.ignore_patterns("encoders"))
     with pytest.raises(ValueError, match="bare ships no encoders"):
-        Published.open(tmp_path / "bare").runs()
+        Results.open(tmp_path / "bare").runs()
 
 
 def test_shape_bias_at_a_published_strength_only(only_tiny):
-    one = Published.open(only_tiny)
+    one = Results.open(only_tiny)
     half = one.scores(one.section("shape_bias", cue_strength=0.5))[0.75, 8, 0]
     assert half["shape accuracy"] == half["shape accuracy at 0.5"]
     with pytest.raises(ValueError, match=r"cue strengths \[0\.3\] are not among those published"):
