@@ -20,6 +20,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from mae_lib.claims.orderings import basis_of
@@ -84,6 +85,7 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     # Only ids that something points to are kept, under the figure's own prefix: two figures on a page never clash.
     # A group that was named "scale:cpu" is one that the page may bring forward.
     body = re.sub(r' id="scale:([^"]*)"', r' data-mae-scale="\1"', body)
+    body = re.sub(r'<g id="points:([^"]*)">.*?</g>\s*</g>', _named_points, body, flags=re.DOTALL)
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body).replace("xlink:href", "href")
@@ -91,6 +93,12 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     body = re.sub(r"\n\s*", " ", body)
     style = "stroke-linejoin: round; stroke-linecap: butt; width: 100%; max-width: 36rem; height: auto"
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
+
+
+def _named_points(line: re.Match) -> str:
+    """A line's markers, each with the mask that it stands for, so that a page can bring forward all of one mask."""
+    names = iter(line[1].split("|"))
+    return re.sub(r"<use ", lambda _: f'<use data-mae-mask="{next(names)}" ', line[0])
 
 
 def figure_html(fig: Figure, caption: str, alt: str) -> str:
@@ -198,10 +206,11 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
     for (label, rows), marker, dash, colour in zip(groups, MARKERS[first:], DASHES[first:], PALETTE[first:]):
         mean = summarise(rows, x, y)
         spread = np.nan_to_num(np.stack([mean["mean"] - mean["low"], mean["high"] - mean["mean"]]))
-        ax.errorbar(
+        bars = ax.errorbar(
             mean[x], mean["mean"], spread, label=label, marker=marker, linestyle=dash, color=colour, capsize=3, lw=1.6
         )
         remember(ax, mean if by is None else mean.assign(**{by: label}))
+        name_points(bars.lines[0], x)
     if x == "unit":
         ax.set_xscale("log", base=2)
     points = sorted(table[x].unique())
@@ -210,6 +219,12 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
     ax.set(xlabel=AXES.get(x, x))
     if by is not None:
         ax.legend()
+
+
+def name_points(line: Line2D, x: str) -> None:
+    """Name the markers of a line against "ratio" or "unit" by their mask; see `maebook.linked`."""
+    xs, ys = line.get_data()
+    line.set_gid("points:" + "|".join(f"{x} {point:g}" for point, y in zip(xs, ys) if np.isfinite(y)))
 
 
 def loss_curves(
