@@ -19,7 +19,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
-from mae_lib.claims.claims import ICONS, Claim, Verdict, load_claims, load_paper, paper_table
+from mae_lib.claims.claims import Claim, Verdict, load_claims, load_paper, paper_table
 from mae_lib.claims.verdicts import decide
 from mae_lib.data.files import DataError
 from mae_lib.presets import load_preset
@@ -30,9 +30,9 @@ from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
 from maebook.bundles import VERDICT, emit
-from maebook.figures import AXES, INK, MARKERS, figure, ratio_curve
+from maebook.figures import AXES, INK, MARKERS, figure, ratio_curve, remember
 from maebook.published_runs import described
-from maebook.verdict_box import in_words, kind, part_html
+from maebook.verdict_box import verdict_html
 
 PAPER = "the paper"
 
@@ -225,6 +225,7 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
     low, high = ours.min(), ours.max()
     scaled = low + (printed - printed.min()) / (printed.max() - printed.min()) * (high - low)
     axis.plot(ours.index, scaled, MARKERS[1], ls=":", color=INK, alpha=0.55, mfc="none", lw=1.2, label=PAPER)
+    remember(axis, printed.rename(PAPER).reset_index())
 
 
 def _level(axis: Any, value: float, words: str) -> None:
@@ -253,14 +254,4 @@ def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> None:
         display(HTML(f'<p class="mae-heading">{escape(heading)}</p>'))
         for claim in map(load_claims().get, claims):
             verdict = study.verdict(claim)
-            emit(VERDICT, verdict.as_json(), _line(claim, verdict, study))
-
-
-def _line(claim: Claim, verdict: Verdict, study: Study) -> str:
-    """A claim with its verdict in a line, which unfolds."""
-    words = f"{ICONS[verdict.verdict]} {escape(in_words(verdict))}"
-    mark = f'<span class="mae-chip mae-{kind(verdict.verdict)}">{words}</span>'
-    return (
-        f'<details class="mae-line" id="claim-{escape(claim.id)}"><summary>{mark} {escape(claim.claim)}</summary>'
-        f"{part_html(verdict, escape(study.words))}</details>"
-    )
+            emit(VERDICT, verdict.as_json() | {"run": study.words}, verdict_html(claim, verdict, study.words))

@@ -168,11 +168,24 @@ def test_other_results_stand_in_the_verdict_box_and_a_switch_before_the_first(on
 
 def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so(only_tiny):
     results.cache_clear()
-    alone = box(own("figure-4"), fake_page("2_3_theorem_1", [own("figure-4")]))
+    alone = box(own("figure-4").as_json(), fake_page("2_3_theorem_1", [own("figure-4")]))
     assert "mae-elsewhere" not in alone and "mae-strongest" not in alone
     for name, before in (("2_3_theorem_1", ""), ("3_6_extremes", ALONE)):
         assert drawn(fake_page(name, [own("figure-4")], [{"switch": True}]))[0] == before + alone
     results.cache_clear()
+
+
+def test_a_verdict_of_a_named_run_is_a_line_that_unfolds_and_shows_the_strongest_once(only_tiny):
+    results.cache_clear()
+    claim = next(one for one in results()["tiny"].values() if one.verdict.verdict not in ("not run", "mixed")).verdict
+    lines = [
+        BeautifulSoup(box(one.as_json() | {"run": "a run"}, fake_page("3_3_separability", [one])), "html.parser")
+        for one in (claim, own(claim.claim))
+    ]
+    results.cache_clear()
+    for line, heads in zip(lines, (0, 1)):
+        assert line.details["id"] == f"claim-{claim.claim}" and claim.verdict in line.summary.text
+        assert "a run" in line.select_one(".mae-verdict .mae-own").text and len(line.select(".mae-strongest")) == heads
 
 
 def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):

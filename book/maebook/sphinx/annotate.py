@@ -45,7 +45,7 @@ def annotate(book: NotebookNode, page: Page) -> None:
     numbers = count(1)
     for data in outputs(book):
         if VERDICT in data:
-            data["text/html"] = first.pop(VERDICT, "") + box(Verdict.from_json(data[VERDICT]), page)
+            data["text/html"] = first.pop(VERDICT, "") + box(data[VERDICT], page)
         elif FIGURE in data:
             control = first.pop(FIGURE, "") if data[FIGURE].get("switch") else ""
             data["text/html"] = control + with_origin(data["text/html"], data[FIGURE], next(numbers), page)
@@ -77,15 +77,16 @@ def head(page: Page) -> str:
     return f'<p class="mae-facts">{facts}{ways}{head_badges(words)}</p>'
 
 
-def box(verdict: Verdict, page: Page) -> str:
-    """A claim under the verdict of the strongest run, the page's own beside, and all others behind."""
+def box(data: Mapping[str, Any], page: Page) -> str:
+    """A claim under the verdict of the strongest run, the page's own beside it, and all others behind."""
+    verdict, run = Verdict.from_json(data), data.get("run")
     claim, found = load_claims()[verdict.claim], strongest(verdict.claim, page.own[verdict.claim])
-    if found is None or found.key == HERE:
-        return verdict_html(claim, verdict, behind=elsewhere(claim.id))
+    if found is None or found.key == HERE or found.verdict.as_json() == verdict.as_json():
+        return verdict_html(claim, verdict, run, behind=elsewhere(claim.id))
     late = f"<p>{LATE}</p>" if found.late(claim) else ""
     part = part_html(found.verdict, f"strongest run: {escape(found.words)}")
     top = f'<div class="mae-strongest">{part}{late}</div>'
-    return verdict_html(claim, verdict, found.verdict.verdict, top, elsewhere(claim.id))
+    return verdict_html(claim, verdict, run, found.verdict, top, elsewhere(claim.id))
 
 
 def elsewhere(claim: str) -> str:
