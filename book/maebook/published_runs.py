@@ -55,6 +55,7 @@ def more_seeds(
             alt=f"Small plots in {len(metrics)} rows of two, against the mask ratio and the mask unit, with a line for "
             f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}."
             + (f" {bits_beside.ALT}" if bits else ""),
+            switch=True,
         )
     display(HTML(verdicts_html(page, scales)))
 

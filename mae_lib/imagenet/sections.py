@@ -26,10 +26,12 @@ from mae_lib.studies.attention import SCORED, AttentionWithoutOutlines
 from mae_lib.studies.pretraining import Pretraining
 from mae_lib.studies.reconstruction import Reconstruction
 from mae_lib.studies.section import Reader, Scores, Section, unmeasured
-from mae_lib.studies.separability import OF_A_CLASS, SHOWN, Separability, pooled
+from mae_lib.studies.separability import OF_A_CLASS, Separability, pooled
 from mae_lib.studies.shape_bias import CUES, ShapeOrTexture
 from mae_lib.studies.shape_bias import METRICS as CUE_METRICS
 from mae_lib.training import MAE, PretrainConfig
+
+SHOWN = 8  # images of each set of Table 1 that a page may show
 
 
 def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:

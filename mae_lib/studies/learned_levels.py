@@ -1,0 +1,133 @@
+"""What masked autoencoders make of two small trees whose best prediction is known: a series of masks on each.
+
+Three questions to each model. How near its prediction of hidden leaves comes to the limit; how much of what it predicts
+hangs on each level of what is visible; and what a linear probe of the encoder reads of each level's noises.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mae_lib.limits.bayes_limits import linear_predictor, sampled_limit, shared_depth
+from mae_lib.limits.level_used import Predictor, prediction_changes, sobol_indices
+from mae_lib.metrics.node_probes import node_scores, node_stacks, patch_errors, patch_features, pixel_patches
+from mae_lib.presets import load_preset
+from mae_lib.studies.better_masking import LEVELS, TREE
+from mae_lib.studies.scores import measure
+from mae_lib.studies.section import Reader, Scores, Section
+from mae_lib.studies.series import Series
+from mae_lib.training import MAE
+from mae_lib.worlds import rendered
+
+TREES = {"linear": (1.0, 0.5, 0.2), "bent": (0.5, 0.52, 0.15)}  # slope of the leaky ReLU; mean and deviation of pixels
+SHARE = 0.4  # images of a run, in the preset's
+UNITS = [4, 8]  # a leaf, and all leaves of a node
+SHARED = {0: "share the root alone", 1: "share their parent"}  # hidden leaves, by the lowest node shared
+EXPLAINED, BEYOND, USED, BEST = "explained where leaves ", "beyond the limit where leaves ", "used: ", "best use: "
+_GROUPS = {**{key: name for name, key in LEVELS.items()}, "private": "not shared"}  # of noises that are drawn anew
+_MASKS, _IMAGES = 8, 256  # of a model's masks and images, by which the levels used are measured
+
+
+def tree_series(
+    preset: str | Path, name: str, seeds: list[int], ratios: list[float] | None = None, scale: Any = None
+) -> Series:
+    """The runs on a tree of `TREES`: every ratio at unit 4, and ratio 0.75 at unit 8. Raises ValueError as `Series`."""
+    whole = load_preset(preset)
+    base = Series.of(preset, [0.75], [whole["scale"]["unit"]], seeds, scale).scale
+    slope, mean, std = TREES[name]
+    options = {"depth": 2, "root_dim": 12, "slope": slope}
+    images = max(base["batch"], int(SHARE * base["images"]))
+    own = {"world_options": options, "pixel_mean": [mean] * 3, "pixel_std": [std] * 3, "images": images}
+    return Series.of(preset, ratios or whole["mask_ratios"], UNITS, seeds, base | TREE | own)
+
+
+@dataclass(frozen=True)
+class LearnedLevels(Section):
+    """Of a trained mask all three answers; of fresh weights and of raw pixels what a probe reads."""
+
+    name: ClassVar[str] = "learned_levels"
+    baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels")
+
+    @cached_property
+    def images(self) -> dict[str, Tensor]:
+        """Images that the probes learn from, and others: uint8."""
+        return {split: rendered(self.world, split, count, self.cache) for split, count in self._counts.items()}
+
+    @cached_property
+    def noises(self) -> dict[str, list[Tensor]]:
+        """The noises behind them, level by level."""
+        indices = {split: torch.arange(count) for split, count in self._counts.items()}
+        return {split: list(self.world.noises(which, split).values()) for split, which in indices.items()}
+
+    @cached_property
+    def limits(self) -> np.ndarray:
+        """The least mean squared error of each leaf with nothing known, the root, and its parent: (3, leaves)."""
+        return sampled_limit(self.world, torch.arange(self._counts["test"])).mean(0).numpy()
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        return {"probe": self.scale["probe_images"], "test": self.scale["test_images"]}
+
+    def hidden(self, reader: Reader) -> Tensor:
+        """A mask for each test image, (images, leaves), the same for every seed."""
+        return self.masks(reader).sample(seed=99, step=0, rows=torch.arange(self._counts["test"]))
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        patch = self.scale["patch"]
+        if model is None:
+            return self._probed({split: pixel_patches(images, patch) for split, images in self.images.items()}, True)
+        scores = self._probed({split: patch_features(model, images) for split, images in self.images.items()})
+        if len(reader) == 3:
+            masks = self.hidden(reader)
+            scores |= self._explained(model, masks) | self._used(model.reconstruct, masks, USED)
+            if self.world.slope == 1:
+                scores |= self._used(partial(linear_predictor, self.world), masks, BEST)
+        return scores
+
+    def _probed(self, seen: dict[str, np.ndarray], stacked: bool = False) -> Scores:
+        pairs = (part for split in ("probe", "test") for part in (seen[split], self.noises[split]))
+        scores = node_scores(*pairs, node_stacks if stacked else None)
+        return {f"{level} probe": np.asarray(values, float) for level, values in zip(LEVELS, scores)}
+
+    def _explained(self, model: MAE, masks: Tensor) -> Scores:
+        """The share explained of what can be known, and the error beyond the limit in its standard errors.
+
+        By what leaves share; a kind that fewer than one hidden leaf in a hundred is of is left out.
+        """
+        errors = patch_errors(model, self.images["test"], masks).numpy()
+        depths, prior, found = shared_depth(masks), self.limits[0], {}
+        for depth, shared in SHARED.items():
+            chosen = ((depths == depth) & masks).numpy()
+            if chosen.sum() < 0.01 * masks.sum().item():
+                continue
+            limit = self.limits[depth + 1]
+            gap = np.broadcast_to(prior - limit, chosen.shape)[chosen].mean()
+            per_image = chosen.sum(1).mean()  # a ratio of means over images
+            found[EXPLAINED + shared] = np.where(chosen, prior - errors, 0).sum(1) / per_image / gap
+            excess = np.where(chosen, errors - limit, 0).sum(1)
+            found[BEYOND + shared] = np.array([excess.mean() / (excess.std(ddof=1) / len(excess) ** 0.5)])
+        return found
+
+    @torch.inference_mode()
+    def _used(self, predict: Predictor, masks: Tensor, prefix: str) -> Scores:
+        rows = torch.arange(min(_IMAGES, len(masks)))
+        indices = sobol_indices(prediction_changes(self.world, predict, rows, masks[rows % _MASKS]))
+        return {prefix + name: np.array([indices[group]]) for group, name in _GROUPS.items()}
+
+
+def level_scores(
+    preset: str | Path, seed: int, device: str | None = None, ratios: list[float] | None = None, scale: Any = None
+) -> Iterator[tuple[list[Any], Scores]]:
+    """Train what is missing; the scores of [tree, ratio, unit], [tree, "untrained"] and [tree, "pixels"]."""
+    for name in TREES:
+        series = tree_series(preset, name, [seed], ratios, scale)
+        section = LearnedLevels(series.world, series.scale, series.cache)
+        series.train(device)
+        for reader in (("untrained", seed), ("pixels",), *series.configs):
+            yield [name, *(reader[:2] if len(reader) == 3 else reader[:1])], measure(section, series, reader, device)
