@@ -41,7 +41,7 @@ from mae_lib.studies.image_scores import image_scores_file, measured
 from mae_lib.studies.published_files import add_curves, called, columns_of, csv_of, reader_of, table
 from mae_lib.studies.scores import measure, readers, section_of
 from mae_lib.studies.series import Mask, Series
-from mae_lib.training import PretrainConfig, Run, find, pretrain
+from mae_lib.training import Hardware, PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 
@@ -198,7 +198,8 @@ def _do(
     """
     series, sections, begun, curves = _series(parameters), _sections(parameters), time.time(), {}
     if reader in series.configs:
-        pretrain(series.configs[reader], device=device, progress=progress, snapshots=series.scale.get("snapshots", 0))
+        hardware = Hardware(device, progress=progress)
+        pretrain(series.configs[reader], hardware=hardware, snapshots=series.scale.get("snapshots", 0))
     scores = {name: measure(sections[name], series, reader, device) for name in names}
     if reader in series.configs:
         for name in names:
