@@ -13,7 +13,6 @@ import hashlib
 import logging
 import math
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from mae_lib.training.checkpoints import CheckpointError
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.mae import MAE
 from mae_lib.training.released_files import read_about, read_state, to_safetensors
-from mae_lib.training.run import Run, alone
+from mae_lib.training.run import Run, made_once
 
 _HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # of ViT-T, S, B, L and H; else one for 64 of the width
 _log = logging.getLogger(__name__)
@@ -57,21 +56,20 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
     known = {**whole, "seed": told["seed"], "mask_ratio": told["mask_ratio"]}
     config = PretrainConfig.from_scale(known)
     run, decoder = Run(runs / config.name), "decoder_pred.weight" in state
-    with alone(run.directory):
-        if not (run.directory / "done.json").is_file():
-            model = config.model()
-            try:
-                model.load_state_dict(state) if decoder else model.load_encoder(state)
-            except RuntimeError as error:
-                raise CheckpointError(f"{path}: does not fit a masked autoencoder ({error})") from None
-            about = {"config": asdict(config), "run": run.directory.name, "decoder": decoder}
-            checkpoints.save(run.directory / "model", model.state_dict(), about)
-            checkpoints.write_json(run.directory / "config.json", asdict(config))
-            _write_preset(preset_of(run), config, {name: whole[name] for name in scale})
-            checkpoints.write_files({run.directory / "log.jsonl": b""})
-            done = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "loss": math.nan, "device": "elsewhere"}
-            done |= {"imported": path.name, "sha256": digest, "decoder": decoder}
-            checkpoints.write_json(run.directory / "done.json", done)
+
+    def take() -> tuple[MAE, dict[str, Any]]:
+        model = config.model()
+        model.has_decoder = decoder
+        try:
+            model.load_state_dict(state) if decoder else model.load_encoder(state)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: does not fit a masked autoencoder ({error})") from None
+        _write_preset(preset_of(run), config, {name: whole[name] for name in scale})
+        checkpoints.write_files({run.directory / "log.jsonl": b""})
+        done = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "loss": math.nan}
+        return model, done | {"imported": path.name, "sha256": digest, "decoder": decoder}
+
+    made_once(run.directory, config, take, {"device": "elsewhere"})
     return run
 
 

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from torchvision.models.detection import MaskRCNN
 
-from mae_lib.folders import runs_folder
 from mae_lib.studies.section import Reader, Scores, Section, joined, over
-from mae_lib.training import MAE
+from mae_lib.training import MAE, Hardware
 from mae_lib.transfer.coco import CocoSplit, coco_folder
 from mae_lib.transfer.drawn import drawn
 from mae_lib.transfer.finetune import DetectionConfig, finetune
@@ -29,11 +28,7 @@ class Detection(Section):
     baselines: ClassVar[tuple[str, ...]] = ("untrained",)
 
     folder: str | None = None
-    workers: int = 0  # threads that load images ahead
-    device: str | None = None  # cpu, cuda or mps; by default the best that is there
-    micro_batches: int = 1  # parts of a batch, to save memory
-    compiled: bool = False  # blocks by torch.compile
-    checkpoint_blocks: bool = False  # compute blocks twice, to save memory
+    hardware: Hardware = Hardware()
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
@@ -68,18 +63,7 @@ class Detection(Section):
         scratch = reader[0] == "untrained"
         config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
         name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
-        return finetune(
-            config,
-            model,
-            self.data["train"],
-            name,
-            runs_folder(),
-            self.device,
-            micro_batches=self.micro_batches,
-            readers=self.workers,
-            compiled=self.compiled,
-            checkpoint_blocks=self.checkpoint_blocks,
-        )
+        return finetune(config, model, self.data["train"], name, hardware=self.hardware)
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
         """With what each AP gains over a detector from scratch of the same seed."""
