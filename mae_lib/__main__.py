@@ -272,11 +272,13 @@ COMMANDS = {
     ),
     "import": Command(
         import_model,
-        "make a run of a released checkpoint: facebookresearch/mae's or timm's",
-        "Make a run of a checkpoint that others released (.pth or .safetensors), with a preset that names "
-        "it, which every command and notebook takes.",
+        "make a run of a released checkpoint: facebookresearch/mae's, timm's or transformers'",
+        "Make a run of a checkpoint that others released (.pth or .safetensors, or a folder that transformers wrote), "
+        "with a preset that names it, which every command and notebook takes.",
         (
-            option("path", type=Path, help="e.g. mae_pretrain_vit_base.pth, or timm:vit_base_patch16_224.mae"),
+            option(
+                "path", type=Path, help="a file or folder, timm:vit_base_patch16_224.mae or hf:facebook/vit-mae-base"
+            ),
             preset_option("paper"),
             RUNS,
             set_option("norm_pixels=false"),
@@ -289,7 +291,7 @@ COMMANDS = {
         "on it, and score that on every set that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib "
         "evaluate ...",
         (
-            option("--model", type=Path, help="a released checkpoint, or timm:NAME; instead of a run"),
+            option("--model", type=Path, help="a released checkpoint, timm:NAME or hf:OWNER/NAME; instead of a run"),
             *MASK,
             preset_option("paper"),
             set_option("norm_pixels=false"),

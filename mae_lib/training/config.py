@@ -43,6 +43,7 @@ class PretrainConfig:
     norm_pixels: bool = False  # per-patch normalised target
     pixel_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # what images are standardised by
     pixel_std: tuple[float, float, float] = (0.3, 0.3, 0.3)
+    class_tokens: int = 1  # their mean is the image's
     batch: int = 128
     images: int = 100_000  # images visited in all; a last batch that would not be full is left out
     lr: float = 2e-3  # absolute, at the end of the warm-up; the MAE paper's is 1.5e-4 x batch / 256
@@ -91,7 +92,7 @@ class PretrainConfig:
     def model(self) -> MAE:
         """The model with fresh weights, drawn from torch's generator."""
         sizes = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
-        pixels = ("norm_pixels", "pixel_mean", "pixel_std")
+        pixels = ("norm_pixels", "pixel_mean", "pixel_std", "class_tokens")
         return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in sizes + pixels})
 
     def masks(self) -> MaskSampler | PartitionMasks | BlockMasks:
