@@ -37,7 +37,8 @@ class Detection(Section):
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
-        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there."""
+        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there,
+        or that holds no object."""
         if "detection_data" not in self.scale:
             raise ValueError("the scale has no detection_... settings: its preset leaves Section 3.5 out")
         counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
@@ -46,9 +47,14 @@ class Detection(Section):
         if self.scale["detection_data"] == "coco":
             folder = coco_folder(self.folder)
             train = CocoSplit(folder, "train", counts["train"])
-            return {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
-        options = {name: tuple(v) if isinstance(v, list) else v for name, v in self.scale["detection_scenes"].items()}
-        return drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+            found = {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
+        else:
+            given = self.scale["detection_scenes"].items()
+            options = {name: tuple(value) if isinstance(value, list) else value for name, value in given}
+            found = drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+        for split in found.values():
+            split.check_objects()
+        return found
 
     @property
     def options(self) -> dict[str, Any]:

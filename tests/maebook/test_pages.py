@@ -170,7 +170,7 @@ def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so
     results.cache_clear()
     alone = box(own("figure-4").as_json(), fake_page("2_3_theorem_1", [own("figure-4")]))
     assert "mae-elsewhere" not in alone and "mae-strongest" not in alone
-    for name, before in (("2_3_theorem_1", ""), ("3_6_extremes", ALONE)):
+    for name, before in (("2_3_theorem_1", ""), ("3_6_suggestions", ALONE)):
         assert drawn(fake_page(name, [own("figure-4")], [{"switch": True}]))[0] == before + alone
     results.cache_clear()
 
@@ -197,8 +197,8 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
     (folder / "boundary.json").write_text(json.dumps(record))
     results.cache_clear()
-    (page,) = drawn(fake_page("3_6_boundary", [own("boundary-left-out-raises-the-level")]))
-    (masks,) = drawn(fake_page("3_6_structure", [own("structure-masks-raise-the-level")]))
+    (page,) = drawn(fake_page("3_6_suggestions", [own("boundary-left-out-raises-the-level")]))
+    (masks,) = drawn(fake_page("3_6_suggestions", [own("structure-masks-raise-the-level")]))
     results.cache_clear()
     part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=suggestions]")
     assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
