@@ -247,7 +247,7 @@ def _bytes(images: np.ndarray) -> np.ndarray:
     return images if images.dtype == np.uint8 else np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
 
-def _mosaic(rows: Sequence[ArrayLike], gap: int) -> np.ndarray:
+def tiled(rows: Sequence[ArrayLike], gap: int) -> np.ndarray:
     """Rows of images as one RGBA picture, the gaps between them transparent: uint8 (height, width, 4)."""
     arrays = [_bytes(np.asarray(row)) for row in rows]
     shapes = {array.shape for array in arrays}
@@ -273,7 +273,7 @@ def image_grid(rows: Sequence[ArrayLike], row_labels: Sequence[str], column_labe
     gap = max(1, width // 16)
     cell = (WIDTH - 0.075 * max(map(len, row_labels))) / columns
     fig, ax = figure(height=cell * len(rows) * height / width + (0.3 if column_labels else 0.05))
-    ax.imshow(_mosaic(rows, gap), interpolation="none")
+    ax.imshow(tiled(rows, gap), interpolation="none")
     ax.set_yticks([r * (height + gap) + height / 2 for r in range(len(rows))], row_labels)
     centres = [c * (width + gap) + width / 2 for c in range(columns)] if column_labels else []
     ax.set_xticks(centres, column_labels)

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mae_lib.claims.claims import ICONS, Verdict, load_claims, load_paper, paper_table
-from mae_lib.presets import SERIES_RATIO
 from mae_lib.studies.results import SECTION_OF, Results, published
 from maebook import bits_beside
 from maebook.figures import figure, ratio_curve, show
@@ -150,24 +149,6 @@ def of_scales(scales: Sequence[Results], section: str, metric: str, x: str) -> p
         if any(kept.values()):  # a world may lack what another has: drawings have no parts
             tables.append(one.series.tidy(x, kept).assign(scale=labelled(one)))
     return pd.concat(tables[1:] or tables)
-
-
-def seeds_against_masks(one: Results, section: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """What a seed decides beside what the ratio decides: a row for each metric that the run has.
-
-    Columns: the value of each seed at ratio 0.75, the standard deviation between them, and that between the ratios'
-    means over seeds. One seed has no deviation: NaN.
-    """
-    rows = {}
-    for metric in metrics:
-        table = of_scales([one], section, metric, "ratio")
-        if table.empty:
-            continue
-        table = table.pivot(index="seed", columns="ratio", values="value")
-        seeds = {f"seed {seed}": value for seed, value in table[SERIES_RATIO].items()}
-        apart = {"between seeds": table[SERIES_RATIO].std(), "between ratios": table.mean().std()}
-        rows[metric] = seeds | apart
-    return pd.DataFrame(rows).T
 
 
 def verdict_cell(verdict: Verdict | None) -> str:

@@ -8,8 +8,9 @@ Preset `book` opens the strongest published run that holds the section, a folder
 and any other preset trains and measures what is missing.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -30,9 +31,9 @@ from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
 from maebook.bundles import VERDICT, emit
-from maebook.figures import AXES, INK, MARKERS, figure, ratio_curve, remember
+from maebook.figures import AXES, DASHES, INK, MARKERS, figure, ratio_curve, remember
 from maebook.published_runs import described
-from maebook.verdict_box import verdict_html
+from maebook.verdict_box import in_words, verdict_html
 
 PAPER = "the paper"
 
@@ -50,12 +51,18 @@ class Study:
         return self.results.series
 
     @property
+    def name(self) -> str:
+        """The run in a word: "desk", or "this build"."""
+        return "this build" if self.results.made else self.results.name
+
+    @property
     def words(self) -> str:
         """The run in words: "desk, drawings, 300,000 images a run, 3 seeds"."""
         if not self.results.made:
             return f"{described(self.results)}, {self.series.world.name}"
         seeds = len(self.series.seeds)
-        return f"this build, {self.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
+        images, world = self.series.scale["images"], self.series.world.name
+        return f"{self.name}, {images:,} images a run, {seeds} seed{'s' * (seeds > 1)}, {world}"
 
     @cached_property
     def scores(self) -> dict[Reader, dict[str, Any]]:
@@ -129,6 +136,10 @@ class Study:
             return pd.DataFrame(columns=CURVES)
         return pd.read_csv(path).query("seed in @self.series.seeds")
 
+    def verdicts(self, page: str) -> dict[str, Verdict]:
+        """What becomes of every claim of a page ("3_2_attention"), by claim."""
+        return {claim.id: self.verdict(claim) for claim in load_claims().values() if claim.notebook == page}
+
     def verdict(self, claim: Claim) -> Verdict:
         """What the claim's rule says of this run."""
         return decide(claim, self.results.evidence(claim, self.section))
@@ -166,11 +177,13 @@ def panels(
     paper: bool = True,
     baselines: Mapping[str, str] | None = None,
     bits: Mapping[str, pd.DataFrame] | None = None,
+    controls: Mapping[str, str] | None = None,
 ) -> Figure:
     """Two plots for each metric (metric -> label), against the ratio and the unit.
 
     With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
     only their order can be compared. `baselines` (reader -> label) are horizontal lines, `bits` a row of `top_bits`.
+    `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
     """
     metrics = study.measured(metrics)
     count = len(metrics) + bool(bits)
@@ -179,6 +192,9 @@ def panels(
         for axis, x in zip(pair, ("ratio", "unit")):
             table = study.table(x, metric)
             ratio_curve(axis, table, x)
+            for number, (prefix, words) in enumerate((controls or {}).items(), 1):
+                mean = study.means(x, prefix + metric)
+                axis.plot(mean.index, mean, MARKERS[number], ls=DASHES[number], color=INK, alpha=0.7, label=words)
             printed = study.printed(x, metric) if paper else None
             if printed is not None:
                 _beside(axis, printed, study.means(x, metric))
@@ -188,6 +204,7 @@ def panels(
         pair[0].set_title(label, loc="left")
     if bits:
         bits_beside.bits_row(axes, bits)
+    _legend(drawing, study)
     return drawing
 
 
@@ -209,6 +226,14 @@ def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", col
         )  # room for half
         axis.set(title=title, xlabel=AXES[x] if number + columns >= len(metrics) else "")
     return drawing
+
+
+def _legend(drawing: Figure, study: Study) -> None:
+    """What each kind of line is, once for all plots; none where there is one kind."""
+    found = {text: line for axis in drawing.axes for line, text in zip(*axis.get_legend_handles_labels())}
+    if found:
+        ours = drawing.axes[0].containers[0]
+        drawing.legend([ours, *found.values()], [study.name, *found], loc="outside upper center", ncols=1 + len(found))
 
 
 def _printed(metric: str, x: str) -> pd.Series | None:
@@ -246,6 +271,12 @@ def images_here(study: Study) -> bool:
 def show_answer(text: str) -> None:
     """The answer of a page, at its top: at most 60 words, filled from results."""
     display(Markdown(f"**The answer.** {text}"))
+
+
+def counted(verdicts: Iterable[Verdict]) -> str:
+    """How many verdicts of each word: "2 supported, 1 mixed, 5 undecided (one seed)"."""
+    found = Counter(in_words(replace(verdict, lean=None)) for verdict in verdicts)
+    return ", ".join(f"{number} {words}" for words, number in found.most_common())
 
 
 def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> None:

@@ -60,6 +60,28 @@ def attention_maps(model: nn.Module, images: Tensor, queries: Tensor, batch: int
     return patches / patches.sum(-1, keepdim=True)
 
 
+@torch.inference_mode()
+def rise_without(model: nn.Module, images: Tensor, mask: Tensor, token: int) -> float:
+    """The share by which the loss rises when a token of the encoder says nothing of its image: 0 where nobody hears it.
+
+    `token` is a number among the encoder's outputs: `CLS`, or 1 + v for the v-th visible patch. What it puts out is
+    replaced by its mean over `images` (B, 3, H, W), which `mask` (B, patches) hides in part, True = masked.
+    """
+
+    def silence(_: nn.Module, __: tuple, tokens: Tensor) -> Tensor:
+        said = tokens.clone()
+        said[:, token] = tokens[:, token].mean(0)
+        return said
+
+    before = model(images, mask).loss
+    hook = model.norm.register_forward_hook(silence)
+    try:
+        after = model(images, mask).loss
+    finally:
+        hook.remove()
+    return (after / before - 1).item()
+
+
 def patch_shares(region: Tensor, patch: int) -> Tensor:
     """The share of each patch's pixels that lies in `region`, bool (..., H, W): float32 (..., patches), row by row.
 

@@ -125,6 +125,23 @@ def score_reconstructions(
 
 
 @torch.inference_mode()
+def painted_in_turn(model: nn.Module, images: Tensor, parts: int = 8) -> Tensor:
+    """Images (B, 3, H, W) in [0, 1], each of whose patches the model painted while it was hidden.
+
+    The patches fall by chance into `parts` parts, the same for all images. A part at a time is hidden, and all others
+    are visible: nearly whole images, and only predictions that training asked for.
+    """
+    grid, (height, width) = model.grid, images.shape[2:]
+    turn = torch.randperm(grid**2, generator=torch.Generator().manual_seed(0)) % parts
+    painted = torch.zeros_like(images)
+    for part in range(parts):
+        hidden = (turn == part).expand(len(images), -1)
+        pixels = pixel_mask(hidden, height, width)[:, None].to(images.device)
+        painted = torch.where(pixels, model.reconstruct(images, hidden), painted)
+    return painted.clamp(0, 1)
+
+
+@torch.inference_mode()
 def boundary_lead(model: nn.Module, images: Tensor, mask: Tensor, batch: int = 64) -> np.ndarray:
     """How much better hidden patches beside visible ones are predicted than the other hidden ones: float64 (B,).
 

@@ -66,7 +66,7 @@ def test_a_row_leads_to_its_verdict_and_its_figure():
     claim = load_claims()["ratio-raises-structure"]
     own = Verdict(claim.id, "mixed", "")
     html = ledger_html([Entry(claim, stands(claim, "mixed"), own)])
-    for mark, name in ((f"claim-{claim.id}", "verdict"), ("figure-5-by-ratio", "figure")):
+    for mark, name in ((f"claim-{claim.id}", "verdict"), ("figure-5", "figure")):
         assert f'<a href="3_1_reconstruction.html#{mark}">{name}</a>' in html
     assert "<a" not in ledger_html([Entry(claim, stands(claim, "not run"))])
 

@@ -3,7 +3,6 @@
 import re
 from html import escape
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +17,6 @@ from maebook.published_runs import (
     lines_of,
     more_seeds,
     of_scales,
-    seeds_against_masks,
     verdicts_html,
 )
 from maebook.verdict_box import in_words
@@ -82,18 +80,6 @@ def test_verdicts_are_words_with_their_reason(only_tiny):
         assert f'{ICONS[verdict.verdict]}<span class="mae-word"> {in_words(verdict)}</span>' in html
         assert f'title="{escape(verdict.why)}"' in html
     assert html.count("mae-word") == len(claims) and "not run" in {verdict.verdict for verdict in verdicts}
-
-
-def test_what_a_seed_decides_is_held_against_the_ratios(only_tiny):
-    one = Results.open(only_tiny)
-    table = seeds_against_masks(one, "reconstruction", ["SSIM", "PSNR"])
-    assert table.columns.tolist() == ["seed 0", "seed 1", "between seeds", "between ratios"]
-    scores = one.scores("reconstruction")
-    two = [scores[0.75, 8, seed]["SSIM"] for seed in (0, 1)]
-    assert table.loc["SSIM", ["seed 0", "seed 1"]].tolist() == two
-    assert table.loc["SSIM", "between seeds"] == pytest.approx(np.std(two, ddof=1))
-    means = [np.mean([scores[r, 8, s]["SSIM"] for s in (0, 1)]) for r in (0.5, 0.75, 0.9)]
-    assert table.loc["SSIM", "between ratios"] == pytest.approx(np.std(means, ddof=1))
 
 
 def test_without_published_results_a_sentence_says_so(tmp_path, monkeypatch, shown):

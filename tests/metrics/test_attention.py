@@ -15,6 +15,7 @@ from mae_lib.metrics.attention import (
     overlap,
     part_shares,
     patch_shares,
+    rise_without,
     top_patches,
 )
 from mae_lib.training import MAE
@@ -202,3 +203,19 @@ def test_maps_that_do_not_fit_are_refused():
     queries = object_queries(SAMPLE.parts, PATCH)
     with pytest.raises(ValueError, match=r"give \(12, 5, 64\)"):
         attention_scores(torch.ones(12, 4, 64), queries, SAMPLE.parts, PATCH)
+
+
+def test_a_token_that_says_the_same_of_every_image_is_not_missed_and_others_are():
+    mae, mask = model(), torch.arange(64).expand(12, -1) % 4 > 0
+    alike = SAMPLE.images[:1].expand(12, -1, -1, -1)
+    assert rise_without(mae, alike, mask, CLS) == pytest.approx(0, abs=1e-6)
+    with torch.inference_mode():
+        mae.decoder_embed.weight.mul_(20)  # the decoder hears its tokens
+        tokens = mae.encode(SAMPLE.images, mask)
+        before = mae(SAMPLE.images, mask).loss
+        tokens[:, 3] = tokens[:, 3].mean(0)
+        hook = mae.norm.register_forward_hook(lambda *_: tokens)
+        after = mae(SAMPLE.images, mask).loss
+        hook.remove()
+    assert rise_without(mae, SAMPLE.images, mask, 3) == pytest.approx((after / before - 1).item(), abs=1e-6)
+    assert not mae.norm._forward_hooks

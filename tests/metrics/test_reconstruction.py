@@ -8,6 +8,7 @@ from torch import nn
 
 from mae_lib.metrics.reconstruction import (
     boundary_lead,
+    painted_in_turn,
     pixel_mask,
     reconstruction_scores,
     score_reconstructions,
@@ -216,3 +217,23 @@ def test_the_lead_of_patches_beside_visible_ones():
     mask[1] = torch.arange(64) % 2 == 0  # nothing is far: the mean of the others
     np.testing.assert_allclose(boundary_lead(Neighbours(), images, mask), 0.01, rtol=1e-5)
     assert np.isnan(boundary_lead(Neighbours(), images[:1], mask[1:2])).all()
+
+
+def test_in_turn_every_patch_is_painted_once_while_it_is_hidden():
+    class Counts(nn.Module):
+        """Paints what is hidden in the number of patches that are, and copies the rest."""
+
+        grid = 4
+
+        def reconstruct(self, images, mask):
+            hidden = pixel_mask(mask, *images.shape[2:])[:, None]
+            seen.append(mask)
+            return torch.where(hidden, mask.sum(1)[:, None, None, None] / 16, images)
+
+    seen: list[torch.Tensor] = []
+    images, _ = pair(count=2)
+    painted = painted_in_turn(Counts(), images, parts=5)
+    assert (torch.stack(seen).sum(0) == 1).all() and len(seen) == 5
+    sizes = torch.stack(seen).sum(2)[:, 0].tolist()
+    assert sorted(sizes) == [3, 3, 3, 3, 4]
+    assert set((painted * 16).unique().tolist()) == set(sizes)  # nothing is left of the images

@@ -36,11 +36,12 @@ class TestEachNotebook:
         declared = declared_parameters(path)
         check_parameters(path, {k: v for k, v in load_preset(preset).items() if k in declared})
 
-    def test_its_defaults_are_the_laptop_preset(self, path):
-        laptop = load_preset("laptop")
-        for name, record in declared_parameters(path).items():
-            if name in laptop and name != "scale":  # scale holds overrides, none by default
-                assert yaml.safe_load(record["default"]) == laptop[name]
+    def test_its_defaults_are_those_of_its_preset(self, path):
+        defaults = {name: yaml.safe_load(record["default"]) for name, record in declared_parameters(path).items()}
+        assert defaults.get("preset", "laptop") in ("laptop", "book")
+        preset = load_preset(defaults.get("preset", "laptop"))
+        for name in (preset.keys() & defaults.keys()) - {"scale"}:  # which holds overrides, none by default
+            assert defaults[name] == preset[name]
 
     def test_it_is_in_the_book(self, path):
         assert f"experiments/{path.stem}\n" in CONTENTS

@@ -1,0 +1,47 @@
+"""A study shows what a run holds, and leaves out what it lacks."""
+
+import pandas as pd
+import pytest
+
+from mae_lib.claims.claims import Verdict
+from maebook.study import counted, open_study, panels
+
+
+@pytest.fixture
+def study(only_tiny):
+    return open_study("attention", only_tiny, [], [], [])
+
+
+def test_what_was_not_measured_is_left_out(study):
+    asked = {"class token on the object": "area", "class token tells object and background apart": "apart"}
+    assert study.measured(asked) == {"class token on the object": "area"}
+    assert study.table("ratio", "no such metric").empty and study.means("unit", "no such metric").empty
+
+
+def test_a_control_is_a_line_of_the_same_metric_under_another_name(study):
+    drawing = panels(study, {"overlap with the object": "overlap"}, controls={"another image: ": "another"})
+    line = next(line for line in drawing.axes[0].lines if line.get_label() == "another")
+    means = study.means("ratio", "another image: overlap with the object")
+    assert list(line.get_xdata()) == list(means.index) == [0.5, 0.75, 0.9]
+    assert list(line.get_ydata()) == list(means)
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "another"]
+
+
+def test_without_anything_beside_it_a_figure_has_no_legend(study):
+    assert not panels(study, {"overlap with the object": "overlap"}).legends
+
+
+def test_the_verdicts_of_a_page_are_counted_by_their_word(study):
+    assert {verdict.claim for verdict in study.verdicts("3_2_attention").values()} == set(
+        study.verdicts("3_2_attention")
+    )
+    said = [Verdict("a", "mixed", "", "seeds"), Verdict("b", "undecided", "", "images", lean="against")]
+    assert counted([said[1], *said]) == "2 undecided (one seed), 1 mixed"
+
+
+def test_means_are_over_seeds_and_images(study):
+    table = study.table("ratio", "overlap with the object")
+    assert isinstance(table, pd.DataFrame) and table["seed"].nunique() == 2
+    assert study.means("ratio", "overlap with the object")[0.75] == pytest.approx(
+        table[table["ratio"] == 0.75]["value"].mean()
+    )
