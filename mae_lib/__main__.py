@@ -213,6 +213,14 @@ def suggestions(given: Given) -> None:
     print(publish_suggestions(given.preset, given.out, given.seeds, given.device, given.only))
 
 
+def levels(given: Given) -> None:
+    from mae_lib.studies.learned_levels import publish_levels
+
+    _note_device(given)
+    seeds = load_preset(given.preset)["seeds"] if given.seeds is None else parse_yaml(given.seeds, "--seeds")
+    print(publish_levels(given.preset, given.out, seeds, given.device))
+
+
 def crate(given: Given) -> None:
     from mae_lib.studies.ro_crate import write_crate
 
@@ -363,6 +371,18 @@ COMMANDS = {
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results/suggestions"),
             option("--only", help="boundary, masks or extremes; what the folder holds of the others stays"),
+            SEEDS,
+            DEVICE,
+        ),
+    ),
+    "levels": Command(
+        levels,
+        "train and measure masked autoencoders on two small trees whose best prediction is known",
+        "Write levels.csv, which the page on learned levels reads, and its provenance. What is trained is not trained "
+        "again.",
+        (
+            preset_option(),
+            option("--out", type=Path, required=True, help="the folder, for example results"),
             SEEDS,
             DEVICE,
         ),

@@ -17,8 +17,8 @@ def rank_table(study: Study, metrics: Sequence[str]) -> str:
     head = "".join(f'<th scope="col">{metric}</th>' for metric in metrics)
     body = "".join(_rows(study, metrics, x) for x in NAMES)
     return (
-        '<div class="mae-ledger"><div class="mae-scroll" tabindex="0"><table class="mae-ranks">'
-        f'<thead><tr><th scope="col">mask</th>{head}</tr></thead><tbody>{body}</tbody></table></div></div>'
+        '<div class="mae-scroll" tabindex="0"><table class="mae-ranks">'
+        f'<thead><tr><th scope="col">mask</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
@@ -29,12 +29,12 @@ def _rows(study: Study, metrics: Sequence[str], x: str) -> str:
         for point, row in pd.DataFrame(columns).iterrows()
     ]
     agreement = (study.agreement(x, metric) for metric in metrics)
-    last = "".join(f"<td>{'' if pd.isna(rho) else f'{rho:.1f}'}</td>" for rho in agreement)
+    last = "".join(f"<td>{'' if pd.isna(rho) else f'{rho:+.1f}'}</td>" for rho in agreement)
     return "".join(lines) + f'<tr><th scope="row">rank correlation</th>{last}</tr>'
 
 
 def _cells(study: Study, metric: str, x: str) -> pd.Series:
     ours, theirs = study.means(x, metric), study.printed(x, metric)
     ranks = [one.rank(ascending=False).map("{:g}".format) for one in (ours, theirs) if one is not None]
-    beside = ranks[0] if len(ranks) == 1 else ranks[0] + " | " + ranks[1]
+    beside = ranks[0] if len(ranks) == 1 else ranks[0] + " · " + ranks[1]
     return "<td>" + (100 * ours).map("{:.1f}".format) + " <small>" + beside + "</small></td>"

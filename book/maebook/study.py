@@ -199,7 +199,7 @@ def panels(
             if printed is not None:
                 _beside(axis, printed, study.means(x, metric))
             for who, words in (baselines or {}).items():
-                _level(axis, study.baseline(who, metric), words if x == "ratio" else "")
+                _level(axis, study.baseline(who, metric), words if x == "unit" else "")
             axis.set_xlabel(AXES[x] if metric == list(metrics)[-1] else "")
         pair[0].set_title(label, loc="left")
     if bits:
@@ -256,7 +256,7 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
 def _level(axis: Any, value: float, words: str) -> None:
     if pd.notna(value):
         axis.axhline(value, color=INK, lw=1, ls=":", alpha=0.7)
-        axis.annotate(words, (0.02, value), (0, 2), ("axes fraction", "data"), "offset points", fontsize=9)
+        axis.annotate(words, (1.02, value), xycoords=("axes fraction", "data"), va="center", fontsize=9)
 
 
 def images_here(study: Study) -> bool:

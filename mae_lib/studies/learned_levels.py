@@ -4,27 +4,34 @@ Three questions to each model. How near its prediction of hidden leaves comes to
 hangs on each level of what is visible; and what a linear probe of the encoder reads of each level's noises.
 """
 
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from mae_lib.limits.bayes_limits import linear_predictor, sampled_limit, shared_depth
 from mae_lib.limits.level_used import Predictor, prediction_changes, sobol_indices
 from mae_lib.metrics.node_probes import node_scores, node_stacks, patch_errors, patch_features, pixel_patches
-from mae_lib.presets import load_preset
+from mae_lib.presets import SERIES_RATIO, load_preset
+from mae_lib.provenance import provenance
 from mae_lib.studies.better_masking import LEVELS, TREE
+from mae_lib.studies.results import published_folder
 from mae_lib.studies.scores import measure
 from mae_lib.studies.section import Reader, Scores, Section
 from mae_lib.studies.series import Series
 from mae_lib.training import MAE
+from mae_lib.training.checkpoints import write_files, write_json
+from mae_lib.training.engine import TRAINER_VERSION
 from mae_lib.worlds import rendered
 
+COLUMNS = ("tree", "ratio", "unit", "seed", "metric", "value", "count")
 TREES = {"linear": (1.0, 0.5, 0.2), "bent": (0.5, 0.52, 0.15)}  # slope of the leaky ReLU; mean and deviation of pixels
 SHARE = 0.4  # images of a run, in the preset's
 UNITS = [4, 8]  # a leaf, and all leaves of a node
@@ -39,7 +46,7 @@ def tree_series(
 ) -> Series:
     """The runs on a tree of `TREES`: every ratio at unit 4, and ratio 0.75 at unit 8. Raises ValueError as `Series`."""
     whole = load_preset(preset)
-    base = Series.of(preset, [0.75], [whole["scale"]["unit"]], seeds, scale).scale
+    base = Series.of(preset, [SERIES_RATIO], [whole["scale"]["unit"]], seeds, scale).scale
     slope, mean, std = TREES[name]
     options = {"depth": 2, "root_dim": 12, "slope": slope}
     images = max(base["batch"], int(SHARE * base["images"]))
@@ -121,13 +128,51 @@ class LearnedLevels(Section):
         return {prefix + name: np.array([indices[group]]) for group, name in _GROUPS.items()}
 
 
-def level_scores(
-    preset: str | Path, seed: int, device: str | None = None, ratios: list[float] | None = None, scale: Any = None
-) -> Iterator[tuple[list[Any], Scores]]:
-    """Train what is missing; the scores of [tree, ratio, unit], [tree, "untrained"] and [tree, "pixels"]."""
-    for name in TREES:
+def measured_levels(
+    preset: str | Path,
+    seeds: list[int],
+    device: str | None = None,
+    ratios: list[float] | None = None,
+    scale: Any = None,
+) -> pd.DataFrame:
+    """Train and measure what is missing: a table of tree, ratio, unit, seed, metric, value and count.
+
+    Fresh weights and raw pixels have their name in the column ratio, and no unit. `value` is the mean over `count`
+    images, or one number.
+    """
+    rows = []
+    for name, seed in product(TREES, seeds):
         series = tree_series(preset, name, [seed], ratios, scale)
         section = LearnedLevels(series.world, series.scale, series.cache)
         series.train(device)
         for reader in (("untrained", seed), ("pixels",), *series.configs):
-            yield [name, *(reader[:2] if len(reader) == 3 else reader[:1])], measure(section, series, reader, device)
+            mask = reader[:2] if len(reader) == 3 else (reader[0], None)
+            found = measure(section, series, reader, device)
+            rows += [(name, *mask, seed, metric, values.mean(), len(values)) for metric, values in found.items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def publish_levels(preset: str | Path, out: str | Path, seeds: list[int], device: str | None = None) -> Path:
+    """Write `measured_levels` of a preset's masks as levels.csv into the folder `out`, and its provenance beside it."""
+    started, out = time.time(), Path(out)
+    table = measured_levels(preset, seeds, device)
+    record = provenance(load_preset(preset) | {"seeds": seeds}, (__name__,), started, device)
+    write_json(out / "levels.json", record | {"trainer": TRAINER_VERSION})
+    write_files({out / "levels.csv": table.to_csv(index=False, float_format="%.10g").encode()})
+    return out / "levels.csv"
+
+
+def published_levels() -> pd.DataFrame:
+    """The table that is published. Raises ValueError where there is none."""
+    file = published_folder() / "levels.csv"
+    if not file.is_file():
+        raise ValueError(f"{file} is not there: python -m mae_lib levels makes it, or choose a preset that trains")
+    return pd.read_csv(file)
+
+
+def along(levels: pd.DataFrame, tree: str, x: str, prefix: str = "") -> pd.DataFrame:
+    """Of `measured_levels`, what begins with `prefix`, without it, of a tree's masks along "ratio" or "unit"."""
+    rows = levels[(levels["tree"] == tree) & levels["metric"].str.startswith(prefix)]
+    rows = rows.assign(ratio=pd.to_numeric(rows["ratio"], errors="coerce")).dropna(subset="ratio")
+    rows = rows[rows["unit"] == UNITS[0]] if x == "ratio" else rows[rows["ratio"] == SERIES_RATIO]
+    return rows.assign(metric=rows["metric"].str.removeprefix(prefix))
