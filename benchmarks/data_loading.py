@@ -65,7 +65,7 @@ def prepared(images: Images, config: PretrainConfig, workers: int, seconds: floa
 def eaten(config: PretrainConfig, device: torch.device, batch: int, seconds: float) -> float:
     """Images/s of a pretraining step (masks, forward, backward, AdamW; bf16 on a GPU) on images that are there."""
     model = config.model().to(device).train()
-    optimiser, masks = adamw(model, config.schedule(), device), config.masks()
+    optimiser, masks = adamw(model, config.schedule()), config.masks()
     images = torch.rand(batch, 3, config.image_size, config.image_size, device=device)
     steps, begun, rows = -2, 0.0, torch.arange(batch)
     while steps < 1 or time.perf_counter() - begun < seconds:

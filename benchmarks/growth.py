@@ -20,7 +20,7 @@ from record import record, table
 from mae_lib.devices import best_device
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
-from mae_lib.training.engine import ease
+from mae_lib.training.hardware import Hardware, apply_memory_options
 
 CHANGES = [
     {},
@@ -40,7 +40,7 @@ def measure(preset: str, change: dict, device: torch.device, steps: int, checkpo
     config = PretrainConfig.from_scale(load_preset(preset)["scale"], **change)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model, rows = config.model().to(device).train(), torch.arange(config.batch)
-    ease(model, False, checkpoint_blocks)
+    apply_memory_options(model, Hardware(checkpoint_blocks=checkpoint_blocks))
     images = torch.rand(config.batch, 3, config.image_size, config.image_size, device=device)
     masks = config.masks()
     step = stepper(model, config, lambda: model(images, masks.sample(0, 0, rows)).loss, device)

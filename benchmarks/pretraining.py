@@ -35,7 +35,8 @@ from mae_lib.devices import best_device
 from mae_lib.presets import load_preset
 from mae_lib.training import PretrainConfig
 from mae_lib.training.batches import mae_batches
-from mae_lib.training.engine import adamw, ease
+from mae_lib.training.engine import adamw
+from mae_lib.training.hardware import Hardware, apply_memory_options
 
 
 def vit_mae(config: PretrainConfig) -> nn.Module:
@@ -89,7 +90,7 @@ def facebook_mae(config: PretrainConfig, checkout: Path) -> nn.Module:
 def stepper(
     model: nn.Module, config: PretrainConfig, loss_of: Callable[[], torch.Tensor], device: torch.device
 ) -> Callable[[], None]:
-    optimiser = adamw(model, config.schedule(), device)
+    optimiser = adamw(model, config.schedule())
     autocast = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
     def step() -> None:
@@ -162,7 +163,7 @@ def compare(config: PretrainConfig, arguments: argparse.Namespace, device: torch
     resident = torch.randint(256, (4 * config.batch, *shape), dtype=torch.uint8)
     batch_of = mae_batches(replace(config, unique_images=len(resident)), resident, device)
     ours, theirs = config.model().to(device).train(), vit_mae(config).to(device)
-    ease(ours, arguments.compile, False)
+    apply_memory_options(ours, Hardware(compiled=arguments.compile))
     square, flops = matmul(device)
     works = {
         "ours": stepper(ours, config, lambda: ours(images, masks.sample(0, 0, rows)).loss, device),

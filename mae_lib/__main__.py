@@ -30,7 +30,7 @@ MASK = (
 # They make a model fit, or run faster, and change its result by no more than the last bits.
 MEMORY = (
     option("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)"),
-    switch("--compile", "torch.compile each block: a minute, then faster"),
+    option("--compile", action="store_true", dest="compiled", help="torch.compile each block: a minute, then faster"),
     switch("--checkpoint-blocks", "compute blocks twice, to save memory"),
 )
 
@@ -47,9 +47,14 @@ def _mask(given: Given) -> dict[str, Any]:
     return mask if given.unit is None else mask | {"unit": given.unit}
 
 
-def _memory(given: Given) -> dict[str, Any]:
-    names = {"micro_batches": "micro_batches", "compiled": "compile", "checkpoint_blocks": "checkpoint_blocks"}
-    return {setting: getattr(given, name) for setting, name in names.items()}
+def _hardware(given: Given) -> Any:
+    """The `Hardware` of a subcommand's options; those that it does not have stay at their defaults."""
+    from dataclasses import fields
+
+    from mae_lib.training import Hardware
+
+    names = {entry.name for entry in fields(Hardware)}
+    return Hardware(**{name: value for name, value in vars(given).items() if name in names})
 
 
 def _note_device(given: Given) -> None:
@@ -81,14 +86,13 @@ def locate(given: Given) -> None:
 def pretrain(given: Given) -> None:
     from mae_lib.training import PretrainConfig
     from mae_lib.training import pretrain as train
-    from mae_lib.training.engine import rank_and_world
+    from mae_lib.training.hardware import rank_and_world
 
     _note_device(given)
     scale = load_preset(given.preset)["scale"]
     own = [] if given.folder is None else [("world", "folder"), ("world_options.root", str(given.folder))]
     config = PretrainConfig.from_scale(scale, **_mask(given) | settings_of([*own, *given.settings], scale))
-    options = {"progress": not given.quiet, "cpu_threads": given.threads} | _memory(given)
-    trained = train(config, given.runs, given.device, **options)
+    trained = train(config, given.runs, _hardware(given))
     done = trained.done
     speed = f"{done['seconds']:.0f} s, {done['images_per_second']:.0f} images/s"
     print(f"{trained.directory}: loss {done['loss']:.5f}, {speed}")
@@ -115,7 +119,7 @@ def drawings(given: Given) -> None:
     from mae_lib.worlds.drawing_pack import pack_folder
 
     out = pack_folder() if given.out is None else given.out
-    about = build(out, given.given, given.size, progress=not given.quiet)
+    about = build(out, given.given, given.size, progress=given.progress)
     print(f"{out}: {len(about['concepts']):,} concepts by {len(about['hands'])} hands, {about['digest']}")
     print(attribution(about))
 
@@ -150,7 +154,7 @@ def evaluate(given: Given) -> None:
         if found is None:
             raise ValueError(f"{config.name} has not been trained in {given.runs}: python -m mae_lib pretrain does")
     # The files' fingerprints alone tell runs apart, so one may have been trained with other options of its world.
-    scores = evaluate(found, probe_images, given.device, not given.quiet, config.make_world())
+    scores = evaluate(found, probe_images, _hardware(given), config.make_world())
     if scores:
         print(f"{found.directory}\n{described(scores)}")
 
@@ -164,7 +168,7 @@ def readers(given: Given) -> None:
     config = PretrainConfig.from_scale(scale, **settings_of(given.settings, scale))
     sizes = given.train_images, given.test_images, given.supervised_images, given.visits
     options = parse_yaml(given.test_options, "--test-options")
-    trial = four_readers(config, options, *sizes, device=given.device, progress=not given.quiet)
+    trial = four_readers(config, options, *sizes, hardware=_hardware(given))
     for reader, accuracy in [*trial["accuracy"].items(), ("chance", trial["chance"])]:
         print(f"{reader:24}{accuracy:.3f}")
     if given.out:
@@ -190,7 +194,6 @@ def series(given: Given) -> None:
 
 
 def detect(given: Given) -> None:
-    from mae_lib.devices import best_device
     from mae_lib.transfer.publish import publish_detection
 
     _note_device(given)
@@ -200,8 +203,7 @@ def detect(given: Given) -> None:
     if given.mask_ratio is not None:
         unit = preset["scale"]["unit"] if given.unit is None else given.unit
         only += [(given.mask_ratio, unit, seed) for seed in seeds]
-    options = {"folder": given.coco, "workers": given.workers} | _memory(given)
-    publish_detection(given.preset, given.out, seeds, str(best_device(given.device)), only or None, **options)
+    publish_detection(given.preset, given.out, seeds, only or None, given.coco, _hardware(given))
 
 
 def suggestions(given: Given) -> None:
@@ -209,6 +211,14 @@ def suggestions(given: Given) -> None:
 
     _note_device(given)
     print(publish_suggestions(given.preset, given.out, given.seeds, given.device, given.only))
+
+
+def levels(given: Given) -> None:
+    from mae_lib.studies.learned_levels import publish_levels
+
+    _note_device(given)
+    seeds = load_preset(given.preset)["seeds"] if given.seeds is None else parse_yaml(given.seeds, "--seeds")
+    print(publish_levels(given.preset, given.out, seeds, given.device))
 
 
 def crate(given: Given) -> None:
@@ -270,11 +280,13 @@ COMMANDS = {
     ),
     "import": Command(
         import_model,
-        "make a run of a released checkpoint: facebookresearch/mae's or timm's",
-        "Make a run of a checkpoint that others released (.pth or .safetensors), with a preset that names "
-        "it, which every command and notebook takes.",
+        "make a run of a released checkpoint: facebookresearch/mae's, timm's or transformers'",
+        "Make a run of a checkpoint that others released (.pth or .safetensors, or a folder that transformers wrote), "
+        "with a preset that names it, which every command and notebook takes.",
         (
-            option("path", type=Path, help="e.g. mae_pretrain_vit_base.pth, or timm:vit_base_patch16_224.mae"),
+            option(
+                "path", type=Path, help="a file or folder, timm:vit_base_patch16_224.mae or hf:facebook/vit-mae-base"
+            ),
             preset_option("paper"),
             RUNS,
             set_option("norm_pixels=false"),
@@ -287,7 +299,7 @@ COMMANDS = {
         "on it, and score that on every set that is here. Several GPUs: torchrun --nproc-per-node 8 -m mae_lib "
         "evaluate ...",
         (
-            option("--model", type=Path, help="a released checkpoint, or timm:NAME; instead of a run"),
+            option("--model", type=Path, help="a released checkpoint, timm:NAME or hf:OWNER/NAME; instead of a run"),
             *MASK,
             preset_option("paper"),
             set_option("norm_pixels=false"),
@@ -344,7 +356,7 @@ COMMANDS = {
             option("--unit", type=int, help="of one encoder alone, in pixels (default: the preset's)"),
             switch("--scratch", "from scratch alone"),
             option("--coco", help="COCO's folder, where the preset takes it (default: $MAE_LIB_COCO)"),
-            option("--workers", type=int, default=0, help="threads that load images ahead (default: 0)"),
+            option("--workers", type=int, help="threads that load images ahead (default: none)"),
             *MEMORY,
             DEVICE,
         ),
@@ -359,6 +371,18 @@ COMMANDS = {
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results/suggestions"),
             option("--only", help="boundary, masks or extremes; what the folder holds of the others stays"),
+            SEEDS,
+            DEVICE,
+        ),
+    ),
+    "levels": Command(
+        levels,
+        "train and measure masked autoencoders on two small trees whose best prediction is known",
+        "Write levels.csv, which the page on learned levels reads, and its provenance. What is trained is not trained "
+        "again.",
+        (
+            preset_option(),
+            option("--out", type=Path, required=True, help="the folder, for example results"),
             SEEDS,
             DEVICE,
         ),

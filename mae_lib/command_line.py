@@ -45,7 +45,7 @@ def preset_option(default: str = "laptop") -> Option:
 
 RUNS = option("--runs", type=Path, help="folder of all runs (default: $MAE_LIB_RUNS, else runs/ of the checkout)")
 DEVICE = option("--device", help="cpu, cuda or mps (default: the best that is there)")
-QUIET = switch("--quiet", "no progress bar")
+QUIET = option("--quiet", action="store_false", dest="progress", help="no progress bar")
 
 
 def run(program: str, about: str, commands: Mapping[str, Command], argv: list[str] | None = None) -> int:

@@ -28,7 +28,7 @@ def typed(name: str, value: Any, kind: Any) -> Any:
     try:
         return _as(value, kind)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} is {str(value)!r:.80}: it must be {_words(kind)}") from None
+        raise ValueError(f"{name} is {value!r:.80}: it must be {_words(kind)}") from None
 
 
 def _as(value: Any, kind: Any) -> Any:

@@ -1,14 +1,19 @@
-"""Published results that nothing has run, for tests of what reads them."""
+"""Published results and executed pages that nothing has run, for tests of what reads them."""
 
 import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 
+from mae_lib.claims.claims import Verdict
 from mae_lib.presets import load_scale
 from mae_lib.studies.better_masking import BOUNDARIES, MASKS
 from mae_lib.studies.low_level import TASKS
 from mae_lib.training.checkpoints import read_json, write_json
+from maebook.bundles import FIGURE, RUN, VERDICT
+from maebook.sphinx.executed import Page
 
 ROOTS = {"patches": 0.4, "squares": 0.5, "blocks": 0.7, "subtrees": 0.6, "discovered": 0.6, "untrained": 0.2}
 READ = {
@@ -17,6 +22,21 @@ READ = {
     "extremes": tuple(TASKS),
 }
 RATIOS = (0.1, 0.25, 0.5, 0.75, 0.9)  # what is read of extremes is the ratio
+
+
+def fake_page(
+    name: str,
+    verdicts: Sequence[Verdict] = (),
+    figures: Sequence[Mapping] = (),
+    run: Mapping | None = None,
+    code: str = "",
+) -> Page:
+    """A page that hands over verdicts, then figures, then its run, each beside HTML that says what it is."""
+    handed = [(VERDICT, one.as_json(), "verdict") for one in verdicts]
+    handed += [(FIGURE, one, "<figure></figure>") for one in figures] + [(RUN, run, "card")] * (run is not None)
+    cell = nbformat.v4.new_code_cell(code)
+    cell.outputs = [nbformat.v4.new_output("display_data", {k: data, "text/html": html}) for k, data, html in handed]
+    return Page(name, nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A title\ntext"), cell]))
 
 
 def fake_suggestions(folder: Path, wall_seconds: float | None = 1.0, scale: dict | None = None) -> Path:

@@ -91,7 +91,8 @@ def test_a_truncated_checkpoint_stops_the_run_that_would_go_on_from_it(capsys, t
     assert run(capsys, *pretrain)[0] == 0
     done = next(tmp_path.rglob("done.json"))
     done.unlink()  # as if killed on the way
-    checkpoints.save_state(done.parent, 4, {"weights": torch.zeros(99)}, seconds=1.0)
+    about = {"step": 4, "seconds": 1.0}
+    checkpoints.save(done.parent / "checkpoint-000000004", {"weights": torch.zeros(99)}, about)
     checkpoint = next(tmp_path.rglob("checkpoint-*.safetensors"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     code, out, err = run(capsys, *pretrain)

@@ -20,7 +20,8 @@ from small import CONFIG, train_small
 
 from mae_lib.studies import SECTIONS
 from mae_lib.studies.section import untrained
-from mae_lib.training.contrastive import CONTRASTIVE_VERSION, ContrastiveConfig, train_contrastive
+from mae_lib.training import Hardware
+from mae_lib.training.contrastive import CONTRASTIVE_VERSION, ContrastiveConfig, contrast
 from mae_lib.training.engine import TRAINER_VERSION
 from mae_lib.transfer.finetune import DETECTOR_VERSION
 from mae_lib.transfer.model import DetectorSizes, mask_rcnn
@@ -53,7 +54,7 @@ def contrastive() -> tuple[int, dict[str, Any]]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (16, 3, 32, 32), generator=generator, dtype=torch.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        run = train_contrastive(config, lambda: images, Path(folder), "cpu", progress=False)
+        run = contrast(config, folder, Hardware("cpu", progress=False), lambda: images)
         return CONTRASTIVE_VERSION, {"loss": [line["loss"] for line in run.history()], "addresses": [config.key]}
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mae_lib.limits.bits_by_level import bits_of_masks, figurine_tree, quadtree_code
 from mae_lib.studies.series import Series
 from mae_lib.worlds.figurines import Figurines
-from maebook.figures import AXES, DASHES, INK, MARKERS
+from maebook.figures import AXES, DASHES, INK, MARKERS, remember
 
 CAPTION = "Bottom row: the bits that only the highest level tells of what is hidden (theory, ours; no model)."
 ALT = "A thin bottom row shows the bits that only the highest level of the tree tells, against the same axes."
@@ -52,5 +52,6 @@ def bits_row(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None) -> None:
             continue
         look = {"marker": MARKERS[-1], "ls": DASHES[-1], "color": INK, "lw": 1.6}
         column[-1].plot(bits[x][x], bits[x]["value"], **look)
+        remember(column[-1], bits[x])
         column[-1].set(ylim=(0, None), xlabel=AXES[x])
     axes[-1, 0].set_title("bits of the top level (theory)", loc="left")

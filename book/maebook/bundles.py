@@ -3,14 +3,12 @@
 A program that knows none of them shows the HTML. The runner and the book's pages read the data, and parse no HTML.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from IPython.display import display
-from nbformat import NotebookNode
 
-VERDICT = "application/vnd.mae.verdict+json"
-RUN = "application/vnd.mae.run+json"
+VERDICT, FIGURE, RUN = (f"application/vnd.mae.{what}+json" for what in ("verdict", "figure", "run"))
 
 
 def emit(kind: str, data: Mapping[str, Any], html: str) -> None:
@@ -18,7 +16,16 @@ def emit(kind: str, data: Mapping[str, Any], html: str) -> None:
     display({kind: data, "text/html": html}, raw=True)
 
 
-def bundles(book: NotebookNode, kind: str) -> list[dict[str, Any]]:
+def outputs(book: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the cells of an executed notebook show, in their order: MIME type -> content."""
+    return (output["data"] for cell in book["cells"] for output in cell.get("outputs", ()) if "data" in output)
+
+
+def bundles(book: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     """The data of one MIME type that the cells of an executed notebook handed over, in their order."""
-    outputs = (output.get("data", {}) for cell in book.cells for output in cell.get("outputs", ()))
-    return [data[kind] for data in outputs if kind in data]
+    return [data[kind] for data in outputs(book) if kind in data]
+
+
+def run_of(book: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The provenance of an executed notebook's run; None for one that the runner did not run."""
+    return next(iter(bundles(book, RUN)), None)

@@ -1,13 +1,23 @@
-"""How hard the image sets are to readers that know nothing of masks: `results/calibration/*-search.json`."""
+"""How hard the image sets are to readers that know nothing of masks: `results/calibration/*-search.json`.
+
+And how well three of them read the class in each published run.
+"""
 
 import json
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from IPython.display import HTML, display
 
-from mae_lib.studies.results import shipped_folder
+from mae_lib.studies.results import encoder_table, published, shipped_folder
+from maebook.figures import summarise
+from maebook.published_runs import described
+from maebook.switch import switch
+
+_READERS = {"pixels": "raw pixels", "untrained": "an untrained encoder", "trained": "the pretrained encoder"}
 
 
 @dataclass(frozen=True)
@@ -53,3 +63,25 @@ def window_table(one: ImageSet) -> pd.DataFrame:
         for reader, wanted in one.window.items()
     ]
     return pd.DataFrame(rows)
+
+
+def published_readers() -> dict[str, str]:
+    """By key of a published run, a table of how well the class is read there: the calibration's readers, in HTML."""
+    found = {}
+    for one in published("pretraining"):
+        table = encoder_table(one.series, one.scores("pretraining"))
+        means = summarise(table[table["metric"] == "class probe accuracy"], "encoder").set_index("encoder")
+        rows = "".join(
+            f'<tr><th scope="row">{words}</th><td>{means.loc[reader, "mean"]:.2f}</td></tr>'
+            for reader, words in _READERS.items()
+        )
+        found[one.name] = f"<p>{escape(described(one))}: accuracy on the class.</p><table><tbody>{rows}</tbody></table>"
+    return found
+
+
+def show_published_readers() -> None:
+    """Show `published_readers` in a notebook, one of them at a time; nothing where none is published."""
+    tables = published_readers()
+    parts = "".join(f'<div data-mae-scale="{escape(key)}">{table}</div>' for key, table in tables.items())
+    if parts:
+        display(HTML(f'{switch(tables, 1)}<div class="mae-measured"><div class="mae-elsewhere">{parts}</div></div>'))

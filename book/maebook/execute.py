@@ -19,7 +19,7 @@ from mae_lib.claims.claims import Verdict
 from mae_lib.claims.verdicts import record, verdicts_file
 from mae_lib.presets import load_preset, parse_yaml, preset_word
 from mae_lib.sources import modules_of_code
-from maebook.bundles import RUN, VERDICT, bundles
+from maebook.bundles import VERDICT, bundles, run_of
 
 _TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -219,5 +219,5 @@ def _tidy(path: Path) -> nbformat.NotebookNode:
 
 def _keep_verdicts(book: nbformat.NotebookNode, name: str) -> None:
     verdicts = [Verdict.from_json(one) for one in bundles(book, VERDICT)]
-    for run in bundles(book, RUN) if verdicts else ():
+    if verdicts and (run := run_of(book)):
         record(verdicts, verdicts_file(run["parameters"]["preset"], name), run)

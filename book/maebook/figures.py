@@ -12,20 +12,21 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from mae_lib.claims.orderings import basis_of
 from mae_lib.metrics.intervals import Interval, bootstrap_interval, mean_interval
 from mae_lib.metrics.names import EVERYWHERE, bounds
-from maebook.figure_data import data_url, figure_csv
+from maebook.bundles import FIGURE, emit
 
 # Okabe-Ito, the darker colours first: they keep a contrast of 3 to 1 on white and on the dark page.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -84,6 +85,7 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     # Only ids that something points to are kept, under the figure's own prefix: two figures on a page never clash.
     # A group that was named "scale:cpu" is one that the page may bring forward.
     body = re.sub(r' id="scale:([^"]*)"', r' data-mae-scale="\1"', body)
+    body = re.sub(r'<g id="points:([^"]*)">.*?</g>\s*</g>', _named_points, body, flags=re.DOTALL)
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body).replace("xlink:href", "href")
@@ -93,11 +95,14 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
 
 
-def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) -> str:
-    """The figure as HTML: `<figure class="mae-figure">` with an inline SVG and its caption; the same bytes every time.
+def _named_points(line: re.Match) -> str:
+    """A line's markers, each with the mask that it stands for, so that a page can bring forward all of one mask."""
+    names = iter(line[1].split("|"))
+    return re.sub(r"<use ", lambda _: f'<use data-mae-mask="{next(names)}" ', line[0])
 
-    Numbers that were drawn go with it as CSV, in a link that holds them; the book adds what the run card says.
-    A `name`, one on its page, is what links point to.
+
+def figure_html(fig: Figure, caption: str, alt: str) -> str:
+    """The figure as HTML: `<figure class="mae-figure">` with an inline SVG and its caption; the same bytes every time.
 
     Raises ValueError without a caption, or without an alternative text for those who do not see the figure.
     """
@@ -108,19 +113,56 @@ def figure_html(fig: Figure, caption: str, alt: str, name: str | None = None) ->
     fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{svg}".encode()).hexdigest()[:10]
-    csv = figure_csv(fig)
-    link = f'<a class="mae-data" download="data.csv" href="{escape(data_url(csv))}">Data (CSV)</a>' if csv else ""
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
     words = f"<figcaption>{escape(caption)}</figcaption>"
-    anchor = f' id="{escape(name)}"' if name else ""
-    return f'<figure class="mae-figure"{anchor}>{_inline(svg, prefix, alt)}{words}{link}</figure>'
+    return f'<figure class="mae-figure">{_inline(svg, prefix, alt)}{words}</figure>'
 
 
-def show(fig: Figure, caption: str, alt: str, name: str | None = None) -> None:
-    """Display a figure in a notebook, with a caption and an alternative text; raises ValueError when one is empty."""
-    html = figure_html(fig, caption, alt, name)
+def show(
+    fig: Figure,
+    caption: str,
+    alt: str,
+    name: str | None = None,
+    data: pd.DataFrame | None = None,
+    switch: bool = False,
+) -> None:
+    """Display a figure in a notebook, with a caption and an alternative text, and hand over what the book adds to it.
+
+    `name`, one on its page, is what links point to. `data` is the table that the figure shows; by default those that
+    were drawn by `ratio_curve` and others that `remember`. `switch`: whether its lines are named after results, one of
+    which a reader brings forward. Raises ValueError when a text is empty.
+    """
+    html = figure_html(fig, caption, alt)
     plt.close(fig)  # a figure of pyplot's would be shown again at the end of the cell
-    display(HTML(html))
+    emit(FIGURE, {"name": name, "csv": figure_csv(fig, data), "switch": switch}, html)
+
+
+def remember(ax: Axes, table: pd.DataFrame) -> None:
+    """Let a table go with the figure in which `ax` shows it."""
+    ax.mae_data = [*getattr(ax, "mae_data", ()), table]
+
+
+def figure_csv(fig: Figure, data: pd.DataFrame | None = None) -> str:
+    """`data`, or what the axes of a figure remember, as CSV with five significant digits; empty where that is nothing.
+
+    Of several axes each row says, in a column `panel`, what its own are called.
+    """
+    if data is None:
+        held = [(ax, table) for ax in fig.axes for table in getattr(ax, "mae_data", ())]
+        many = len({ax for ax, _ in held}) > 1
+        tables = [table.assign(panel=_called(ax)) if many else table for ax, table in held]
+        data = pd.concat(tables) if tables else pd.DataFrame()
+    named = any(data.index.names)
+    return "" if data.empty else data.to_csv(index=named, float_format="%.5g", lineterminator="\n")
+
+
+def _called(ax: Axes) -> str:
+    return ax.get_title(loc="left") or ax.get_title() or ax.get_ylabel()
+
+
+def data_url(csv: str) -> str:
+    """A CSV as an address that holds it, so that a page can offer it with nothing to load."""
+    return "data:text/csv;charset=utf-8," + quote(csv, safe=",.-+:;=()/_~!*'")
 
 
 def summarise(table: pd.DataFrame, x: str, y: str = "value", confidence: float = 0.95) -> pd.DataFrame:
@@ -164,9 +206,11 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
     for (label, rows), marker, dash, colour in zip(groups, MARKERS[first:], DASHES[first:], PALETTE[first:]):
         mean = summarise(rows, x, y)
         spread = np.nan_to_num(np.stack([mean["mean"] - mean["low"], mean["high"] - mean["mean"]]))
-        ax.errorbar(
+        bars = ax.errorbar(
             mean[x], mean["mean"], spread, label=label, marker=marker, linestyle=dash, color=colour, capsize=3, lw=1.6
         )
+        remember(ax, mean if by is None else mean.assign(**{by: label}))
+        name_points(bars.lines[0], x)
     if x == "unit":
         ax.set_xscale("log", base=2)
     points = sorted(table[x].unique())
@@ -175,6 +219,12 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
     ax.set(xlabel=AXES.get(x, x))
     if by is not None:
         ax.legend()
+
+
+def name_points(line: Line2D, x: str) -> None:
+    """Name the markers of a line against "ratio" or "unit" by their mask; see `maebook.linked`."""
+    xs, ys = line.get_data()
+    line.set_gid("points:" + "|".join(f"{x} {point:g}" for point, y in zip(xs, ys) if np.isfinite(y)))
 
 
 def loss_curves(
@@ -188,6 +238,7 @@ def loss_curves(
         steps, losses = [row[x] for row in history], [row[y] for row in history]
         every = max(1, len(steps) // 5)
         ax.plot(steps, losses, label=label, lw=1.4, linestyle=DASHES[i % len(DASHES)], markevery=every, **look)
+        remember(ax, pd.DataFrame({"run": label, x: steps, y: losses}))
     ax.set(xlabel=x, ylabel=y)
     ax.legend(ncols=2)
 

@@ -3,19 +3,18 @@
 Means are over seeds with Student's t intervals. A scale is one published folder; nothing is shown where there is none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import product
 from typing import Any
 
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mae_lib.claims.claims import ICONS, Verdict, load_claims, load_paper, paper_table
 from mae_lib.studies.results import SECTION_OF, Results, published
-from mae_lib.studies.suggestions import published_provenance, published_suggestion, verdicts_of
 from maebook import bits_beside
 from maebook.figures import figure, ratio_curve, show
 from maebook.verdict_box import in_words
@@ -55,6 +54,7 @@ def more_seeds(
             alt=f"Small plots in {len(metrics)} rows of two, against the mask ratio and the mask unit, with a line for "
             f"each scale: {', '.join([*(one.name for one in scales), *beside])}. Rows: {', '.join(metrics.values())}."
             + (f" {bits_beside.ALT}" if bits else ""),
+            switch=True,
         )
     display(HTML(verdicts_html(page, scales)))
 
@@ -173,20 +173,3 @@ def verdicts_html(page: str, scales: Sequence[Results]) -> str:
         f'<div class="mae-scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div></div>"
     )
-
-
-def more_seeds_of(name: str, draw: Callable[[pd.DataFrame, str, str], None], claims: Sequence[str]) -> None:
-    """Show what is published of a suggestion: `draw(table, what, bars)`, then the verdicts on these claims.
-
-    `what` says in words which runs they are, `bars` what the bars are. One sentence where nothing is published.
-    """
-    about, table = published_provenance(name), published_suggestion(name)
-    if about is None or table.empty:
-        return display(Markdown(f"None are published yet; `python -m mae_lib suggestions --only {name}` makes them."))
-    number = table["seed"].nunique()
-    bars = "Bars are 95% intervals over seeds." if number > 1 else "One seed has no bars."
-    state = "" if about["wall_seconds"] else " (not finished)"
-    draw(table, f"published, preset {about['parameters']['preset']}, seeds: {number}{state}", bars)
-    said = verdicts_of(name)
-    lines = [f"* {load_claims()[id].claim} **{said[id].verdict.capitalize()}**: {said[id].why}" for id in claims]
-    display(Markdown("\n".join(lines)))

@@ -73,11 +73,6 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 
-def _json(record: Mapping[str, Any]) -> str:
-    """For whoever reads the page by program: the record as an attribute."""
-    return escape(json.dumps(record, separators=(",", ":")))
-
-
 def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
     """The card of a run whose `provenance` is `record`."""
     parameters = record["parameters"]
@@ -95,11 +90,17 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
     differing = len(changed(parameters).keys() & load_preset(parameters["preset"]).keys())
     said = f"Preset {parameters['preset']}" + (f", {differing} parameters changed" if differing else ", unchanged")
     return (
-        f'<div class="mae-card" role="note" data-notebook="{escape(notebook)}" data-record="{_json(record)}">'
+        '<div class="mae-card" id="run-card" role="note">'
         f'<p class="mae-title"><strong>Run card</strong> <span>{escape(said)}</span></p>'
         f"{_table(about)}<details><summary>Parameters</summary>{parameter_table(parameters)}</details>"
-        f"<p>To run it again:</p><pre><code>{escape(reproduce_command(parameters, notebook))}</code></pre></div>"
+        f"<p>To run it again:</p>{command_html(parameters, notebook)}</div>"
     )
+
+
+def command_html(parameters: Mapping[str, Any], notebook: str) -> str:
+    """`reproduce_command` in the box that holds the button which copies it."""
+    command = escape(reproduce_command(parameters, notebook))
+    return f'<div class="mae-command"><pre><code>{command}</code></pre></div>'
 
 
 def run_card(parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str]) -> None:

@@ -20,18 +20,20 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
-from mae_lib.claims.claims import ICONS, Claim, Verdict, load_claims, load_paper, paper_table
+from mae_lib.claims.claims import Claim, Verdict, load_claims, load_paper, paper_table
 from mae_lib.claims.verdicts import decide
+from mae_lib.data.files import DataError
 from mae_lib.presets import load_preset
 from mae_lib.studies import Reader, Section
+from mae_lib.studies.published_files import CURVES
 from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
 from maebook.bundles import VERDICT, emit
-from maebook.figures import AXES, DASHES, INK, MARKERS, figure, ratio_curve
+from maebook.figures import AXES, DASHES, INK, MARKERS, figure, ratio_curve, remember
 from maebook.published_runs import described
-from maebook.verdict_box import in_words, kind, part_html
+from maebook.verdict_box import in_words, verdict_html
 
 PAPER = "the paper"
 
@@ -101,6 +103,39 @@ class Study:
         found = [pd.Series(one[metric]).mean() for r, one in self.scores.items() if r[0] == who and metric in one]
         return float(pd.Series(found, dtype=float).mean())
 
+    def printed(self, x: str, metric: str) -> pd.Series | None:
+        """The paper's own values at our ratios, or at our units by their order: small, medium, large.
+
+        None where it prints none of the metric, or not for as many units or for these ratios.
+        """
+        ours, theirs = self.means(x, metric), _printed(metric, x)
+        if theirs is None or len(ours) != len(theirs) or (x == "ratio" and set(ours.index) != set(theirs.index)):
+            return None
+        return pd.Series(theirs.sort_index().to_numpy(), ours.index)
+
+    def agreement(self, x: str, metric: str) -> float:
+        """Rank correlation of a metric's means with the paper's values; NaN where they cannot be paired."""
+        theirs = self.printed(x, metric)
+        return float("nan") if theirs is None else float(theirs.rank().corr(self.means(x, metric).rank()))
+
+    def other(self, section: str) -> "Study | None":
+        """Another section of the same run; None where it was not measured, or the images that it needs are not here."""
+        results = self.results if self.results.made else Results.open(self.results.directory).holding(section)
+        if results is None:
+            return None
+        found = Study(results, results.section(section))
+        try:
+            return found if found.scores else None
+        except DataError:
+            return None
+
+    @property
+    def on_the_way(self) -> pd.DataFrame:
+        """Scores of models that were kept in training: columns ratio, unit, seed, images, metric, value; often none."""
+        if self.results.made or not (path := self.results.directory / "curves.csv").is_file():
+            return pd.DataFrame(columns=CURVES)
+        return pd.read_csv(path).query("seed in @self.series.seeds")
+
     def verdicts(self, page: str) -> dict[str, Verdict]:
         """What becomes of every claim of a page ("3_2_attention"), by claim."""
         return {claim.id: self.verdict(claim) for claim in load_claims().values() if claim.notebook == page}
@@ -150,6 +185,7 @@ def panels(
     only their order can be compared. `baselines` (reader -> label) are horizontal lines, `bits` a row of `top_bits`.
     `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
     """
+    metrics = study.measured(metrics)
     count = len(metrics) + bool(bits)
     drawing, axes = figure(count, 2, height=1.5 * count + 0.7, sharex="col", sharey="row", squeeze=False)
     for pair, (metric, label) in zip(axes, metrics.items()):
@@ -159,9 +195,9 @@ def panels(
             for number, (prefix, words) in enumerate((controls or {}).items(), 1):
                 mean = study.means(x, prefix + metric)
                 axis.plot(mean.index, mean, MARKERS[number], ls=DASHES[number], color=INK, alpha=0.7, label=words)
-            printed = _printed(metric, x) if paper else None
+            printed = study.printed(x, metric) if paper else None
             if printed is not None:
-                _beside(axis, printed, table.groupby(x)["value"].mean())
+                _beside(axis, printed, study.means(x, metric))
             for number, (who, words) in enumerate((baselines or {}).items(), 2):
                 if pd.notna(level := study.baseline(who, metric)):
                     axis.axhline(level, color=INK, lw=1, ls=DASHES[number], alpha=0.7, label=words)
@@ -170,6 +206,26 @@ def panels(
     if bits:
         bits_beside.bits_row(axes, bits)
     _legend(drawing, study)
+    return drawing
+
+
+def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", columns: int = 3) -> Figure:
+    """A small plot for each metric (metric -> title) against "ratio" or "unit", with the paper's values as `panels`."""
+    metrics = study.measured(metrics)
+    rows = -(-len(metrics) // columns)
+    drawing, axes = figure(rows, columns, height=1.65 * rows + 0.3, squeeze=False)
+    for axis in axes.flat[len(metrics) :]:
+        axis.set_axis_off()
+    for number, (axis, (metric, title)) in enumerate(zip(axes.flat, metrics.items())):
+        ratio_curve(axis, study.table(x, metric), x)
+        printed = study.printed(x, metric)
+        if printed is not None:
+            _beside(axis, printed, study.means(x, metric))
+        points = axis.get_xticks()
+        axis.set_xticks(
+            points, [f"{point:g}" * (place % 2 == 0) for place, point in enumerate(points)]
+        )  # room for half
+        axis.set(title=title, xlabel=AXES[x] if number + columns >= len(metrics) else "")
     return drawing
 
 
@@ -192,11 +248,10 @@ def _printed(metric: str, x: str) -> pd.Series | None:
 
 def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
     """The paper's values on our axis: its points in order at our points, its range as ours."""
-    if len(printed) != len(ours):
-        return
     low, high = ours.min(), ours.max()
     scaled = low + (printed - printed.min()) / (printed.max() - printed.min()) * (high - low)
     axis.plot(ours.index, scaled, MARKERS[1], ls=":", color=INK, alpha=0.55, mfc="none", lw=1.2, label=PAPER)
+    remember(axis, printed.rename(PAPER).reset_index())
 
 
 def images_here(study: Study) -> bool:
@@ -225,14 +280,4 @@ def show_verdicts(study: Study, groups: Mapping[str, Sequence[str]]) -> None:
         display(HTML(f'<p class="mae-heading">{escape(heading)}</p>'))
         for claim in map(load_claims().get, claims):
             verdict = study.verdict(claim)
-            emit(VERDICT, verdict.as_json(), _line(claim, verdict, study))
-
-
-def _line(claim: Claim, verdict: Verdict, study: Study) -> str:
-    """A claim with its verdict in a line, which unfolds."""
-    words = f"{ICONS[verdict.verdict]} {escape(in_words(verdict))}"
-    mark = f'<span class="mae-chip mae-{kind(verdict.verdict)}">{words}</span>'
-    return (
-        f'<details class="mae-line" id="claim-{escape(claim.id)}"><summary>{mark} {escape(claim.claim)}</summary>'
-        f"{part_html(verdict, escape(study.words))}</details>"
-    )
+            emit(VERDICT, verdict.as_json() | {"run": study.words}, verdict_html(claim, verdict, study.words))

@@ -12,8 +12,7 @@ from mae_lib.claims.orderings import Finding
 from mae_lib.claims.verdicts import decide
 from maebook.bundles import VERDICT, emit
 
-# Where the book sets what the same rule says of the strongest run, before, and of all others, behind.
-STRONGEST, ELSEWHERE = "<!-- strongest -->", "<!-- elsewhere -->"
+OWN = "this page’s own run"
 _HEADS = {"p": "p (Holm)", "seen": "could have seen"}
 
 
@@ -62,22 +61,34 @@ def part_html(verdict: Verdict, about: str) -> str:
     )
 
 
-def verdict_html(claim: Claim, verdict: Verdict) -> str:
-    """A page's own verdict as a box, which the book heads with that of the strongest run."""
+def verdict_html(
+    claim: Claim,
+    verdict: Verdict,
+    run: str | None = None,
+    best: Verdict | None = None,
+    head: str = "",
+    behind: str = "",
+) -> str:
+    """A page's own verdict as a box; where a page says of which `run`, in words, folded under a line.
+
+    The book shows the verdict `best` of the strongest run, with `head` above the page's own, and all others `behind`.
+    """
+    top = best or verdict
     about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
     note = claim.paper_contradicts_itself
-    return "".join(
-        [
-            f'<div class="mae-verdict mae-{kind(verdict.verdict)}" role="note" id="claim-{escape(claim.id)}" '
-            f'data-seeds="{verdict.seeds}">',
-            f'<p class="mae-claim"><span>{about}.</span> {escape(claim.claim)}</p>',
-            f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
-            STRONGEST,
-            f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, "this page’s own run")}</div>',
-            ELSEWHERE,
-            "</div>",
-        ]
-    )
+    parts = [
+        f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
+        head,
+        f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, escape(run or OWN))}</div>',
+        behind,
+    ]
+    box, mark = f'<div class="mae-verdict mae-{kind(top.verdict)}" role="note"', f' id="claim-{escape(claim.id)}"'
+    if run is None:
+        said = f'<p class="mae-claim"><span>{about}.</span> {escape(claim.claim)}</p>'
+        return f"{box}{mark}>{said}{''.join(parts)}</div>"
+    chip = f'<span class="mae-chip mae-{kind(top.verdict)}">{ICONS[top.verdict]} {escape(in_words(top))}</span>'
+    line = f'<details class="mae-line"{mark}><summary>{chip} {escape(claim.claim)}</summary>'
+    return f"{line}{box}>{''.join(parts)}</div></details>"
 
 
 def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -99,12 +99,12 @@ class Verdict:
 
     @classmethod
     def from_json(cls, held: Mapping[str, Any]) -> "Verdict":
-        """The verdict that `as_json` gave; null is read as NaN."""
+        """The verdict that `as_json` gave, whatever else was added to it; null is read as NaN."""
         findings = [
             Finding(**one | {"numbers": {k: math.nan if v is None else v for k, v in one["numbers"].items()}})
             for one in held["findings"]
         ]
-        return cls(**{k: v for k, v in held.items() if k != "one_seed"} | {"findings": tuple(findings)})
+        return cls(**{one.name: held[one.name] for one in fields(cls)} | {"findings": tuple(findings)})
 
 
 def _results(name: str) -> dict[str, Any]:

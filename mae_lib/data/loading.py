@@ -77,7 +77,7 @@ def fixed_order(count: int) -> Tensor:
 
 @dataclass
 class Ahead:
-    """Batches of visits for a training loop, prepared by `workers` processes (0: by this one, when they are asked for).
+    """Batches of visits for a training loop, prepared by `workers` processes; 0: by this one, when they are asked for.
 
     The loop asks for (step, rows) step after step, and within a step for one of `pieces` after the other, the rows
     (b,) each that are this process's of `batch`; it may begin anywhere.
@@ -88,7 +88,7 @@ class Ahead:
     steps: int
     pieces: Sequence[Tensor]
     broken: Broken
-    workers: int = 0
+    workers: int | None = 0  # None: `default_workers()`
     pin: bool = False  # in memory that a GPU can fetch from by itself
     _batches: Iterator | None = field(default=None, repr=False)
     _next: int = -1
@@ -107,7 +107,8 @@ class Ahead:
         prepared = _Prepared(self.visits, self.batch, self.pieces)
         places = range(place, self.steps * len(self.pieces))
         most = max(len(piece) for piece in self.pieces)
-        return _ready(prepared, places, self.workers, self.pin, most * _bytes(self.visits.size))
+        workers = default_workers() if self.workers is None else self.workers
+        return _ready(prepared, places, workers, self.pin, most * _bytes(self.visits.size))
 
 
 def _bytes(size: int) -> int:

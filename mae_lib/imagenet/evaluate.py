@@ -12,21 +12,20 @@ import torch
 from PIL import Image
 
 from mae_lib.data.files import DataError
-from mae_lib.devices import best_device
 from mae_lib.imagenet.scores import class_token, fit_probe, found_sets
 from mae_lib.imagenet.sections import ImageNetAttention
 from mae_lib.imagenet.world import ImageNet
 from mae_lib.metrics.attention import attention_maps
 from mae_lib.metrics.intervals import bootstrap_interval
-from mae_lib.training import MAE, Run, checkpoints
-from mae_lib.training.engine import rank_and_world, workers
+from mae_lib.training import MAE, Hardware, Run, checkpoints
+from mae_lib.training.hardware import process_group, rank_and_world
 from mae_lib.worlds import World
 
 ATTENTION = {"kept by a token": "share on itself", "reach of a token": "reach of a part token"}
 
 
 def evaluate(
-    run: Run, probe_images: int, device: str | None = None, progress: bool = True, world: World | None = None
+    run: Run, probe_images: int, hardware: Hardware = Hardware(), world: World | None = None
 ) -> dict[str, Any]:
     """Scores of a run whose world is ImageNet, in [0, 1] with 95% intervals over images; kept in its `table_1.json`.
 
@@ -39,10 +38,9 @@ def evaluate(
     world = run.config.make_world() if world is None else world
     if not isinstance(world, ImageNet):
         raise ValueError(f"{run.directory.name} is no run on ImageNet: python -m mae_lib series measures the others")
-    where = best_device(device)
-    with workers(where):
-        model = run.load(where)
-        probe = fit_probe(world, class_token(model), run.directory.name, run.directory, probe_images, where, progress)
+    with process_group(hardware.torch_device):
+        model = run.load(hardware.torch_device)
+        probe = fit_probe(world, class_token(model), run.directory.name, run.directory, probe_images, hardware)
         if rank_and_world()[0] > 0:  # the sets are small beside the probe's training: one worker scores them
             return {}
     found = found_sets(world)

@@ -4,15 +4,13 @@ A frozen representation, BatchNorm without scale and shift, one linear layer, tr
 training images. The encoder looks at every crop anew, so this is work for GPUs; for worlds of thousands of images the
 logistic probe of `separability.py` says the same sooner.
 
-Notable: workers of torchrun share the encoder's work. Each then holds the whole batch's features and trains the same
-head, so the result does not depend on their number; and what a step sees is a function of the step, so a probe that was
-cut off goes on where it was.
+Notable: loop, checkpoints and folders are those of pretraining. Workers of torchrun share the encoder's work; each then
+holds the whole batch's features and trains the same head, so the result does not depend on their number.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -20,19 +18,17 @@ import torch.distributed as dist
 from timm.optim import Lars
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from mae_lib.data.files import Broken
-from mae_lib.data.loading import Ahead, Visits, default_workers
-from mae_lib.training import checkpoints
-from mae_lib.training.engine import DivergedError, Schedule, rank_and_world
-from mae_lib.training.run import alone
+from mae_lib.data.loading import Ahead, Visits
+from mae_lib.training import Hardware, checkpoints
+from mae_lib.training.engine import BatchOf, Schedule, train
+from mae_lib.training.run import trained_once
 from mae_lib.typed import typed_fields
 
 Read = Callable[[Tensor], Tensor]  # float images (b, 3, H, W) in [0, 1] -> features (b, width)
 PROBE_VERSION = 1  # raised when the same recipe gives other numbers than before
 CHUNK = 256  # images that an encoder looks at together
-_SAVE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -96,106 +92,62 @@ def train_head(
     classes: int,
     recipe: ProbeRecipe,
     folder: Path,
-    device: torch.device,
     max_broken: float,
-    progress: bool = True,
+    hardware: Hardware,
 ) -> Head:
     """The head that `recipe` trains on what `read` makes of these visits, found in `folder` or trained there.
 
-    Raises DivergedError for a loss that is not finite, DataError for too many broken images, CheckpointError for a
-    file that cannot be trusted, ValueError if the batch does not split over the workers.
+    It normalises over its batch, which is never cut into micro-batches, and on a CPU the encoder takes all threads.
+    Raises DivergedError for a loss that is not finite, DataError for too many broken images, CheckpointError for a file
+    that cannot be trusted, ValueError if the batch does not split over the workers.
     """
-    with alone(folder):
-        if (folder / "head.json").is_file():
-            return _load(folder / "head", classes).to(device).eval()
-        head = _train(read, visits, classes, recipe, folder, device, max_broken, progress)
-        if rank_and_world()[0] == 0:
-            about = {"recipe": asdict(recipe), "width": head.linear.in_features}
-            checkpoints.save(folder / "head", head.state_dict(), about)
-            for file in folder.glob("state.*"):
-                file.unlink()
-        if dist.is_initialized():
-            dist.barrier()
-    return head.eval()
-
-
-def _train(
-    read: Read,
-    visits: Visits,
-    classes: int,
-    recipe: ProbeRecipe,
-    folder: Path,
-    device: torch.device,
-    max_broken: float,
-    progress: bool,
-) -> Head:
     if visits.count < 2:
         raise ValueError(
             f"the probe learns from {visits.count} images: it needs 2 or more, for it normalises over them"
         )
-    schedule, (rank, world) = recipe.schedule(visits.count), rank_and_world()
-    if schedule.batch % world:
-        raise ValueError(f"the probe's batch of {schedule.batch} images does not split into {world} workers")
-    pieces = torch.arange(schedule.batch).chunk(world)[rank].split(CHUNK)
-    broken = Broken(visits.images, max_broken)
-    pin = device.type == "cuda"
-    batch_of = Ahead(visits, schedule.batch, schedule.steps, pieces, broken, default_workers(), pin)
-    autocast = torch.autocast("cuda", torch.bfloat16, enabled=pin)
+    hardware, device = replace(hardware, micro_batches=1, threads=torch.get_num_threads()), hardware.torch_device
 
-    def seen(step: int) -> tuple[Tensor, Tensor]:
-        """Features and labels of the whole batch, the same on every worker."""
+    def learn() -> tuple[Head, dict[str, Any]]:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            width = read(torch.zeros(1, 3, visits.size, visits.size, device=device)).shape[1]
+            torch.manual_seed(recipe.seed)
+            head = Head(width, classes)
+        broken, schedule = Broken(visits.images, max_broken), recipe.schedule(visits.count)
+        batches = _batches(read, visits, schedule, broken, hardware)
+        result = train(head, batches, _loss, schedule, folder, hardware, lambda head, _: lars(head, recipe))
+        return head, result | {"skipped_images": len(broken)}
+
+    trained_once(folder, recipe, learn, hardware)
+    tensors, _ = checkpoints.load(folder / "model")
+    try:
+        head = Head(tensors["linear.weight"].shape[1], classes)
+        head.load_state_dict(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise checkpoints.CheckpointError(f"{folder}: does not hold a probe of {classes} classes ({error})") from None
+    return head.to(device).eval()
+
+
+def _loss(head: Head, batch: tuple[Tensor, Tensor]) -> Tensor:
+    with torch.autocast("cuda", enabled=False):  # the encoder may look in half precision, the head learns in whole
+        return F.cross_entropy(head(batch[0]), batch[1])
+
+
+def _batches(read: Read, visits: Visits, schedule: Schedule, broken: Broken, hardware: Hardware) -> BatchOf:
+    """A function from (step, rows) to features and labels of the whole batch, the same on every worker."""
+    device = hardware.torch_device
+    pieces = hardware.rows(schedule.batch)[0].split(CHUNK)
+    pin = device.type == "cuda"
+    images_of = Ahead(visits, schedule.batch, schedule.steps, pieces, broken, hardware.workers, pin)
+
+    @torch.no_grad()
+    def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         parts = []
-        with torch.no_grad(), autocast:
-            for rows in pieces:
-                images, labels = batch_of(step, rows)
-                parts.append((read(images.to(device, non_blocking=True).float().div_(255)).float(), labels.to(device)))
+        for piece in pieces:
+            images, labels = images_of(step, piece)
+            parts.append((read(images.to(device, non_blocking=True).float().div_(255)).float(), labels.to(device)))
         return tuple(_gathered(torch.cat(part)) for part in zip(*parts))
 
-    head, optimiser, first = _begun(read, visits, classes, recipe, folder, device)
-    saved, quiet = perf_counter(), not progress or rank > 0
-    bar = tqdm(desc=f"probe {folder.parent.name}", total=schedule.steps, initial=first, unit="step", disable=quiet)
-    for step in range(first, schedule.steps):
-        features, labels = seen(step)
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.lr_at(step)
-        loss = F.cross_entropy(head(features), labels)
-        if not loss.isfinite():
-            raise DivergedError(f"the probe's loss is {loss.item()} at step {step}: lower base_lr")
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        bar.update()
-        bar.set_postfix_str(f"loss {loss.item():.4f}", refresh=False)
-        if rank == 0 and perf_counter() - saved >= _SAVE_SECONDS and step + 1 < schedule.steps:
-            _save(folder / "state", head, optimiser, step + 1)
-            saved = perf_counter()
-    bar.close()
-    return head
-
-
-def _begun(
-    read: Read, visits: Visits, classes: int, recipe: ProbeRecipe, folder: Path, device: torch.device
-) -> tuple[Head, Lars, int]:
-    """The head and its optimiser where they were left, or fresh ones, and the steps that they have taken."""
-    blank = torch.zeros(1, 3, visits.size, visits.size, device=device)
-    with torch.no_grad():
-        width = read(blank).shape[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        head = Head(width, classes).to(device).train()
-    optimiser = lars(head, recipe)
-    if not (folder / "state.json").is_file():
-        return head, optimiser, 0
-    tensors, about = checkpoints.load(folder / "state")
-    for name, parameter in head.named_parameters():
-        optimiser.state[parameter]["momentum_buffer"] = tensors.pop(f"momentum.{name}").to(device)
-    head.load_state_dict(tensors)
-    return head, optimiser, about["step"]
-
-
-def _save(path: Path, head: Head, optimiser: Lars, step: int) -> None:
-    momentum = {f"momentum.{name}": optimiser.state[p]["momentum_buffer"] for name, p in head.named_parameters()}
-    checkpoints.save(path, head.state_dict() | momentum, {"step": step})
+    return batch_of
 
 
 def _gathered(rows: Tensor) -> Tensor:
@@ -205,16 +157,6 @@ def _gathered(rows: Tensor) -> Tensor:
     parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, rows.contiguous())
     return torch.cat(parts)
-
-
-def _load(path: Path, classes: int) -> Head:
-    tensors, about = checkpoints.load(path)
-    head = Head(int(about["width"]), classes)
-    try:
-        head.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise checkpoints.CheckpointError(f"{path}: does not hold a probe of {classes} classes ({error})") from None
-    return head
 
 
 def recipe_of(options: Mapping[str, Any]) -> ProbeRecipe:

@@ -22,7 +22,7 @@ from mae_lib.imagenet.linear_probe import CHUNK, PROBE_VERSION, Head, Read, reci
 from mae_lib.imagenet.sets import ROBUSTNESS, LabelledSet, cue_conflict
 from mae_lib.imagenet.world import ImageNet
 from mae_lib.metrics.shape_bias import ShapeBias, shape_bias
-from mae_lib.training import MAE
+from mae_lib.training import MAE, Hardware
 
 
 def class_token(model: MAE) -> Read:
@@ -75,7 +75,7 @@ class Probe:
 
 
 def fit_probe(
-    world: ImageNet, read: Read, who: str, folder: Path, images: int, device: torch.device, progress: bool = True
+    world: ImageNet, read: Read, who: str, folder: Path, images: int, hardware: Hardware = Hardware()
 ) -> Probe:
     """The probe of a reader on the first `images` training images, kept in `folder`, trained if it is not there.
 
@@ -84,8 +84,8 @@ def fit_probe(
     recipe = recipe_of(world.probe)
     place = folder / f"probe-{address(recipe, who, images, world.address(), PROBE_VERSION)}"
     visits = world.visits(images, recipe.crop, recipe.seed)
-    head = train_head(read, visits, world.classes, recipe, place, device, world.max_broken, progress)
-    return Probe(world, read, head, device)
+    head = train_head(read, visits, world.classes, recipe, place, world.max_broken, hardware)
+    return Probe(world, read, head, hardware.torch_device)
 
 
 @dataclass(frozen=True)

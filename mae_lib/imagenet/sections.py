@@ -16,7 +16,6 @@ from torch import Tensor
 
 from mae_lib.data.files import DataError, Images
 from mae_lib.data.loading import centres, fixed_order
-from mae_lib.devices import best_device
 from mae_lib.folders import runs_folder
 from mae_lib.imagenet.linear_probe import Read
 from mae_lib.imagenet.scores import Probe, class_token, fit_probe, found_sets, patch_colours
@@ -26,10 +25,12 @@ from mae_lib.studies.attention import SCORED, AttentionWithoutOutlines
 from mae_lib.studies.pretraining import Pretraining
 from mae_lib.studies.reconstruction import Reconstruction
 from mae_lib.studies.section import Reader, Scores, Section, unmeasured
-from mae_lib.studies.separability import OF_A_CLASS, SHOWN, Separability, pooled
+from mae_lib.studies.separability import OF_A_CLASS, Separability, pooled
 from mae_lib.studies.shape_bias import CUES, ShapeOrTexture
 from mae_lib.studies.shape_bias import METRICS as CUE_METRICS
-from mae_lib.training import MAE, PretrainConfig
+from mae_lib.training import MAE, Hardware, PretrainConfig
+
+SHOWN = 8  # images of each set of Table 1 that a page may show
 
 
 def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:
@@ -41,9 +42,9 @@ def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:
         folder = runs_folder() / who
     elif reader[0] == "untrained":
         who += f"-{PretrainConfig.from_scale(section.scale).key}"  # the sizes of the encoder
-    device = best_device() if model is None else next(model.parameters()).device
+    device = None if model is None else str(next(model.parameters()).device)
     read: Read = patch_colours(section.scale["patch"]) if model is None else class_token(model)
-    return fit_probe(section.world, read, who, folder, section.scale["probe_images"], device, progress=False)
+    return fit_probe(section.world, read, who, folder, section.scale["probe_images"], Hardware(device, progress=False))
 
 
 class OnFiles:

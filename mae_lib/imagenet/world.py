@@ -23,6 +23,7 @@ from mae_lib.worlds.world import Described, Level, Sample, require
 
 if TYPE_CHECKING:
     from mae_lib.training.config import PretrainConfig
+    from mae_lib.training.hardware import Hardware
 
 _SPLITS = {"train": "train", "probe": "train", "test": "val"}
 
@@ -98,10 +99,10 @@ class ImageNet(Described):
         require(0 < count <= len(images), "the number of training images", count, wanted)
         return Visits(images, self.size, count, crop, seed)
 
-    def batches(self, config: "PretrainConfig", device: torch.device, micro_batches: int) -> Batches:
-        """What pretraining asks for (step, rows): crops in [0, 1] on `device`, and what `hidden_patches` says."""
+    def batches(self, config: "PretrainConfig", hardware: "Hardware") -> Batches:
+        """What pretraining asks for (step, rows): crops in [0, 1], and what `hidden_patches` says."""
         visits = self.visits(config.unique_images, self.crop, config.seed)
-        return Batches(config, visits, Broken(visits.images, self.max_broken), device, micro_batches)
+        return Batches(config, visits, Broken(visits.images, self.max_broken), hardware)
 
 
 @dataclass(frozen=True)

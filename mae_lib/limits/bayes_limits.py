@@ -6,6 +6,8 @@ be known. The best prediction under the squared error is the conditional mean, a
 in closed form on the linear tree (slope 1), by drawing anew what is not known on any other.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -122,14 +124,20 @@ def linear_predictor(world: InvertibleTree, images: Tensor, masks: Tensor) -> Te
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_NODES))
     found = numbers.clone()
     for mask in masks.unique(dim=0):
-        hidden, visible = _sides(world, mask)
         rows = (masks == mask).all(1)
-        gain = hidden @ visible.T @ torch.linalg.pinv(visible @ visible.T, hermitian=True, rtol=1e-9)
-        variance = (hidden - gain @ visible).square().sum(1)
+        gain, variance = _regression(world, tuple(mask.tolist()))
         mean = numbers[rows][:, ~mask].flatten(1) @ gain.T
         pixels = ((mean[..., None] + variance.sqrt()[:, None] * nodes).sigmoid() * weights).sum(-1) / weights.sum()
         found[rows.nonzero(), mask] = pixels.logit().view(len(mean), int(mask.sum()), -1)
     return world.to_image(found)
+
+
+@lru_cache(maxsize=64)  # of some hundred kilobytes each
+def _regression(world: InvertibleTree, mask: tuple[bool, ...]) -> tuple[Tensor, Tensor]:
+    """Hidden numbers on visible ones: the matrix of the conditional mean, and the conditional variances."""
+    hidden, visible = _sides(world, torch.tensor(mask))
+    gain = hidden @ visible.T @ torch.linalg.pinv(visible @ visible.T, hermitian=True, rtol=1e-9)
+    return gain, (hidden - gain @ visible).square().sum(1)
 
 
 def _sides(world: InvertibleTree, mask: Tensor) -> tuple[Tensor, Tensor]:

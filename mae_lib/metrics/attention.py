@@ -23,18 +23,21 @@ def attention(model: nn.Module, images: Tensor, queries: Tensor, batch: int = 25
 
     `queries` (B, Q) int64 are the tokens that attend: `CLS`, or 1 + p for patch p. Each row sums to 1; the class
     token's weight stands first. `images` (B, 3, H, W) are float in [0, 1] or uint8; `model` is an MAE in eval mode.
+    Of several class tokens the first attends, and the weights on all of them are added up.
 
     Raises ValueError for queries of another shape or number than the images.
     """
     if queries.ndim != 2 or len(queries) != len(images) or queries.dtype != torch.int64:
         shape = f"{queries.dtype} {tuple(queries.shape)}"
         raise ValueError(f"queries are {shape}: give int64 ({len(images)}, Q), the tokens that attend in each image")
-    last, rows, caught = model.blocks[-1].attn, [], []
+    last, rows, caught, more = model.blocks[-1].attn, [], [], model.class_tokens - 1
     hook = last.qkv.register_forward_hook(lambda _, __, output: caught.append(output))
     try:
         for chunk, asked in zip(unit_images(images, batch, device_of(model)), queries.split(batch)):
             model.encode(chunk)
-            rows.append(attention_weights(last, caught.pop(), asked.to(chunk.device)).cpu())
+            asked = asked + more * (asked != CLS)
+            whole = attention_weights(last, caught.pop(), asked.to(chunk.device))
+            rows.append(torch.cat([whole[..., : 1 + more].sum(-1, keepdim=True), whole[..., 1 + more :]], -1).cpu())
     finally:
         hook.remove()
     return torch.cat(rows)

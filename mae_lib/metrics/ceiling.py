@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mae_lib import randomness
-from mae_lib.devices import best_device
 from mae_lib.metrics.batches import unit_images
 from mae_lib.metrics.probes import ProbeScore
 from mae_lib.training.engine import Schedule, train
+from mae_lib.training.hardware import Hardware
 
 
 def _network(size: int, classes: int) -> nn.Module:
@@ -41,7 +41,8 @@ def supervised_ceiling(
             f"{len(images)} images of side {size} for {len(labels)} labels, {len(test_images)} test images for "
             f"{len(test_labels)}: the side must be a multiple of 8 and the numbers must agree"
         )
-    where = best_device(device)
+    hardware = Hardware(device, progress=False)
+    where = hardware.torch_device
 
     def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         chosen = randomness.integers(len(images), seed, step * batch + rows, "supervised")
@@ -52,7 +53,7 @@ def supervised_ceiling(
         model = _network(size, int(labels.max()) + 1)
         schedule = Schedule(max(1, epochs * len(images) // batch), batch, lr=2e-3)
         loss_of = lambda net, pair: F.cross_entropy(net(pair[0]), pair[1])  # noqa: E731
-        train(model, batch_of, loss_of, schedule, Path(folder), where, progress=False)
+        train(model, batch_of, loss_of, schedule, Path(folder), hardware)
     model.eval()
     with torch.inference_mode():
         guesses = torch.cat([model(chunk).argmax(1).cpu() for chunk in unit_images(test_images, 256, where)])

@@ -15,7 +15,8 @@ import torch
 
 from mae_lib.devices import best_device
 from mae_lib.training import PretrainConfig
-from mae_lib.training.engine import adamw, threads
+from mae_lib.training.engine import adamw
+from mae_lib.training.hardware import threads
 
 _PEAK = Path("/proc/self/status")  # VmHWM: Linux's high-water mark
 
@@ -55,7 +56,7 @@ def _steps(config: PretrainConfig, steps: int, device: torch.device) -> StepCost
         model = config.model().to(device).train()
         images = torch.rand(config.batch, 3, config.image_size, config.image_size).to(device)
     mask = config.masks().sample(config.seed, 0, torch.arange(config.batch))
-    optimiser = adamw(model, config.schedule(), device)
+    optimiser = adamw(model, config.schedule())
     before, every = _start(device), []
     for _ in range(steps + 1):
         begun = time.perf_counter()

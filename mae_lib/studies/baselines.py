@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mae_lib.devices import best_device
 from mae_lib.metrics.batches import unit_images
 from mae_lib.metrics.probes import features, linear_probe, nearest_neighbours, ridge_hits
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import Schedule, threads
+from mae_lib.training.engine import Schedule
+from mae_lib.training.hardware import Hardware, threads
 from mae_lib.training.mae import MAE
 from mae_lib.training.supervised import train_classifier
 from mae_lib.worlds import World
@@ -37,8 +37,7 @@ def four_readers(
     visits: int = 60_000,
     lr: float = 1e-3,
     batch: int = 32,
-    device: str | None = None,
-    progress: bool = True,
+    hardware: Hardware = Hardware(),
 ) -> dict[str, Any]:
     """Accuracy of each of READERS on the class labels of `config`'s world, with what it was measured on.
 
@@ -60,9 +59,9 @@ def four_readers(
     with threads(1):
         images, labels = _drawn(world, "train", max(train_images, supervised_images))
         test = _drawn(other, "test", test_images)
-        accuracy = _blind(config, images[:train_images], labels[:train_images], *test, device)
+        accuracy = _blind(config, images[:train_images], labels[:train_images], *test, hardware)
         seen = images[:supervised_images], labels[:supervised_images]
-        accuracy["supervised"] = _supervised(config, world.classes, *seen, *test, visits, lr, batch, device, progress)
+        accuracy["supervised"] = _supervised(config, world.classes, *seen, *test, visits, lr, batch, hardware)
     return {
         "world": world.spec(),
         "test_options": test_options or {},
@@ -95,12 +94,12 @@ def _fresh(config: PretrainConfig) -> MAE:
 
 
 def _blind(
-    config: PretrainConfig, images: Tensor, labels: Tensor, test_images: Tensor, test_labels: Tensor, device: str | None
+    config: PretrainConfig, images: Tensor, labels: Tensor, test_images: Tensor, test_labels: Tensor, hardware: Hardware
 ) -> dict[str, float]:
     """The four readers that learn nothing but a plane or a vote."""
     y, test_y = labels.numpy(), test_labels.numpy()
     x, test_x = (part.flatten(1).numpy().astype("float32") / 255 for part in (images, test_images))
-    encoder = _fresh(config).to(best_device(device))
+    encoder = _fresh(config).to(hardware.torch_device)
     scores = {
         "pixels, linear": float(ridge_hits(x, y, test_x, test_y).mean()),
         "pixels, 20 neighbours": nearest_neighbours(x, y, test_x, test_y).accuracy,
@@ -121,14 +120,14 @@ def _supervised(
     visits: int,
     lr: float,
     batch: int,
-    device: str | None,
-    progress: bool,
+    hardware: Hardware,
 ) -> float:
     """Test accuracy of the encoder and a linear head, trained on labels by AdamW."""
     schedule = Schedule(visits // batch, batch, lr, warmup=0.1, clip=1.0)
     with tempfile.TemporaryDirectory(prefix="supervised-") as folder:
-        model = train_classifier(config, images, labels, classes, schedule, Path(folder), device, progress)
-    where = next(model.parameters()).device
+        model, _ = train_classifier(config, images, labels, classes, schedule, Path(folder), hardware)
+    model.eval()
     with torch.inference_mode():
-        guesses = torch.cat([model(chunk).argmax(1).cpu() for chunk in unit_images(test_images, 256, where)])
+        batches = unit_images(test_images, 256, hardware.torch_device)
+        guesses = torch.cat([model(chunk).argmax(1).cpu() for chunk in batches])
     return float((guesses == test_labels).double().mean())

@@ -29,7 +29,7 @@ from mae_lib.studies.pretraining import Pretraining
 from mae_lib.studies.reconstruction import LEAD, Reconstruction, named
 from mae_lib.studies.reconstruction import METRICS as FIGURE_5
 from mae_lib.studies.section import Reader, Scores, Section
-from mae_lib.studies.shape_bias import CUES, ShapeOrTexture
+from mae_lib.studies.shape_bias import CUES, ShapeOrTexture, first_images
 from mae_lib.studies.shape_bias import METRICS as CUE_METRICS
 from mae_lib.training import MAE
 from mae_lib.worlds import rendered
@@ -163,6 +163,10 @@ class DrawnShapeOrTexture(OnDrawings, ShapeOrTexture):
     @cached_property
     def conflict(self) -> Drawings:
         return replace(self.read_world, variant="cue_conflict")
+
+    @property
+    def examples(self) -> dict[str, Tensor]:
+        return {"agree": first_images(self.read_world), "conflict": first_images(self.conflict)}
 
     @cached_property
     def cues(self) -> dict[str, dict[str, np.ndarray]]:

@@ -15,7 +15,7 @@ from mae_lib.metrics.probes import class_probe, features
 from mae_lib.metrics.robustness import EvaluationSet, evaluation_set
 from mae_lib.studies.section import Reader
 from mae_lib.studies.separability import pooled
-from mae_lib.training import MAE, PretrainConfig
+from mae_lib.training import MAE, Hardware, PretrainConfig
 from mae_lib.training.supervised import supervised
 from mae_lib.worlds.drawings import Drawings
 
@@ -64,7 +64,8 @@ class OnDrawings:
         visits = self.scale.get("supervised_images", SUPERVISED_IMAGES)
         unique = min(self.scale["unique_images"], -(-visits // 3))
         config = PretrainConfig.from_scale(dict(self.scale), seed=seed)
-        return supervised(config, self.read_world, visits, unique, self.cache, device=device)
+        hardware = Hardware(device, progress=False)
+        return supervised(config, self.read_world, visits, unique, self.cache, hardware=hardware)
 
     def look(self, reader: Reader, model: MAE | None) -> Look:
         """The last reader's is kept: by its weights, so never another's."""

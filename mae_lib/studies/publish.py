@@ -35,7 +35,7 @@ from mae_lib.studies.image_scores import image_scores_file, measured
 from mae_lib.studies.published_files import add_curves, called, columns_of, csv_of, reader_of, table
 from mae_lib.studies.scores import measure, readers, section_of
 from mae_lib.studies.series import Mask, Series
-from mae_lib.training import PretrainConfig, Run, find, pretrain
+from mae_lib.training import Hardware, PretrainConfig, Run, find, pretrain
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 
@@ -177,7 +177,8 @@ def _do(
     if reader not in series.configs:
         return {name: measure(section, series, reader, device) for name, section in sections.items()}, {}
     kept, curves = series.scale.get("snapshots", 0), {}
-    pretrain(series.configs[reader], device=device, progress=sys.stderr.isatty(), snapshots=kept)
+    hardware = Hardware(device, progress=sys.stderr.isatty())
+    pretrain(series.configs[reader], hardware=hardware, snapshots=kept)
     scores = {name: measure(section, series, reader, device) for name, section in sections.items()}
     for section in sections.values():
         for images, found in curve(section, series, reader).items():

@@ -28,7 +28,6 @@ from mae_lib.worlds.figurine_rendering import pattern_of
 REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
 OF_A_CLASS = 40  # images of each class in a t-SNE
 ON_THE_WAY = 1600, 1000  # images that a probe learns from and is tried on at each point of a curve over training
-SHOWN = 8  # images of each set that a page shows
 
 
 def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
@@ -80,13 +79,6 @@ class Separability(Section):
         reader, model = ("untrained", REFERENCE_SEED), untrained(self.scale, REFERENCE_SEED)
         x = [pooled(reader, model, one.images, self.scale["patch"]) for one in (self.train, self.sets["IN1K"])]
         return linear_probe(x[0], self.train.labels, x[1], self.sets["IN1K"].labels).hits
-
-    @cached_property
-    def examples(self) -> dict[str, Tensor]:
-        """The first images of each set of Table 1, uint8; IN-A's are the hard ones of IN1K."""
-        hard = self.sets["IN1K"].images[torch.from_numpy(~self.easy)]
-        found = {column: self.sets[column].images if column in self.sets else hard for column in SETS}
-        return {column: images[:SHOWN] for column, images in found.items()}
 
     @property
     def laid_out(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from mae_lib.folders import runs_folder
 from mae_lib.presets import SERIES_RATIO, load_scale, parse_yaml, series
 from mae_lib.training.config import PretrainConfig
+from mae_lib.training.hardware import Hardware
 from mae_lib.training.pretrain import pretrain
 from mae_lib.training.run import Run, find
 from mae_lib.worlds import World
@@ -76,7 +77,7 @@ class Series:
         missing = [mask for mask, config in self.configs.items() if find(config) is None]
         for number, (ratio, unit, seed) in enumerate(missing, 1):
             print(f"pretraining {number} of {len(missing)}: ratio {ratio}, unit {unit} px, seed {seed}")
-            pretrain(self.configs[ratio, unit, seed], device=device)
+            pretrain(self.configs[ratio, unit, seed], hardware=Hardware(device))
         return {mask: find(config) for mask, config in self.configs.items()}
 
     def varied(self, **settings: Any) -> "Series":

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mae_lib.metrics.ground_truth import ground_truth
@@ -12,10 +13,15 @@ from mae_lib.metrics.probes import features, linear_probe
 from mae_lib.metrics.shape_bias import ShapeBias, linear_decisions, shape_bias, wears_own_texture
 from mae_lib.studies.section import Reader, Scores, Section
 from mae_lib.training import MAE
-from mae_lib.worlds import rendered
+from mae_lib.worlds import World, rendered
 
 METRICS = ("shape bias", "shape accuracy", "texture accuracy")
 CUES = {"class": "class read", "texture": "texture read"}  # each where the other tells nothing of it
+
+
+def first_images(world: World, count: int = 6) -> Tensor:
+    """The first test images of a world, (count, 3, H, W)."""
+    return world.sample(torch.arange(count), "test").images
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,12 @@ class ShapeOrTexture(Section):
         places = {"free": (free, "probe", probe), "own": (own, "probe", probe)}
         places |= {"test": (free, "test", test), "conflict": (conflict, "test", test)}
         return {name: rendered(world, split, count, self.cache) for name, (world, split, count) in places.items()}
+
+    @property
+    def examples(self) -> dict[str, Tensor]:
+        """The first test images with cues that agree, and the same with cues in conflict."""
+        own, conflict = self.world.varied(cue_strength=1.0), self.world.varied(variant="cue_conflict")
+        return {"agree": first_images(own), "conflict": first_images(conflict)}
 
     @cached_property
     def truths(self) -> dict[str, dict[str, Tensor]]:

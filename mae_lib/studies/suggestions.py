@@ -23,11 +23,10 @@ import yaml
 from mae_lib.claims.claims import Claim, Verdict, load_claims
 from mae_lib.claims.orderings import Measured, holm
 from mae_lib.claims.verdicts import decide
-from mae_lib.presets import load_preset
+from mae_lib.presets import load_preset, opens_published
 from mae_lib.provenance import provenance
 from mae_lib.studies import Reader, Scores
 from mae_lib.studies.better_masking import (
-    TREE_SHARE,
     TreeLevels,
     boundary_series,
     discovered_tree,
@@ -46,7 +45,7 @@ from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 from mae_lib.worlds.world import need_latents
 
-FOLDER = "suggestions"
+PAGE, FOLDER = "3_6_suggestions", "suggestions"
 COLUMNS = ("arm", "seed", "metric", "value", "count")
 UNTRAINED = "untrained"
 _SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
@@ -54,18 +53,20 @@ _SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
 Row = tuple[Any, int, str, str, int]
 
 
+Arms = Iterator[tuple[Any, Scores]]  # an arm of a suggestion and what was measured of it
+
+
 @dataclass(frozen=True)
 class Suggestion:
-    """One of the three: what it is measured by, and which claims it decides."""
+    """One of the three: its arms, trained and measured, and which claims it decides."""
 
-    page: str  # the claims of this notebook
-    series: str  # what they call its arms
+    series: str  # what the claims call its arms
     modules: tuple[str, ...]  # whose code its numbers depend on
-    rows: Callable[[str | Path, int, str | None], Iterator[Row]]  # from preset, seed and device
+    measured: Callable[[str | Path, int, str | None], Arms]  # from preset, seed and device
 
     def claims(self) -> list[Claim]:
-        """What its published numbers decide."""
-        return [one for one in load_claims().values() if (one.notebook, one.series) == (self.page, self.series)]
+        """What its numbers decide."""
+        return [one for one in load_claims().values() if (one.notebook, one.series) == (PAGE, self.series)]
 
 
 def publish_suggestions(
@@ -103,7 +104,7 @@ def _publish(name: str, preset: str | Path, out: Path, parameters: dict[str, Any
     one, started, rows = SUGGESTIONS[name], time.time(), []
     record = provenance(parameters, one.modules, device=device) | {"trainer": TRAINER_VERSION, "wall_seconds": None}
     for seed in parameters["seeds"]:
-        rows += one.rows(preset, seed, device)
+        rows += [row for arm, scores in one.measured(preset, seed, device) for row in _rows(arm, seed, scores)]
         write_json(out / f"{name}.json", record)
         write_files({out / f"{name}.csv": csv_of(COLUMNS, rows)})
     record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -132,13 +133,11 @@ def ratio_series(preset: str | Path, seeds: list[int] | str) -> Series:
     return Series.of(preset, parameters["mask_ratios"], [parameters["scale"]["unit"]], seeds)
 
 
-def _boundary_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+def _boundaries(preset: str | Path, seed: int, device: str | None) -> Arms:
     for width, series in boundary_series(preset, [seed]).items():
-        runs = _trained(series, f"boundary {width}, seed {seed}", device)
-        for mask, run in runs.items():
-            for name in _SECTIONS:
-                yield from _rows(width, seed, measure(section_of(name, series), series, mask, device))
-            yield from _rows(width, seed, _took(run))
+        for mask, run in _trained(series, f"boundary {width}, seed {seed}", device).items():
+            found = [measure(section_of(name, series), series, mask, device) for name in _SECTIONS]
+            yield width, found[0] | found[1] | _took(run)
 
 
 @cache  # it is the same for every seed
@@ -146,21 +145,21 @@ def _tree(preset: str | Path) -> LatentHierarchy:
     return discovered_tree(tree_series(preset, [0]).world)
 
 
-def _mask_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+def _masks(preset: str | Path, seed: int, device: str | None) -> Arms:
     plain = tree_series(preset, [seed])
     section = TreeLevels(plain.world, plain.scale, plain.cache)
-    yield from _rows(UNTRAINED, seed, measure(section, plain, (UNTRAINED, seed), device))
+    yield UNTRAINED, measure(section, plain, (UNTRAINED, seed), device)
     for name, series in mask_series(plain, _tree(preset)).items():
         for mask, run in _trained(series, f"masks by {name}, seed {seed}", device).items():
-            yield from _rows(name, seed, measure(section, series, mask, device) | _took(run))
+            yield name, measure(section, series, mask, device) | _took(run)
 
 
-def _extreme_rows(preset: str | Path, seed: int, device: str | None) -> Iterator[Row]:
+def _extremes(preset: str | Path, seed: int, device: str | None) -> Arms:
     series = ratio_series(preset, [seed])
     section = LowLevel(series.world, series.scale, series.cache)
-    yield from _rows(UNTRAINED, seed, measure(section, series, (UNTRAINED, seed), device))
+    yield UNTRAINED, measure(section, series, (UNTRAINED, seed), device)
     for mask, run in _trained(series, f"every ratio, seed {seed}", device).items():
-        yield from _rows(mask[0], seed, measure(section, series, mask, device) | _took(run))
+        yield mask[0], measure(section, series, mask, device) | _took(run)
 
 
 def _trained(series: Series, what: str, device: str | None) -> dict[Reader, Run]:
@@ -179,9 +178,9 @@ def _rows(arm: Any, seed: int, scores: Scores) -> list[Row]:
 _CODE = ("mae_lib.studies.better_masking", "mae_lib.studies", "mae_lib.training.pretrain")
 _LOW_LEVEL = ("mae_lib.studies.low_level", "mae_lib.training.pretrain")
 SUGGESTIONS = {  # that are trained and published, in the paper's order
-    "boundary": Suggestion("3_6_boundary", "boundary", _CODE, _boundary_rows),
-    "masks": Suggestion("3_6_structure", "masks", _CODE, _mask_rows),
-    "extremes": Suggestion("3_6_extremes", "ratio", _LOW_LEVEL, _extreme_rows),
+    "boundary": Suggestion("boundary", _CODE, _boundaries),
+    "masks": Suggestion("masks", _CODE, _masks),
+    "extremes": Suggestion("ratio", _LOW_LEVEL, _extremes),
 }
 
 
@@ -204,27 +203,6 @@ def published_provenance(name: str) -> dict[str, Any] | None:
     return read_json(file) if file.is_file() else None
 
 
-def published_arms(
-    name: str, scale: Mapping[str, Any], seeds: Sequence[int], arms: Sequence[Any], share: float = TREE_SHARE
-) -> pd.DataFrame:
-    """`published_suggestion` for a page that trains nothing: these arms, with every seed that was published.
-
-    `scale` is the preset's that was asked for, `share` the tree's. Raises ValueError, which names what differs, where
-    these settings or seeds were not published.
-    """
-    about, table = published_provenance(name), published_suggestion(name)
-    if about is None or table.empty:
-        raise ValueError(f"{published_folder() / FOLDER} holds no {name}: set use_published to False to train here")
-    held = about["parameters"]["scale"]
-    apart = different({"scale": {k: v for k, v in scale.items() if k in held}}, {"scale": held})
-    apart += [f"tree_share is {TREE_SHARE} there, not {share}"] * (share != TREE_SHARE)
-    apart += [f"{name} {arm!r} is missing" for arm in arms if arm not in set(table[name])]
-    apart += [f"seed {seed} is missing" for seed in seeds if seed not in set(table["seed"])]
-    if apart:
-        raise ValueError(f"these settings are not published in {published_folder() / FOLDER}: {'; '.join(apart)}")
-    return table[table[name].isin(arms)].reset_index(drop=True)
-
-
 def verdicts() -> dict[str, Verdict]:
     """What becomes of the suggestions' claims over published seeds, by id; of each not before its last seed is in."""
     finished = [name for name in SUGGESTIONS if (published_provenance(name) or {}).get("wall_seconds")]
@@ -234,11 +212,11 @@ def verdicts() -> dict[str, Verdict]:
 def verdicts_of(name: str) -> dict[str, Verdict]:
     """The same of one suggestion, as far as it has come."""
     table = published_suggestion(name)
-    return {claim.id: _decided(claim, table) for claim in SUGGESTIONS[name].claims()}
+    return {claim.id: decided(claim, table) for claim in SUGGESTIONS[name].claims()}
 
 
-def _decided(claim: Claim, table: pd.DataFrame) -> Verdict:
-    """From the trained arms, image by image or as means."""
+def decided(claim: Claim, table: pd.DataFrame) -> Verdict:
+    """What a claim's rule says of the trained arms of `table`, image by image or as means."""
     rows = over_fresh(table, claim.series)
     return decide(claim, rows[rows["metric"].isin(claim.reads)])
 
@@ -258,6 +236,21 @@ def over_fresh(table: pd.DataFrame, series: str) -> pd.DataFrame:
 
 
 # For a page
+
+
+def suggestion(name: str, preset: str | Path, seeds: Sequence[int]) -> pd.DataFrame:
+    """A suggestion's scores as `published_suggestion` gives them, or made here where `preset` trains.
+
+    What is made here is a value for each image, in a column `image`, of these seeds. Raises ValueError where nothing is
+    published, and for a world without latents.
+    """
+    if opens_published(preset):
+        if (table := published_suggestion(name)).empty:
+            raise ValueError(f"{published_folder() / FOLDER} holds no {name}: choose a preset that trains")
+        return table
+    need_latents(ratio_series(preset, seeds).world)
+    measured = {(arm, seed): scores for seed in seeds for arm, scores in SUGGESTIONS[name].measured(preset, seed, None)}
+    return tidy(SUGGESTIONS[name].series, measured)
 
 
 def tidy(name: str, scores: Mapping[tuple[Any, int], Scores]) -> pd.DataFrame:

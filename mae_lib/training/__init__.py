@@ -3,6 +3,7 @@
 from mae_lib.training.checkpoints import CheckpointError
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.engine import DivergedError
+from mae_lib.training.hardware import Hardware
 from mae_lib.training.mae import MAE, MAEOutput
 from mae_lib.training.masks import MaskSampler
 from mae_lib.training.pretrain import pretrain
@@ -12,6 +13,7 @@ __all__ = [
     "MAE",
     "CheckpointError",
     "DivergedError",
+    "Hardware",
     "MAEOutput",
     "MaskSampler",
     "PretrainConfig",

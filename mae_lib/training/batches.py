@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mae_lib import randomness
 from mae_lib.data.files import Broken
-from mae_lib.data.loading import Ahead, Visits, default_workers
+from mae_lib.data.loading import Ahead, Visits
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import rank_and_world
+from mae_lib.training.hardware import Hardware
 from mae_lib.training.structured_masks import inner_weights
 
 
@@ -66,15 +66,17 @@ class Batches:
     config: PretrainConfig
     visits: Visits
     broken: Broken
-    device: torch.device
-    micro_batches: int
+    hardware: Hardware
+
+    @cached_property
+    def _device(self) -> torch.device:
+        return self.hardware.torch_device
 
     @cached_property
     def _ahead(self) -> Ahead:
-        config, (rank, world) = self.config, rank_and_world()
-        pieces = torch.arange(config.batch).view(world, self.micro_batches, -1)[rank]
-        pin = self.device.type == "cuda"
-        return Ahead(self.visits, config.batch, config.steps, pieces, self.broken, default_workers(), pin)
+        config, pin = self.config, self._device.type == "cuda"
+        pieces, workers = self.hardware.rows(config.batch), self.hardware.workers
+        return Ahead(self.visits, config.batch, config.steps, pieces, self.broken, workers, pin)
 
     @cached_property
     def _hidden(self) -> Callable[[int, Tensor], tuple[Tensor, ...]]:
@@ -82,5 +84,5 @@ class Batches:
 
     def __call__(self, step: int, rows: Tensor) -> tuple[Tensor, ...]:
         images, _ = self._ahead(step, rows)
-        images = images.to(self.device, non_blocking=True).float().div_(255)
+        images = images.to(self._device, non_blocking=True).float().div_(255)
         return (images, *self._hidden(step, rows))

@@ -19,7 +19,6 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 FORMAT = "mae_lib checkpoint 2"
-_UNSEALED = "mae_lib checkpoint 1"  # an older format, whose JSON had no hash of itself
 _STEP = re.compile(r"checkpoint-(\d{9,})\.json")
 
 
@@ -57,11 +56,6 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{body}: not a safetensors file ({error})") from None
 
 
-def about(path: str | Path) -> dict[str, Any]:
-    """What a checkpoint says of itself, without reading its tensors. Raises CheckpointError."""
-    return _claim(path)["about"]
-
-
 # Checkpoints of a run in progress
 
 
@@ -74,11 +68,12 @@ def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Te
     return tensors
 
 
-def save_state(folder: Path, step: int, tensors: dict[str, Tensor], seconds: float) -> None:
-    """Write the state after `step` steps, beside older ones. Raises CheckpointError if the folder is gone."""
+def save_state(folder: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
+    """Write the state after `step` steps, in place of older ones. Raises CheckpointError if the folder is gone."""
     about = {"step": step, "seconds": seconds}
     # A folder that is gone is not made anew, not even between a look and a write: it would lack the log so far.
-    save(folder / f"checkpoint-{step:09d}", tensors, about, new_folder=False)
+    save(folder / f"checkpoint-{step:09d}", state_of(model, optimiser), about, new_folder=False)
+    prune(folder, step)
 
 
 def save_snapshot(folder: Path, step: int, model: nn.Module) -> None:
@@ -100,26 +95,19 @@ def prune(folder: Path, step: int | None = None) -> None:
             file.unlink(missing_ok=True)
 
 
-def steps(folder: Path) -> list[int]:
-    """Steps of the complete checkpoints of a run, ascending."""
-    return sorted(int(name[1]) for path in folder.glob("checkpoint-*.json") if (name := _STEP.fullmatch(path.name)))
-
-
 def latest(folder: Path) -> Path | None:
     """The tensor file of the newest complete checkpoint of a run, or None."""
-    found = steps(folder)
-    return folder / f"checkpoint-{found[-1]:09d}.safetensors" if found else None
+    steps = [int(name[1]) for path in folder.glob("checkpoint-*.json") if (name := _STEP.fullmatch(path.name))]
+    return folder / f"checkpoint-{max(steps):09d}.safetensors" if steps else None
 
 
-def resume(
-    folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int | None = None
-) -> tuple[int, float]:
-    """Bring model and optimiser to the newest checkpoint, or to that of `step`; its step and the seconds until then.
+def resume(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
+    """Bring model and optimiser to the newest checkpoint; its step and the seconds until then, (0, 0.0) without one.
 
-    (0, 0.0) if there is none. Raises CheckpointError if the checkpoint is damaged or belongs to another model.
+    Raises CheckpointError if the checkpoint is damaged or belongs to another model.
     """
-    path = latest(folder) if step is None else folder / f"checkpoint-{step:09d}.safetensors"
-    if path is None or step == 0:
+    path = latest(folder)
+    if path is None:
         return 0, 0.0
     try:
         tensors, about = load(path)
@@ -131,14 +119,18 @@ def resume(
         model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
         for name, p in model.named_parameters():
             if p.requires_grad:
-                state = {key: tensors[f"optimiser.{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
-                if not state["exp_avg"].shape == state["exp_avg_sq"].shape == p.shape or state["step"].shape:
-                    raise ValueError(f"the optimiser's state of {name} has another shape")
-                # The fused kernel keeps its step beside the parameter.
-                optimiser.state[p] = {key: value.to(p.device) for key, value in state.items()}
+                optimiser.state[p] = _moments(tensors, f"optimiser.{name}.", p)
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: belongs to another model ({error})") from None
     return about["step"], about["seconds"]
+
+
+def _moments(tensors: dict[str, Tensor], prefix: str, p: nn.Parameter) -> dict[str, Tensor]:
+    """What an optimiser knows of a parameter: tensors of its shape, and the number of its steps."""
+    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    if not state or any(value.shape != (() if key == "step" else p.shape) for key, value in state.items()):
+        raise ValueError(f"{prefix}* are missing or of another shape")
+    return {key: value.to(p.device) for key, value in state.items()}  # a fused kernel's step too
 
 
 # Files that are all there or not at all
@@ -232,9 +224,8 @@ def _seal(claim: dict[str, Any]) -> str:
 def _claim(path: str | Path) -> dict[str, Any]:
     head = _pair(path)[1]
     claim = read_json(head)
-    known = isinstance(claim, dict) and claim.get("format") in (FORMAT, _UNSEALED)
-    if not known or not {"sha256", "about"} <= claim.keys():
+    if not isinstance(claim, dict) or claim.get("format") != FORMAT or not {"sha256", "about"} <= claim.keys():
         raise CheckpointError(f"{head}: not a checkpoint of mae_lib (its format should be {FORMAT!r})")
-    if claim["format"] == FORMAT and claim.pop("seal", None) != _seal(claim):
+    if claim.pop("seal", None) != _seal(claim):
         raise CheckpointError(f"{head}: altered, its SHA-256 is not the one that it was sealed with")
     return claim

@@ -11,8 +11,9 @@ from mae_lib.training.engine import TRAINER_VERSION, Schedule
 from mae_lib.training.mae import MAE
 from mae_lib.training.masks import MaskSampler
 from mae_lib.training.structured_masks import BlockMasks, PartitionMasks, check_boundary
+from mae_lib.typed import typed_fields
 from mae_lib.worlds import World, make_world
-from mae_lib.worlds.world import add_world, world_class
+from mae_lib.worlds.world import add_world, require, world_class
 
 add_world("imagenet", "mae_lib.imagenet.world", "ImageNet")
 add_world("folder", "mae_lib.training.folder", "ImageFolder")
@@ -42,6 +43,7 @@ class PretrainConfig:
     norm_pixels: bool = False  # per-patch normalised target
     pixel_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # what images are standardised by
     pixel_std: tuple[float, float, float] = (0.3, 0.3, 0.3)
+    class_tokens: int = 1  # their mean is the image's
     batch: int = 128
     images: int = 100_000  # images visited in all; a last batch that would not be full is left out
     lr: float = 2e-3  # absolute, at the end of the warm-up; the MAE paper's is 1.5e-4 x batch / 256
@@ -52,22 +54,23 @@ class PretrainConfig:
     seed: int = 0  # of weights, order, masks and flips; the world has its own
 
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            object.__setattr__(self, entry.name, _typed(entry.name, getattr(self, entry.name), entry.type))
+        typed_fields(self)
+        # A copy of its own, and a refusal of what JSON cannot hold.
+        object.__setattr__(self, "world_options", json.loads(json.dumps(self.world_options)))
         world_class(self.world)
         for name in ("image_size", "unique_images", "batch", "images"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.images >= self.batch, "images", self.images, f"at least one batch, {self.batch}")
-        _require(min(self.pixel_std) > 0, "pixel_std", self.pixel_std, "above 0")
-        _require(self.lr > 0, "lr", self.lr, "above 0")
-        _require(0 <= self.warmup < 1, "warmup", self.warmup, "a fraction of the steps, in [0, 1)")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        _require(self.clip is None or self.clip > 0, "clip", self.clip, "above 0, or null for none")
-        _require(-(2**63) <= self.seed < 2**63, "seed", self.seed, "a 64-bit integer")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.images >= self.batch, "images", self.images, f"at least one batch, {self.batch}")
+        require(min(self.pixel_std) > 0, "pixel_std", self.pixel_std, "above 0")
+        require(self.lr > 0, "lr", self.lr, "above 0")
+        require(0 <= self.warmup < 1, "warmup", self.warmup, "a fraction of the steps, in [0, 1)")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(self.clip is None or self.clip > 0, "clip", self.clip, "above 0, or null for none")
+        require(-(2**63) <= self.seed < 2**63, "seed", self.seed, "a 64-bit integer")
         with torch.device("meta"):  # sizes are checked where they are used, without memory
             self.model()
-        _require(self.mask_shape in ("units", "blocks"), "mask_shape", self.mask_shape, "units or blocks")
-        _require(self.boundary >= 0, "boundary", self.boundary, "0 or more patches")
+        require(self.mask_shape in ("units", "blocks"), "mask_shape", self.mask_shape, "units or blocks")
+        require(self.boundary >= 0, "boundary", self.boundary, "0 or more patches")
         self._check_units()
         masks = self.masks()
         if self.boundary:
@@ -89,7 +92,7 @@ class PretrainConfig:
     def model(self) -> MAE:
         """The model with fresh weights, drawn from torch's generator."""
         sizes = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
-        pixels = ("norm_pixels", "pixel_mean", "pixel_std")
+        pixels = ("norm_pixels", "pixel_mean", "pixel_std", "class_tokens")
         return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in sizes + pixels})
 
     def masks(self) -> MaskSampler | PartitionMasks | BlockMasks:
@@ -104,9 +107,9 @@ class PretrainConfig:
         if self.mask_units is None:
             return
         given = f"{len(self.mask_units)} numbers"
-        _require(len(self.mask_units) == patches, "mask_units", given, f"one for each of {patches} patches")
-        _require(self.mask_shape == "units", "mask_shape", self.mask_shape, "units, where mask_units are given")
-        _require(self.partial_unit, "partial_unit", False, "true where mask_units, which may be uneven, are given")
+        require(len(self.mask_units) == patches, "mask_units", given, f"one for each of {patches} patches")
+        require(self.mask_shape == "units", "mask_shape", self.mask_shape, "units, where mask_units are given")
+        require(self.partial_unit, "partial_unit", False, "true where mask_units, which may be uneven, are given")
 
     def schedule(self) -> Schedule:
         return Schedule(self.steps, self.batch, self.lr, self.warmup, self.weight_decay, clip=self.clip)
@@ -115,7 +118,7 @@ class PretrainConfig:
         """The world at `image_size`. Raises ValueError if it cannot draw images of that size."""
         has_size = any(entry.name == "size" for entry in fields(world_class(self.world)))
         world = make_world(self.world, **({"size": self.image_size} if has_size else {}) | self.world_options)
-        _require(world.size == self.image_size, "image_size", self.image_size, f"{world.size}, what {self.world} draws")
+        require(world.size == self.image_size, "image_size", self.image_size, f"{world.size}, what {self.world} draws")
         return world
 
     @property
@@ -128,35 +131,3 @@ class PretrainConfig:
     def name(self) -> str:
         """The name of the run's folder."""
         return f"{self.world}-r{self.mask_ratio:g}-u{self.unit}-s{self.seed}-{self.key}"
-
-
-def _require(condition: bool, name: str, value: Any, wanted: str) -> None:
-    if not condition:
-        raise ValueError(f"{name} is {value!r}: it must be {wanted}")
-
-
-def _typed(name: str, value: Any, kind: Any) -> Any:
-    """The value as the field's type. Integers pass as numbers, and 1e-3, which YAML reads as text, does too."""
-    if kind is bool or kind is str:
-        _require(isinstance(value, kind), name, value, {bool: "true or false", str: "text"}[kind])
-        return value
-    if kind is int:
-        _require(isinstance(value, int) and not isinstance(value, bool), name, value, "a whole number")
-        return value
-    if name == "world_options":
-        _require(isinstance(value, dict), name, value, "a mapping")
-        return json.loads(json.dumps(value))  # a copy of its own, and a refusal of what JSON cannot hold
-    if value is None and kind in (float | None, tuple[int, ...] | None):
-        return None
-    if name == "mask_units":
-        _require(isinstance(value, list | tuple), name, value, "a unit for each patch, or null for squares")
-        return tuple(_typed("a unit of " + name, part, int) for part in value)
-    if name in ("pixel_mean", "pixel_std"):
-        _require(isinstance(value, list | tuple) and len(value) == 3, name, value, "three numbers, one a colour")
-        return tuple(_typed("a colour of " + name, part, float) for part in value)
-    try:
-        number = float(value) if not isinstance(value, bool) else None
-    except (TypeError, ValueError):
-        number = None
-    _require(number is not None and abs(number) < float("inf"), name, value, "a finite number")
-    return number

@@ -9,8 +9,10 @@ from a masked autoencoder in its objective alone.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +21,12 @@ from torchvision.ops import roi_align
 
 from mae_lib import randomness
 from mae_lib.address import address, settings
-from mae_lib.devices import best_device
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import Schedule, threads, train
+from mae_lib.training.engine import Schedule, train
+from mae_lib.training.hardware import Hardware, rank_and_world
 from mae_lib.training.mae import MAE
-from mae_lib.training.run import Run, alone, circumstances, finish, folder_of
+from mae_lib.training.run import Run, folder_of, trained_once
 from mae_lib.worlds import World, rendered
 
 CONTRASTIVE_VERSION = 1  # raised when the same config gives other numbers than before
@@ -201,43 +203,28 @@ class ContrastiveRun(Run):
 
 
 def contrast(
-    config: ContrastiveConfig, runs: str | Path | None = None, device: str | None = None, progress: bool = True
-) -> ContrastiveRun:
-    """The run of `config` in the folder `runs`, trained if need be, resumed if it was cut off; one thread.
-
-    Raises ValueError for a device that is not there, DivergedError and CheckpointError as `engine.train`.
-    """
-    mae, folder = config.mae, folder_of(runs)
-    draw = lambda: rendered(mae.make_world(), "train", mae.unique_images, folder / "images")  # noqa: E731
-    return train_contrastive(config, draw, folder, device, progress)
-
-
-def train_contrastive(
     config: ContrastiveConfig,
-    draw: Callable[[], Tensor],
-    runs: Path,
-    device: str | None = None,
-    progress: bool = True,
-    save_seconds: float = 60,
+    runs: str | Path | None = None,
+    hardware: Hardware = Hardware(),
+    images: Callable[[], Tensor] | None = None,
 ) -> ContrastiveRun:
-    """`contrast` on the images that `draw()` gives, uint8 (images, 3, image_size, image_size)."""
-    where, run = best_device(device), ContrastiveRun(runs / config.name)
-    with threads(1), alone(run.directory):
-        if (run.directory / "done.json").is_file():
-            return run
+    """The run of `config` in the folder `runs`, trained if need be, resumed if it was cut off.
+
+    `images()` stands in for the world's, as in `pretrain`. Raises as that does, and ValueError for a batch in parts:
+    each pair is told from all others.
+    """
+    mae, run = config.mae, ContrastiveRun(folder_of(runs) / config.name)
+
+    def learn() -> tuple[MAE, dict[str, Any]]:
+        if (parts := rank_and_world()[1] * hardware.micro_batches) > 1:
+            raise ValueError(f"a contrastive batch is one, for each pair is told from all others: not {parts} parts")
+        draw = images or partial(rendered, mae.make_world(), "train", mae.unique_images, folder_of(runs) / "images")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.mae.seed)
-            model = Contrastive(config.mae.model(), config.projection, config.temperature)
-        checkpoints.write_json(run.directory / "config.json", asdict(config))
-        result = train(
-            model,
-            pair_batches(config, draw(), where),
-            lambda net, batch: net(*batch),
-            config.schedule(),
-            run.directory,
-            where,
-            progress=progress,
-            save_seconds=save_seconds,
-        )
-        finish(run, config, model.mae, result | circumstances(where, 1, 1))
+            torch.manual_seed(mae.seed)
+            model = Contrastive(mae.model(), config.projection, config.temperature)
+        batches = pair_batches(config, draw(), hardware.torch_device)
+        loss_of = lambda net, batch: net(*batch)  # noqa: E731
+        return model.mae, train(model, batches, loss_of, config.schedule(), run.directory, hardware)
+
+    trained_once(run.directory, config, learn, hardware)
     return run

@@ -24,6 +24,7 @@ from mae_lib.worlds.world import Described, Level, Sample, require
 
 if TYPE_CHECKING:
     from mae_lib.training.config import PretrainConfig
+    from mae_lib.training.hardware import Hardware
 
 _MEASURED = 1000  # images that mean and deviation are taken of
 
@@ -146,7 +147,7 @@ class ImageFolder(Described):
         labels = torch.from_numpy(images.labels)[indices.cpu()].to(indices.device)
         return Sample(stacked.float().div(255).to(indices.device), labels, {"class": labels})
 
-    def batches(self, config: "PretrainConfig", device: torch.device, micro_batches: int) -> Batches:
+    def batches(self, config: "PretrainConfig", hardware: "Hardware") -> Batches:
         """What pretraining asks for (step, rows). A pass has `unique_images` images, or all where there are fewer."""
         images = self.images("train")
         count = min(config.unique_images, len(images))
@@ -154,7 +155,7 @@ class ImageFolder(Described):
         broken = Broken(self.files, self.max_broken)
         numbers = {os.fsdecode(name): number for number, name in enumerate(self.files.paths.tolist())}
         broken.reasons |= {numbers[name]: reason for name, reason in self.skipped.items()}
-        return Batches(config, visits, broken, device, micro_batches)
+        return Batches(config, visits, broken, hardware)
 
 
 def _why(files: Folder, number: int) -> str:

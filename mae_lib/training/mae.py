@@ -34,8 +34,8 @@ class MAE(nn.Module):
 
     Widths are multiples of 4 (sine-cosine positions) and of their number of heads. With `norm_pixels` the target of a
     patch is its pixels less their mean over their standard deviation. Images come in [0, 1] and are standardised by
-    `pixel_mean` and `pixel_std` of each colour; the loss is of standardised pixels. Raises ValueError for sizes that do
-    not fit.
+    `pixel_mean` and `pixel_std` of each colour; the loss is of standardised pixels. `encode` gives the mean of several
+    `class_tokens`, of which Pixio has eight. Raises ValueError for sizes that do not fit.
     """
 
     has_decoder = True  # False for a released encoder that came without one: its decoder has learned nothing
@@ -53,6 +53,7 @@ class MAE(nn.Module):
         norm_pixels: bool = False,
         pixel_mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
         pixel_std: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        class_tokens: int = 1,
     ) -> None:
         super().__init__()
         if patch < 1 or image_size < patch or image_size % patch:
@@ -62,7 +63,10 @@ class MAE(nn.Module):
                 raise ValueError(f"{name} {wide} must be a multiple of 4 and of its number of heads, {many}")
         if depth < 1 or decoder_depth < 1:
             raise ValueError(f"encoder and decoder need at least one block each, not {depth} and {decoder_depth}")
+        if class_tokens < 1:
+            raise ValueError(f"class_tokens {class_tokens} must be at least 1")
         self.patch, self.grid, self.norm_pixels = patch, image_size // patch, norm_pixels
+        self.class_tokens = class_tokens
         # Not part of the state: the names stay those of timm and of facebookresearch/mae.
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(1, 3, 1, 1), persistent=False)
@@ -70,14 +74,14 @@ class MAE(nn.Module):
         block = partial(Block, mlp_ratio=4, qkv_bias=True, norm_layer=layer_norm)
 
         self.patch_embed = PatchEmbed(image_size, patch, _CHANNELS, width)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_embed = nn.Parameter(sine_cosine_positions(width, self.grid), requires_grad=False)
+        self.cls_token = nn.Parameter(torch.zeros(1, class_tokens, width))
+        self.pos_embed = _fixed(width, self.grid, class_tokens)
         self.blocks = nn.ModuleList(block(width, heads) for _ in range(depth))
         self.norm = layer_norm(width)
 
         self.decoder_embed = nn.Linear(width, decoder_width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_width))
-        self.decoder_pos_embed = nn.Parameter(sine_cosine_positions(decoder_width, self.grid), requires_grad=False)
+        self.decoder_pos_embed = _fixed(decoder_width, self.grid, class_tokens)
         self.decoder_blocks = nn.ModuleList(block(decoder_width, decoder_heads) for _ in range(decoder_depth))
         self.decoder_norm = layer_norm(decoder_width)
         self.decoder_pred = nn.Linear(decoder_width, patch**2 * _CHANNELS)
@@ -113,7 +117,11 @@ class MAE(nn.Module):
     def encode(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encoder tokens (B, 1 + visible, width), the class token first; everything is visible without a mask."""
         visible, _ = self._split(images, mask)
-        return self._encode(_pick(self._patches(images), visible), visible)
+        tokens = self._encode(_pick(self._patches(images), visible), visible)
+        if self.class_tokens == 1:
+            return tokens
+        first, rest = tokens.tensor_split([self.class_tokens], dim=1)
+        return torch.cat([first.mean(1, keepdim=True), rest], dim=1)
 
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
         """Images (B, 3, H, W), not clamped to [0, 1], with what the decoder predicts.
@@ -162,11 +170,12 @@ class MAE(nn.Module):
         return visible.to(images.device), masked.to(images.device)
 
     def _encode(self, patches: Tensor, visible: Tensor) -> Tensor:
-        """Tokens (B, 1 + V, width) of picked patches (B, V, patch * patch * 3) that stand at `visible` (B, V)."""
+        """Tokens (B, class_tokens + V, width) of picked patches (B, V, patch * patch * 3) that stand at `visible`."""
         # The embedding is a convolution whose windows do not overlap, so a matrix product over each picked patch.
         kernel = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(1)
-        tokens = F.linear(patches, kernel, self.patch_embed.proj.bias) + self.pos_embed[0, 1:][visible]
-        first = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
+        of_class, positions = self.pos_embed[0].tensor_split([self.class_tokens])
+        tokens = F.linear(patches, kernel, self.patch_embed.proj.bias) + positions[visible]
+        first = (self.cls_token + of_class).expand(len(tokens), -1, -1)
         tokens = torch.cat([first, tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
@@ -174,12 +183,12 @@ class MAE(nn.Module):
 
     def _decode(self, tokens: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
         """Predictions (B, M, patch * patch * 3) at `masked` (B, M); at `visible` if nothing is masked."""
-        positions = self.decoder_pos_embed[0]
-        seen = self.decoder_embed(tokens)
-        seen = seen + F.pad(positions[1:][visible], (0, 0, 1, 0))  # the class token's position is zero
-        hidden = self.mask_token + positions[1:][masked]
+        of_class, positions = self.decoder_pos_embed[0].tensor_split([self.class_tokens])
+        places = torch.cat([of_class.expand(len(tokens), -1, -1), positions[visible]], dim=1)
+        seen = self.decoder_embed(tokens) + places
+        hidden = self.mask_token + positions[masked]
         tokens = torch.cat([seen, hidden.to(seen.dtype)], dim=1)
-        start = 1 + visible.shape[1] if masked.shape[1] else 1
+        start = self.class_tokens + (visible.shape[1] if masked.shape[1] else 0)
         *blocks, last = self.decoder_blocks
         for block in blocks:
             tokens = block(tokens)
@@ -255,6 +264,11 @@ def sine_cosine_positions(width: int, grid: int) -> Tensor:
     wave = torch.cat([angle.sin(), angle.cos()], dim=1)  # (grid, width / 2)
     table = torch.cat([wave.repeat(grid, 1), wave.repeat_interleave(grid, dim=0)], dim=1)
     return F.pad(table, (0, 0, 1, 0)).float()[None]
+
+
+def _fixed(width: int, grid: int, class_tokens: int) -> nn.Parameter:
+    """`sine_cosine_positions` that are not learned, with zeros for each class token more."""
+    return nn.Parameter(F.pad(sine_cosine_positions(width, grid), (0, 0, class_tokens - 1, 0)), requires_grad=False)
 
 
 def _pick(patches: Tensor, index: Tensor) -> Tensor:

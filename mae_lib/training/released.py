@@ -1,19 +1,19 @@
-"""Checkpoints that others released, as runs: facebookresearch/mae's (.pth), and timm's state of an MAE (.safetensors).
+"""Checkpoints that others released, as runs: facebookresearch/mae's, timm's, and transformers' ViTMAE and Pixio.
 
     python -m mae_lib import mae_pretrain_vit_base.pth
     python -m mae_lib evaluate --model mae_pretrain_vit_base.pth
     python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae    # fetched by timm, which needs a network
+    python -m mae_lib evaluate --model hf:facebook/vit-mae-base         # from huggingface.co, or a folder of the same
 
 Notable: a released model gets an address of its own, whose seed is read off the file's SHA-256, so nobody's training is
 taken for it; beside it lies a preset that names it alone, which every command and notebook takes. Sizes are read off
-the tensors, and what timm knows of its models beside them is carried along: heads, and the pixels' mean and deviation.
+the tensors. What timm and transformers know beside them is carried along: heads, and the pixels' mean and deviation.
 """
 
 import hashlib
 import logging
 import math
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,14 @@ from mae_lib.training import checkpoints
 from mae_lib.training.checkpoints import CheckpointError
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.mae import MAE
-from mae_lib.training.released_files import read_about, read_state, to_safetensors
-from mae_lib.training.run import Run, alone
+from mae_lib.training.released_files import WEIGHTS, read_about, read_state, to_safetensors, weights_in
+from mae_lib.training.run import Run, made_once
 
-_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # of ViT-T, S, B, L and H; else one for 64 of the width
+# Heads of ViT-T, S, B, L and H, and of Pixio's 1B and 5B; else one for 64 of the width.
+_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1536: 24, 3072: 32}
+# What a training with facebookresearch/mae, or transformers' JSON files, call a setting that no shape tells.
+_TOLD = {"norm_pix_loss": "norm_pixels", "num_attention_heads": "heads", "decoder_num_attention_heads": "decoder_heads"}
+_TOLD |= {"image_mean": "pixel_mean", "image_std": "pixel_std"}
 _log = logging.getLogger(__name__)
 _DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
 
@@ -38,41 +42,68 @@ _DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
 def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **overrides: Any) -> Run:
     """The run of a released checkpoint, written into `runs` at its first import, with a preset of its name beside it.
 
-    `scale`: a preset's, for the data and the sizes of evaluations. `overrides` set what a file does not tell, such as
-    heads=3 or norm_pixels=False. `timm:NAME` in place of a path is what timm has under that name. Raises
+    `path`: a file, or a folder that transformers wrote. In its place `timm:NAME` is what timm has under that name, and
+    `hf:OWNER/NAME` what huggingface.co has. `scale`: a preset's, for the data and the sizes of evaluations. `overrides`
+    set what a file does not tell, such as heads=3, norm_pixels=False, or the unit it was pretrained with. Raises
     CheckpointError for a file that holds no masked autoencoder's encoder.
     """
-    path = of_timm(str(path).removeprefix("timm:"), runs) if str(path).startswith("timm:") else Path(path)
+    given = _fetched(str(path), runs)
+    path = weights_in(given)
     state, settings = read_state(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    told = (
-        sizes(path, state)
-        | _told(settings)
-        | (read_about(path) or {})
-        | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
-    )
+    known = {ours: settings[theirs] for theirs, ours in _TOLD.items() if settings.get(theirs) is not None}
+    known |= read_about(path) or {}
+    decoder = "decoder_pred.weight" in state
+    if not decoder:
+        known.pop("decoder_heads", None)  # transformers writes them beside an encoder alone, too
+    told = sizes(path, state) | known | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
     whole = {**scale, **told, "unit": told["patch"], **overrides}
-    if "heads" not in overrides and not read_about(path) and told["width"] not in _HEADS:
+    if "heads" not in overrides | known and told["width"] not in _HEADS:
         _log.warning("%s does not tell its heads: %d, of 64 of the width each; else set heads", path, told["heads"])
     known = {**whole, "seed": told["seed"], "mask_ratio": told["mask_ratio"]}
     config = PretrainConfig.from_scale(known)
-    run, decoder = Run(runs / config.name), "decoder_pred.weight" in state
-    with alone(run.directory):
-        if not (run.directory / "done.json").is_file():
-            model = config.model()
-            try:
-                model.load_state_dict(state) if decoder else model.load_encoder(state)
-            except RuntimeError as error:
-                raise CheckpointError(f"{path}: does not fit a masked autoencoder ({error})") from None
-            about = {"config": asdict(config), "run": run.directory.name, "decoder": decoder}
-            checkpoints.save(run.directory / "model", model.state_dict(), about)
-            checkpoints.write_json(run.directory / "config.json", asdict(config))
-            _write_preset(preset_of(run), config, {name: whole[name] for name in scale})
-            checkpoints.write_files({run.directory / "log.jsonl": b""})
-            done = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "loss": math.nan, "device": "elsewhere"}
-            done |= {"imported": path.name, "sha256": digest, "decoder": decoder}
-            checkpoints.write_json(run.directory / "done.json", done)
+    run = Run(runs / config.name)
+
+    def take() -> tuple[MAE, dict[str, Any]]:
+        model = config.model()
+        model.has_decoder = decoder
+        try:
+            model.load_state_dict(state) if decoder else model.load_encoder(state)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: does not fit a masked autoencoder ({error})") from None
+        _write_preset(preset_of(run), config, {name: whole[name] for name in [*scale, "class_tokens"]})
+        checkpoints.write_files({run.directory / "log.jsonl": b""})
+        done = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "loss": math.nan}
+        return model, done | {"imported": given.name, "sha256": digest, "decoder": decoder}
+
+    made_once(run.directory, config, take, {"device": "elsewhere"})
     return run
+
+
+def _fetched(path: str, runs: Path) -> Path:
+    source, colon, name = path.partition(":")
+    return {"timm": of_timm, "hf": of_hub}[source](name, runs) if colon and source in ("timm", "hf") else Path(path)
+
+
+def of_hub(name: str, runs: Path) -> Path:
+    """A folder in `runs` of the weights that huggingface.co has under a name, fetched if they are not there yet.
+
+    Raises CheckpointError when they cannot be fetched.
+    """
+    import huggingface_hub  # timm brings it along
+
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
+        raise CheckpointError(f"hf:{name}: a name of huggingface.co is OWNER/NAME, such as facebook/vit-mae-base")
+    folder = runs / f"hf-{name.replace('/', '-')}"
+    for weights in WEIGHTS:
+        if any((folder / known).is_file() for known in WEIGHTS):
+            break
+        try:
+            huggingface_hub.snapshot_download(name, local_dir=folder, allow_patterns=["*.json", weights])
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise CheckpointError(f"hf:{name}: cannot be had ({reason})") from None
+    return folder
 
 
 def of_timm(name: str, runs: Path) -> Path:
@@ -102,7 +133,7 @@ def _of_model(name: str, model: nn.Module) -> dict[str, Any]:
     shape = sizes(Path(name), state)
     try:
         about = {"heads": int(model.blocks[0].attn.num_heads)}
-        encoder = MAE(**{key: shape[key] for key in ("image_size", "patch", "width", "depth")} | about)
+        encoder = MAE(**{key: shape[key] for key in ("image_size", "patch", "width", "depth", "class_tokens")} | about)
         encoder.load_encoder(state)
         images = torch.rand(1, 3, shape["image_size"], shape["image_size"], generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
@@ -122,15 +153,17 @@ def preset_of(run: Run) -> Path:
 
 
 def sizes(path: Path, state: dict[str, Tensor]) -> dict[str, int]:
-    """What the shapes tell: image size, patch, and width, depth and heads of the encoder, and of a decoder if any."""
+    """What the shapes tell: image size, patch, class tokens; width, depth and heads of the encoder and of a decoder."""
     try:
         embedding = tuple(state["patch_embed.proj.weight"].shape)
         if len(embedding) != 4 or embedding[1] != 3 or embedding[2] != embedding[3]:
             raise CheckpointError(f"{path}: embeds patches by {embedding}: it must be (width, 3, patch, patch)")
         width, _, patch, _ = embedding
-        tokens = state["pos_embed"].shape[1] - 1
-        grid = math.isqrt(tokens)
+        first = state["cls_token"].shape[1]
+        tokens = state["pos_embed"].shape[1] - first
+        grid = math.isqrt(max(0, tokens))
         found = {"image_size": grid * patch, "patch": patch, "width": width, "heads": _HEADS.get(width, width // 64)}
+        found["class_tokens"] = first
         found |= {"depth": _blocks(state, "blocks.")}
         if "decoder_pred.weight" in state:
             wide = state["decoder_embed.weight"].shape[0]
@@ -139,19 +172,14 @@ def sizes(path: Path, state: dict[str, Tensor]) -> dict[str, int]:
     except (KeyError, IndexError) as error:
         raise CheckpointError(f"{path}: is no encoder of a masked autoencoder ({error} is missing)") from None
     if grid**2 != tokens:
-        raise CheckpointError(f"{path}: its {tokens + 1} positions are no class token and a square of patches")
+        what = "class token" if first == 1 else f"{first} class tokens"
+        raise CheckpointError(f"{path}: its {tokens + first} positions are no {what} and a square of patches")
     return {name: max(1, int(value)) for name, value in found.items()}
 
 
 def _blocks(state: dict[str, Tensor], prefix: str) -> int:
     numbers = {name.removeprefix(prefix).split(".")[0] for name in state if name.startswith(prefix)}
     return len(numbers)
-
-
-def _told(settings: dict[str, Any]) -> dict[str, bool]:
-    """What the settings of a training with facebookresearch/mae say that no shape does."""
-    normalised = settings.get("norm_pix_loss")
-    return {"norm_pixels": normalised} if isinstance(normalised, bool) else {}
 
 
 def _write_preset(file: Path, config: PretrainConfig, scale: dict[str, Any]) -> None:

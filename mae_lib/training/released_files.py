@@ -17,8 +17,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from mae_lib.training import released_names
 from mae_lib.training.checkpoints import CheckpointError
 
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # of a folder that transformers wrote
 _PATCHES = "patch_embed.proj.weight"
 _STATES = ("model", "state_dict", "model_state_dict", "module")  # where a training's checkpoint keeps the tensors
 _WRAPPERS = re.compile(r"(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -30,9 +32,23 @@ _SAFE = [argparse.Namespace]  # and paths by the names that Pythons of any age a
 _SAFE += [(kind, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name, kind in _PATHS.items()]
 
 
+def weights_in(path: Path) -> Path:
+    """The file of weights in a folder that transformers wrote; another path is itself.
+
+    Raises CheckpointError for a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    found = [path / name for name in WEIGHTS if (path / name).is_file()]
+    if not found:
+        shards = " but shards: save it again in one file" if list(path.glob("*.index.json")) else ""
+        raise CheckpointError(f"{path}: is a folder without {' or '.join(WEIGHTS)}{shards}")
+    return found[0]
+
+
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The encoder's tensors, and a decoder's if there is one, by facebookresearch/mae's names, and the settings that
-    are kept beside them, if any.
+    are kept beside them, if any: a training's in the file, transformers' in its folder.
 
     Raises CheckpointError for a file that is missing, damaged, or holds anything else.
     """
@@ -51,7 +67,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CheckpointError(f"{path}: holds no state of a model{known}: a mapping of names to tensors is needed")
     settings = whole.get("args")
     settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
-    state = _unwrapped(path, {_WRAPPERS.sub("", str(name)): value for name, value in state.items()})
+    state = {_WRAPPERS.sub("", str(name)): value for name, value in state.items()}
+    if (prefix := _prefix(path, state, released_names.PATCHES)) is not None:
+        state, settings = released_names.of_transformers(path, state, prefix), released_names.beside(path)
+    elif prefix := _prefix(path, state, _PATCHES):
+        state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     _check_numbers(path, state)
     return state, settings if isinstance(settings, dict) else {}
 
@@ -109,20 +129,15 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(f"{path}: is no checkpoint of tensors alone, or is damaged ({first})")
 
 
-def _unwrapped(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the module that embeds patches, by its own names: DistributedDataParallel, Lightning and others
-    write a prefix before them."""
-    places = [name.removesuffix(_PATCHES) for name in state if name.endswith(_PATCHES)]
+def _prefix(path: Path, state: dict[str, Tensor], patches: str) -> str | None:
+    """What stands before the names of the one encoder that embeds patches by the tensor `patches`, None where there is
+    none: DistributedDataParallel, Lightning and others write a prefix."""
+    places = [name.removesuffix(patches) for name in state if name.endswith(patches)]
     prefixes = [place for place in places if not place or place.endswith(".")]
     if len(prefixes) > 1:
         shown = ", ".join(repr(prefix) for prefix in prefixes)
         raise CheckpointError(f"{path}: holds several encoders, under {shown}: save one of them alone")
-    if any("embeddings.patch_embeddings.projection" in name for name in state):
-        instead = "take the same weights as facebookresearch/mae or timm release them, for example timm:NAME"
-        raise CheckpointError(f"{path}: has the names of transformers' ViT: {instead}")
-    if not prefixes:
-        return state
-    return {name.removeprefix(prefixes[0]): value for name, value in state.items() if name.startswith(prefixes[0])}
+    return prefixes[0] if prefixes else None
 
 
 def _check_numbers(path: Path, state: dict[str, Tensor]) -> None:

@@ -8,7 +8,7 @@ import fcntl
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,14 +16,15 @@ from typing import Any, TextIO
 
 import timm
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from mae_lib.folders import runs_folder
 from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import rank_and_world
+from mae_lib.training.hardware import Hardware, meet, process_group, rank_and_world, threads
 from mae_lib.training.mae import MAE
+
+Learn = Callable[[], tuple[nn.Module, dict[str, Any]]]  # the model that is kept, and what done.json says of it
 
 
 @dataclass(frozen=True)
@@ -92,40 +93,61 @@ def find(config: PretrainConfig, runs: str | Path | None = None) -> Run | None:
     return Run(directory) if (directory / "done.json").is_file() else None
 
 
-def finish(run: Run, config: Any, model: nn.Module, done: dict[str, Any]) -> None:
-    """Write the model and its config, a dataclass, then done.json, which finishes the run; drop what only resuming
-    needed."""
-    checkpoints.save(run.directory / "model", model.state_dict(), {"config": asdict(config), "run": run.directory.name})
-    checkpoints.write_json(run.directory / "done.json", done)
-    checkpoints.prune(run.directory)
+def trained_once(directory: Path, config: Any, learn: Learn, hardware: Hardware) -> None:
+    """Have `learn` train what `config`, a dataclass, determines, unless `directory` holds it finished already.
+
+    It is called in every worker of torchrun, and once more in the same folder where a process was killed: there it
+    goes on from the last checkpoint, as `engine.train` does.
+    """
+    with threads(hardware.threads), process_group(hardware.torch_device):
+        made_once(directory, config, learn, _environment(hardware))
 
 
-def circumstances(device: torch.device, micro_batches: int, cpu_threads: int) -> dict[str, Any]:
-    """Where and how a run was made, for done.json."""
+def made_once(directory: Path, config: Any, make: Learn, environment: dict[str, Any]) -> None:
+    """Hold the folder and, unless done.json stands there, write config.json, what `make` makes, and done.json last.
+
+    What only resuming needed goes. Workers of torchrun make it together, and the first of them writes.
+    """
+    with locked(directory):
+        if (directory / "done.json").is_file():
+            return
+        first_worker = rank_and_world()[0] == 0
+        if first_worker:
+            checkpoints.write_json(directory / "config.json", asdict(config))
+        model, result = make()
+        if first_worker:
+            about = {"config": asdict(config), "run": directory.name, "decoder": getattr(model, "has_decoder", True)}
+            checkpoints.save(directory / "model", model.state_dict(), about)
+            checkpoints.write_json(directory / "done.json", result | environment)
+            checkpoints.prune(directory)
+        meet()
+
+
+def _environment(hardware: Hardware) -> dict[str, Any]:
+    """Where and how a run was made."""
+    device = hardware.torch_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "device": f"{device.type} ({name})",
-        "threads": cpu_threads,
+        "threads": hardware.threads,
         "workers": rank_and_world()[1],
-        "micro_batches": micro_batches,
+        "micro_batches": hardware.micro_batches,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
     }
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Hold the run's folder: another process that wants it waits here, and the lock goes when its holder dies.
 
     Under torchrun the first worker holds it for all.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    rank, world = rank_and_world()
     with open(directory / "lock", "w") as lock:
-        if rank == 0:
+        if rank_and_world()[0] == 0:
             _wait_for(lock, directory)
             checkpoints.sweep(directory)
-        if world > 1:
-            dist.barrier()
+        meet()
         yield
 
 

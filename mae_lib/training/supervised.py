@@ -1,7 +1,7 @@
 """The same encoder trained on labels: what supervision of this size reaches on such images, a ceiling for probes."""
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +9,11 @@ from torch.nn import functional as F
 
 from mae_lib import randomness
 from mae_lib.address import address
-from mae_lib.devices import best_device
-from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
-from mae_lib.training.engine import Schedule, threads, train
+from mae_lib.training.engine import Schedule, train
+from mae_lib.training.hardware import Hardware
 from mae_lib.training.mae import MAE
-from mae_lib.training.run import alone, folder_of, load_model
+from mae_lib.training.run import folder_of, load_model, trained_once
 from mae_lib.worlds import World, rendered
 
 SUPERVISED_VERSION = 1  # raised when the same settings give another encoder than before
@@ -41,14 +40,13 @@ def train_classifier(
     classes: int,
     schedule: Schedule,
     folder: Path,
-    device: str | None = None,
-    progress: bool = True,
-) -> Classifier:
-    """An encoder of `config`'s sizes and seed with a linear head, trained by AdamW, in eval mode.
+    hardware: Hardware,
+) -> tuple[Classifier, dict[str, Any]]:
+    """An encoder of `config`'s sizes and seed with a linear head, trained by AdamW, and what `train` says of it.
 
     `images` are uint8 (n, 3, H, W), `labels` (n,) in [0, classes). What `folder` holds is gone on from.
     """
-    where = best_device(device)
+    where = hardware.torch_device
 
     def batch_of(step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         chosen = randomness.shuffled(config.seed, step * schedule.batch + rows, len(images))
@@ -59,11 +57,11 @@ def train_classifier(
         mae = config.model()
         torch.manual_seed(config.seed)
         model = Classifier(mae, classes)
-        for name, parameter in mae.named_parameters():
-            parameter.requires_grad_(parameter.requires_grad and not name.startswith(("decoder_", "mask_token")))
-        loss_of = lambda net, pair: F.cross_entropy(net(pair[0]), pair[1])  # noqa: E731
-        train(model, batch_of, loss_of, schedule, folder, where, progress=progress)
-    return model.eval()
+    for name, parameter in mae.named_parameters():
+        parameter.requires_grad_(parameter.requires_grad and not name.startswith(("decoder_", "mask_token")))
+    mae.has_decoder = False
+    loss_of = lambda net, pair: F.cross_entropy(net(pair[0]), pair[1])  # noqa: E731
+    return model, train(model, batch_of, loss_of, schedule, folder, hardware)
 
 
 def supervised(
@@ -73,8 +71,7 @@ def supervised(
     unique_images: int,
     cache: Path,
     runs: str | Path | None = None,
-    device: str | None = None,
-    progress: bool = False,
+    hardware: Hardware = Hardware(),
 ) -> MAE:
     """The encoder of `config`'s sizes and seed, trained on the class of a world's first training images, at most once.
 
@@ -87,13 +84,13 @@ def supervised(
     sizes = {name: getattr(config, name) for name in _SIZES}
     key = address("supervised", SUPERVISED_VERSION, sizes, world.address(), visits, unique_images, _LR, batch)
     directory = folder_of(runs) / f"supervised-s{config.seed}-{key}"
-    with alone(directory), threads(1):
-        if not (directory / "model.json").is_file():
-            images = rendered(world, "train", unique_images, cache)
-            labels = torch.cat([world.latents(part)["class"] for part in torch.arange(unique_images).split(_LABELLED)])
-            schedule = Schedule(visits // batch, batch, _LR, warmup=0.1, clip=1.0)
-            model = train_classifier(config, images, labels, world.classes, schedule, directory, device, progress)
-            about = {"config": asdict(config), "run": directory.name, "decoder": False}
-            checkpoints.save(directory / "model", model.mae.state_dict(), about)
-            checkpoints.prune(directory)
-    return load_model(directory / "model", best_device(device))
+
+    def learn() -> tuple[MAE, dict[str, Any]]:
+        images = rendered(world, "train", unique_images, cache)
+        labels = torch.cat([world.latents(part)["class"] for part in torch.arange(unique_images).split(_LABELLED)])
+        schedule = Schedule(visits // batch, batch, _LR, warmup=0.1, clip=1.0)
+        model, result = train_classifier(config, images, labels, world.classes, schedule, directory, hardware)
+        return model.mae, result
+
+    trained_once(directory, config, learn, hardware)
+    return load_model(directory / "model", hardware.torch_device)

@@ -55,9 +55,10 @@ class PyramidEncoder(nn.Module):
         self.size, self.grid, self.out_channels = size, size // mae.patch, channels
         self.window, self.global_blocks = window, frozenset(global_blocks)
         self.patch_embed = deepcopy(mae.patch_embed.proj)
-        positions = resample_abs_pos_embed(mae.pos_embed.detach(), [self.grid] * 2, num_prefix_tokens=1)
-        self.cls_token = None if window else nn.Parameter((mae.cls_token + positions[:, :1]).detach().clone())
-        self.pos_embed = nn.Parameter(positions[:, 1:].clone())
+        first = mae.class_tokens
+        positions = resample_abs_pos_embed(mae.pos_embed.detach(), [self.grid] * 2, num_prefix_tokens=first)
+        self.cls_token = None if window else nn.Parameter((mae.cls_token + positions[:, :first]).detach().clone())
+        self.pos_embed = nn.Parameter(positions[:, first:].clone())
         self.blocks, self.norm = deepcopy(mae.blocks), deepcopy(mae.norm)
         for number, block in enumerate(self.blocks):  # a deeper block is dropped more often
             rate = drop_path * number / max(1, depth - 1)
@@ -89,7 +90,7 @@ class PyramidEncoder(nn.Module):
         if images.shape[-2:] != (self.size, self.size):
             raise ValueError(f"images of {tuple(images.shape[-2:])} pixels do not fit the canvas of {self.size}")
         tokens = self.patch_embed(images).flatten(2).transpose(1, 2) + self.pos_embed
-        prefix = 0 if self.cls_token is None else 1
+        prefix = 0 if self.cls_token is None else self.cls_token.shape[1]
         if prefix:
             tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], 1)
         found = {}

@@ -133,11 +133,7 @@ class CocoSplit:
         Crowds, which stand for many objects at once, are left out unless asked for: a detector neither learns them nor
         is blamed for them. So are boxes without an inside. Raises CocoError for an outline that cannot be drawn.
         """
-        number = self.ids[index]
-        about = self._annotations.images[number]
-        found = [
-            a for a in self._annotations.objects[number] if min(a["bbox"][2:]) > 0 and (crowds or not a["iscrowd"])
-        ]
+        about, found = self._annotations.images[self.ids[index]], self._objects(index, crowds)
         corners = [(x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in found)]
         masks = [self._mask(annotation) for annotation in found]
         return {
@@ -149,9 +145,19 @@ class CocoSplit:
             "iscrowd": torch.tensor([a["iscrowd"] for a in found], dtype=torch.int64),
         }
 
+    def check_objects(self) -> None:
+        """Raise CocoError where no image has an object: there is nothing to learn, and no precision."""
+        if not any(self._objects(index) for index in range(len(self))):
+            said = f"lists no object with an inside, crowds aside, in the {len(self)} images that are taken"
+            raise CocoError(f"{self.annotations} {said}: at least one is needed")
+
     @cached_property
     def _annotations(self) -> Annotations:
         return read_annotations(self.annotations)
+
+    def _objects(self, index: int, crowds: bool = False) -> list[dict[str, Any]]:
+        found = self._annotations.objects[self.ids[index]]
+        return [a for a in found if min(a["bbox"][2:]) > 0 and (crowds or not a["iscrowd"])]
 
     def _check_files(self) -> None:
         owners: dict[str, int] = {}

@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
 from mae_lib import randomness
 from mae_lib.address import address
 from mae_lib.data.files import Broken, readable
-from mae_lib.devices import best_device
-from mae_lib.training import MAE, Run, checkpoints
-from mae_lib.training.engine import TRAINER_VERSION, Schedule, rank_and_world, threads, train, workers
-from mae_lib.training.run import alone, circumstances, finish, folder_of
+from mae_lib.training import MAE, Hardware, Run, checkpoints
+from mae_lib.training.engine import TRAINER_VERSION, Schedule, adamw, train
+from mae_lib.training.run import folder_of, trained_once
 from mae_lib.transfer.coco import CocoSplit, pixels
 from mae_lib.transfer.jitter import Target, jittered
 from mae_lib.transfer.model import DetectorSizes, mask_rcnn, parameter_groups
@@ -108,50 +106,31 @@ def finetune(
     data: CocoSplit,
     name: str,
     runs: str | Path | None = None,
-    device: str | None = None,
-    progress: bool = True,
-    micro_batches: int = 1,
-    cpu_threads: int = 1,
-    readers: int = 0,
-    save_seconds: float = 60,
-    compiled: bool = False,
-    checkpoint_blocks: bool = False,
+    hardware: Hardware = Hardware(),
 ) -> MaskRCNN:
     """The detector of `config` that starts from the encoder of `mae`, in eval mode, trained if need be.
 
-    `readers` threads load the next batch while this one is learned. They change nothing; device, `cpu_threads`,
-    `compiled` and `checkpoint_blocks` (see `engine.ease`) no more than the last bits; but each micro-batch and each
-    worker of torchrun samples its own proposals, so other splits of a batch are another run of the same recipe. Raises
-    DataError for broken data, and else as `mae_lib.training.pretrain`.
+    Each micro-batch and each worker of torchrun samples its own proposals, so other splits of a batch are another run
+    of the same recipe. Raises DataError for broken data, and else as `mae_lib.training.pretrain`.
     """
-    run, where = detection_run(config, mae, data, name, runs), best_device(device)
+    run = detection_run(config, mae, data, name, runs)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = mask_rcnn(mae, config.size, len(data.categories), config.sizes)
-        with threads(cpu_threads), workers(where), alone(run.directory):
-            if not (run.directory / "done.json").is_file():
-                broken = Broken(data, config.max_broken)
-                result = train(
-                    model,
-                    batches(config, data, broken, where, readers),
-                    loss_of(config.seed),
-                    config.schedule(),
-                    run.directory,
-                    where,
-                    micro_batches=micro_batches,
-                    progress=progress,
-                    save_seconds=save_seconds,
-                    compiled=compiled,
-                    checkpoint_blocks=checkpoint_blocks,
-                    groups=parameter_groups(model, config.weight_decay, config.layer_decay),
-                )
-                result |= {"skipped_images": len(broken)}
-                if rank_and_world()[0] == 0:
-                    finish(run, config, model, result | circumstances(where, micro_batches, cpu_threads))
-                if dist.is_initialized():
-                    dist.barrier()
+
+        def optimiser_of(net: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+            return adamw(net, schedule, parameter_groups(net, config.weight_decay, config.layer_decay))
+
+        def learn() -> tuple[MaskRCNN, dict[str, Any]]:
+            broken = Broken(data, config.max_broken)
+            seen = batches(config, data, broken, hardware.torch_device, hardware.workers or 0)
+            loss = loss_of(config.seed)
+            result = train(model, seen, loss, config.schedule(), run.directory, hardware, optimiser_of)
+            return model, result | {"skipped_images": len(broken)}
+
+        trained_once(run.directory, config, learn, hardware)
     model.load_state_dict(checkpoints.load(run.directory / "model")[0])
-    return model.to(where).eval()
+    return model.to(hardware.torch_device).eval()
 
 
 def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:

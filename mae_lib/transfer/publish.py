@@ -22,9 +22,9 @@ from mae_lib.studies.published_files import called, columns_of, csv_of
 from mae_lib.studies.scores import readers, section_of
 from mae_lib.studies.section import untrained
 from mae_lib.studies.series import Series
-from mae_lib.training import MAE, find, pretrain
+from mae_lib.training import MAE, Hardware, find, pretrain
 from mae_lib.training.checkpoints import write_files, write_json
-from mae_lib.training.engine import rank_and_world
+from mae_lib.training.hardware import rank_and_world
 
 MODULES = ("mae_lib.transfer.section", "mae_lib.training.pretrain")
 
@@ -33,20 +33,20 @@ def publish_detection(
     preset: str | Path,
     out: str | Path | None = None,
     seeds: list[int] | str | None = None,
-    device: str | None = None,
     only: list[Reader] | None = None,
-    **options: Any,
+    folder: str | None = None,
+    hardware: Hardware = Hardware(),
 ) -> dict[Reader, Scores]:
     """The scores of every reader of a preset, or of those in `only`, fine-tuned where they have not been yet.
 
-    With `out` they are written there. `options` are those of the section, such as COCO's `folder`. Raises ValueError
-    for a reader that the preset does not have, and CocoError, before anything is trained, for data that is not there.
+    With `out` they are written there. `folder` is COCO's. Raises ValueError for a reader that the preset does not have,
+    and CocoError, before anything is trained, for data that is not there.
     """
     parameters = load_preset(preset)
     if seeds is not None:
         parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
     series = Series.from_parameters(parameters)
-    section = section_of("detection", series, device=device, **options)
+    section = section_of("detection", series, folder=folder, hardware=hardware)
     chosen = readers(section, series) if only is None else only
     if strange := [called(reader) for reader in chosen if reader not in readers(section, series)]:
         raise ValueError(f"the preset has no {strange[0]}: it has {', '.join(map(called, readers(section, series)))}")
@@ -54,7 +54,7 @@ def publish_detection(
     shipped = shipped_runs(Path(out)) if out else {}
     _ = section.data
     for number, reader in enumerate(chosen, 1):
-        model = encoder_of(series, reader, shipped, device)  # on the CPU; the detector moves
+        model = encoder_of(series, reader, shipped, hardware.device)  # on the CPU; the detector moves
         found[reader] = section.measure(reader, model)
         if rank_and_world()[0]:
             continue  # one worker of torchrun speaks and writes for all
@@ -62,7 +62,7 @@ def publish_detection(
         left = (time.time() - started) / number * (len(chosen) - number) / 60
         print(f"{number} of {len(chosen)}: {called(reader)}: {means}; about {left:.0f} min left", flush=True)
     if out and not rank_and_world()[0]:
-        record = provenance(parameters, MODULES, started, device)
+        record = provenance(parameters, MODULES, started, hardware.device)
         record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
         record |= {"encoders": {called(mask): "shipped" if mask in shipped else "trained" for mask in series.configs}}
         _write(Path(out), found, record)
@@ -73,8 +73,8 @@ def encoder_of(series: Series, reader: Reader, shipped: dict, device: str | None
     """The encoder that a reader's detector starts from, pretrained here if it lies nowhere."""
     if reader not in series.configs:
         return untrained(series.scale, reader[1])
-    run = find(series.configs[reader]) or shipped.get(reader) or pretrain(series.configs[reader], device=device)
-    return run.load()
+    config = series.configs[reader]
+    return (find(config) or shipped.get(reader) or pretrain(config, hardware=Hardware(device))).load()
 
 
 def _write(out: Path, found: dict[Reader, Scores], record: dict[str, Any]) -> None:

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from torchvision.models.detection import MaskRCNN
 
-from mae_lib.folders import runs_folder
 from mae_lib.studies.section import Reader, Scores, Section, joined, over
-from mae_lib.training import MAE
+from mae_lib.training import MAE, Hardware
 from mae_lib.transfer.coco import CocoSplit, coco_folder
 from mae_lib.transfer.drawn import drawn
 from mae_lib.transfer.finetune import DetectionConfig, finetune
@@ -29,15 +28,12 @@ class Detection(Section):
     baselines: ClassVar[tuple[str, ...]] = ("untrained",)
 
     folder: str | None = None
-    workers: int = 0  # threads that load images ahead
-    device: str | None = None  # cpu, cuda or mps; by default the best that is there
-    micro_batches: int = 1  # parts of a batch, to save memory
-    compiled: bool = False  # blocks by torch.compile
-    checkpoint_blocks: bool = False  # compute blocks twice, to save memory
+    hardware: Hardware = Hardware()
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
-        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there."""
+        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there,
+        or that holds no object."""
         if "detection_data" not in self.scale:
             raise ValueError("the scale has no detection_... settings: its preset leaves Section 3.5 out")
         counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
@@ -46,9 +42,14 @@ class Detection(Section):
         if self.scale["detection_data"] == "coco":
             folder = coco_folder(self.folder)
             train = CocoSplit(folder, "train", counts["train"])
-            return {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
-        options = {name: tuple(v) if isinstance(v, list) else v for name, v in self.scale["detection_scenes"].items()}
-        return drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+            found = {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
+        else:
+            given = self.scale["detection_scenes"].items()
+            options = {name: tuple(value) if isinstance(value, list) else value for name, value in given}
+            found = drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+        for split in found.values():
+            split.check_objects()
+        return found
 
     @property
     def options(self) -> dict[str, Any]:
@@ -62,18 +63,7 @@ class Detection(Section):
         scratch = reader[0] == "untrained"
         config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
         name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
-        return finetune(
-            config,
-            model,
-            self.data["train"],
-            name,
-            runs_folder(),
-            self.device,
-            micro_batches=self.micro_batches,
-            readers=self.workers,
-            compiled=self.compiled,
-            checkpoint_blocks=self.checkpoint_blocks,
-        )
+        return finetune(config, model, self.data["train"], name, hardware=self.hardware)
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
         """With what each AP gains over a detector from scratch of the same seed."""

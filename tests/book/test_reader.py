@@ -9,8 +9,10 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from mae_lib.claims.claims import load_claims
+from maebook.bundles import VERDICT, outputs
 from maebook.sphinx.check_links import broken_links
 from maebook.sphinx.fixes import LEFT
 
@@ -58,7 +60,7 @@ def test_axe_finds_nothing(page, tab):
 
 
 DARK = ["index", "paper_map", "assumptions", "chapter_map", "source_masks", "teaching/guide"]
-DARK += [f"experiments/{one}" for one in (SWITCHED, "3_0_calibration", "3_5_transfer", "3_6_structure", "ledger")]
+DARK += [f"experiments/{one}" for one in (SWITCHED, "3_0_calibration", "3_5_transfer", "3_6_suggestions", "ledger")]
 
 
 @pytest.mark.parametrize("page", DARK)
@@ -240,11 +242,11 @@ def test_a_word_of_the_glossary_is_linked_once_a_page_and_has_its_card(page):
 
 @pytest.mark.parametrize("page", [page for page in CONTENT if page.parent.name == "experiments"], ids=name)
 def test_every_figure_says_where_it_comes_from(page):
-    figures = re.findall(r'<figure class="mae-figure".*?</figure>', page.read_text(), re.DOTALL)
-    for figure in figures:
-        assert 'class="mae-origin"' in figure and "papermill notebooks/" in figure
-    charts = [figure for figure in figures if 'class="mae-data"' in figure]
-    assert all('href="data:text/csv' in figure for figure in charts)
+    soup = BeautifulSoup(page.read_text(), "html.parser")
+    for figure in soup.select("figure.mae-figure"):
+        origin = figure.find_next_sibling(class_="mae-origin")
+        assert "papermill notebooks/" in origin.text and figure.parent["id"]
+    assert all(link["href"].startswith("data:text/csv") for link in soup.select(".mae-data"))
 
 
 # Published
@@ -303,7 +305,7 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     numbers = box.locator("> .mae-own > details td").all_text_contents()
     assert numbers
 
-    figure = tab.locator("figure.mae-figure:has([data-mae-scale])").first
+    figure = tab.locator(".mae-shown:has([data-mae-scale])").first
     figure.locator("summary").first.click()
     link = figure.locator("a.mae-data")
     assert unquote(link.get_attribute("href")).startswith("data:text/csv") and link.get_attribute("download")
@@ -321,7 +323,6 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     command[2] = str(out)
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    outputs = [o for c in nbformat.read(out, 4).cells if c.cell_type == "code" for o in c.outputs if "data" in o]
-    html = "".join(o["data"].get("text/html", "") for o in outputs)
-    own = re.search(rf'id="claim-{claim.id}"[^>]*>.*?<!-- elsewhere -->', html, re.DOTALL)[0]
+    shown = outputs(nbformat.read(out, as_version=4))
+    (own,) = (data["text/html"] for data in shown if data.get(VERDICT, {}).get("claim") == claim.id)
     assert re.findall(r"<td>([^<]*)</td>", own) == numbers

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from small import CONFIG
 
 from mae_lib.data.files import DataError, Folder
 from mae_lib.presets import load_preset
-from mae_lib.training import MAE, PretrainConfig, engine, pretrain
+from mae_lib.training import MAE, Hardware, PretrainConfig, engine, pretrain
 from mae_lib.transfer.coco import CocoSplit
 from mae_lib.transfer.drawn import drawn as drawn_scenes
 from mae_lib.transfer.finetune import DetectionConfig, finetune
@@ -22,6 +23,7 @@ from mae_lib.transfer.scenes import Scenes
 from mae_lib.worlds import make_world, rendered
 
 FAULT = "data that vanish"
+QUIET = Hardware("cpu", progress=False)
 COUNT = CONFIG.unique_images
 
 
@@ -129,17 +131,17 @@ def test_imagenet_that_vanishes_while_a_run_trains(real_data, tmp_path, monkeypa
     small |= {"world_options": {"root": str(own), "max_broken": 0.05}}
     config = PretrainConfig.from_scale(load_preset("paper")["scale"], **small)
     monkeypatch.setattr(engine.time, "perf_counter", iter(range(0, 10**9, 100)).__next__)  # a save at every step
-    whole = pretrain(config, tmp_path / "whole", device="cpu", progress=False)
+    whole = pretrain(config, tmp_path / "whole", QUIET)
     for call in (1, 100, 333):
         runs = tmp_path / str(call)
         with monkeypatch.context() as patch:
             away = vanishes_at(call, Folder, "read", own, patch)
             with pytest.raises(DataError) as error:
-                pretrain(config, runs, device="cpu", progress=False)
+                pretrain(config, runs, QUIET)
         assert_one_line(str(error.value), "has vanished: mount it again, and the same command goes on")
         away.rename(own)
         assert any(runs.glob("*/checkpoint-*.json")) == (call > 16)
-        assert_same_bits(pretrain(config, runs, device="cpu", progress=False), whole)
+        assert_same_bits(pretrain(config, runs, QUIET), whole)
         saw(FAULT, "ImageNet's folder, while a run trains", "one line; when it is back, on to the same bits")
 
 
@@ -150,9 +152,9 @@ def test_coco_that_vanishes_while_a_detector_learns(tmp_path, monkeypatch, saw):
     small = {"size": 32, "images": 24, "batch": 4, "lr": 2e-3, "jitter": (0.5, 1.5), "flip": True, "clip": 1.0}
     config = DetectionConfig(**small, sizes=sizes)
     data = drawn_scenes(Scenes(size=32, side=(10.0, 20.0), objects=(0, 2)), {"train": 12}, tmp_path)["train"]
-    whole = finetune(config, mae, data, "x", tmp_path / "whole", "cpu", False, save_seconds=0).state_dict()
+    whole = finetune(config, mae, data, "x", tmp_path / "whole", replace(QUIET, save_seconds=0)).state_dict()
     for call in (1, 10, 23):
-        learn = partial(finetune, config, mae, data, "x", tmp_path / str(call), "cpu", False, save_seconds=0)
+        learn = partial(finetune, config, mae, data, "x", tmp_path / str(call), replace(QUIET, save_seconds=0))
         with monkeypatch.context() as patch:
             away = vanishes_at(call, CocoSplit, "read", data.images, patch)
             with pytest.raises(DataError) as error:

@@ -65,7 +65,7 @@ def test_one_command_scores_every_set_and_the_shape_bias(trained):
 
 def test_asking_again_reads_the_probe(trained):
     runs, common = trained
-    head = next(runs.glob("imagenet-*/probe-*/head.safetensors"))
+    head = next(runs.glob("imagenet-*/probe-*/model.safetensors"))
     before, written = head.stat().st_mtime_ns, table(runs)
     assert main(["evaluate", *common]) == 0
     assert head.stat().st_mtime_ns == before and table(runs) == written

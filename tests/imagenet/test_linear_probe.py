@@ -10,10 +10,10 @@ import torch.distributed as dist
 from torch.nn.functional import cross_entropy
 
 from mae_lib.data.loading import Visits
-from mae_lib.imagenet import linear_probe, sets
+from mae_lib.imagenet import sets
 from mae_lib.imagenet.linear_probe import Head, ProbeRecipe, lars, recipe_of, train_head
+from mae_lib.training import Hardware, checkpoints, hardware
 
-CPU = torch.device("cpu")
 RECIPE = ProbeRecipe(batch=20, epochs=3, warmup_epochs=1, base_lr=50.0)
 
 
@@ -21,9 +21,9 @@ def colour(images: torch.Tensor) -> torch.Tensor:
     return images.mean((2, 3))
 
 
-def train(folder, recipe=RECIPE, read=colour):
+def train(folder, recipe=RECIPE, read=colour, **options):
     visits = Visits(sets.imagenet("train"), 8, 64, recipe.crop, recipe.seed)
-    return train_head(read, visits, 1000, recipe, folder, CPU, max_broken=0.0, progress=False)
+    return train_head(read, visits, 1000, recipe, folder, 0.0, Hardware("cpu", progress=False, **options))
 
 
 def test_lars_is_the_published_formula():
@@ -60,22 +60,21 @@ def test_the_published_schedule():
 
 def test_a_probe_that_was_cut_off_ends_as_one_that_was_not(real_data, tmp_path, monkeypatch):
     whole = train(tmp_path / "whole")
-    monkeypatch.setattr(linear_probe, "_SAVE_SECONDS", 0)
-    save, saved = linear_probe._save, []
+    save, saved = checkpoints.save_state, []
 
-    def stop(path, *state):
-        save(path, *state)
-        saved.append(state[-1])
+    def stop(folder, step, *state):
+        save(folder, step, *state)
+        saved.append(step)
         if len(saved) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(linear_probe, "_save", stop)
+    monkeypatch.setattr(checkpoints, "save_state", stop)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "cut")
-    assert not (tmp_path / "cut" / "head.json").exists() and saved == [1, 2, 3, 4]
+        train(tmp_path / "cut", save_seconds=0)
+    assert not (tmp_path / "cut" / "done.json").exists() and saved == [1, 2, 3, 4]
     resumed = train(tmp_path / "cut")
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
-    assert not list((tmp_path / "cut").glob("state.*"))
+    assert not list((tmp_path / "cut").glob("checkpoint-*"))
     found = train(tmp_path / "cut", read=lambda _: pytest.fail("trained twice"))
     assert torch.equal(found.linear.weight, whole.linear.weight) and not found.training
 
@@ -92,8 +91,8 @@ def test_two_workers_train_the_same_head(real_data, tmp_path, forked):
 
 
 def test_a_batch_that_does_not_split_is_refused(real_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(linear_probe, "rank_and_world", lambda: (0, 3))
-    with pytest.raises(ValueError, match="batch of 20 images does not split into 3 workers"):
+    monkeypatch.setattr(hardware, "rank_and_world", lambda: (0, 3))
+    with pytest.raises(ValueError, match="batch 20 does not split into 3 workers"):
         train(tmp_path)
 
 

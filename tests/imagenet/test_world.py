@@ -11,12 +11,13 @@ from mae_lib.data.files import DataError
 from mae_lib.data.loading import fixed_order
 from mae_lib.imagenet.world import ImageNet
 from mae_lib.presets import load_preset
-from mae_lib.training import PretrainConfig, find, pretrain
+from mae_lib.training import Hardware, PretrainConfig, find, pretrain
 from mae_lib.worlds import make_world
 
 PAPER = load_preset("paper")["scale"]
 SMALL = {"image_size": 32, "unique_images": 60, "patch": 8, "unit": 8, "batch": 12, "images": 120}
 SMALL |= {"width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+QUIET = Hardware("cpu", progress=False)
 
 
 def config(**settings) -> PretrainConfig:
@@ -28,7 +29,7 @@ def weights(run) -> dict[str, torch.Tensor]:
 
 
 def test_neither_workers_nor_a_stop_in_between_change_a_bit(real_data, tmp_path, monkeypatch):
-    plain = pretrain(config(), tmp_path / "plain", device="cpu", progress=False)
+    plain = pretrain(config(), tmp_path / "plain", QUIET)
     monkeypatch.setenv("MAE_LIB_WORKERS", "2")
     saved = []
     from mae_lib.training import checkpoints, engine
@@ -43,9 +44,9 @@ def test_neither_workers_nor_a_stop_in_between_change_a_bit(real_data, tmp_path,
     monkeypatch.setattr(checkpoints, "save_state", stop)
     monkeypatch.setattr(engine.time, "perf_counter", iter(range(0, 10**9, 100)).__next__)  # a save at every log line
     with pytest.raises(KeyboardInterrupt):
-        pretrain(config(), tmp_path / "stopped", device="cpu", progress=False)
+        pretrain(config(), tmp_path / "stopped", QUIET)
     monkeypatch.setattr(checkpoints, "save_state", save)
-    resumed = pretrain(config(), tmp_path / "stopped", device="cpu", progress=False)
+    resumed = pretrain(config(), tmp_path / "stopped", QUIET)
     assert saved and resumed.done["steps"] == 10 > saved[0]
     assert all(torch.equal(a, b) for a, b in zip(weights(plain).values(), weights(resumed).values()))
 
@@ -68,11 +69,11 @@ def test_a_broken_image_is_skipped_and_counted_in_the_run(real_data, tmp_path):
     bad = sorted((root / "train").glob("*/*.JPEG"))[int(fixed_order(64)[0])]
     bad.write_bytes(b"")
     options = {"root": str(root), "max_broken": 0.05}
-    run = pretrain(config(world_options=options), tmp_path / "runs", device="cpu", progress=False)
+    run = pretrain(config(world_options=options), tmp_path / "runs", QUIET)
     assert run.done["skipped_images"] == 1
     strict = config(world_options=options | {"max_broken": 0.001})
     with pytest.raises(DataError, match=r"1 of 64 images cannot be read, more than a share of 0\.001"):
-        pretrain(strict, tmp_path / "strict", device="cpu", progress=False)
+        pretrain(strict, tmp_path / "strict", QUIET)
     assert find(strict, tmp_path / "strict") is None
 
 
@@ -104,7 +105,7 @@ def test_options_that_do_not_fit_are_refused(options, says):
 
 def test_more_images_than_there_are_and_a_set_that_is_not_there_are_refused(real_data, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="number of training images is 90: it must be at most 64, all there are"):
-        pretrain(config(unique_images=90), tmp_path, device="cpu", progress=False)
+        pretrain(config(unique_images=90), tmp_path, QUIET)
     with pytest.raises(ValueError, match="an image's number is 64: it must be below 64"):
         ImageNet(32).sample(torch.tensor([64]), "test")
     with pytest.raises(ValueError, match="split is 'valid'"):
@@ -112,5 +113,5 @@ def test_more_images_than_there_are_and_a_set_that_is_not_there_are_refused(real
     monkeypatch.delenv("MAE_LIB_IMAGENET")
     assert config().steps == 10  # a config can be made and checked where the data are not
     with pytest.raises(DataError, match="MAE_LIB_IMAGENET is not set"):
-        pretrain(config(), tmp_path, device="cpu", progress=False)
-    assert not list(Path(tmp_path).glob("*/config.json"))
+        pretrain(config(), tmp_path, QUIET)
+    assert not list(Path(tmp_path).glob("*/log.jsonl"))

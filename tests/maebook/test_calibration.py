@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from bs4 import BeautifulSoup
 
 from mae_lib.studies.baselines import READERS
 from mae_lib.worlds import make_world
-from maebook.calibration import image_sets, readers_table, window_table
+from maebook.calibration import image_sets, published_readers, readers_table, show_published_readers, window_table
 
 
 def search(folder, **changes):
@@ -48,3 +49,14 @@ def test_the_frozen_nuisances_are_those_of_the_regime():
     held = json.loads((published_folder() / "calibration" / "figurines-search.json").read_text())
     frozen = held["search"]["trials"][-1]["nuisances"]
     assert frozen == json.loads(json.dumps(asdict(REGIMES["cluttered"])))
+
+
+def test_published_runs_are_switched_between(only_tiny, monkeypatch):
+    shown = []
+    monkeypatch.setattr("maebook.calibration.display", lambda html: shown.append(html.data))
+    show_published_readers()
+    (table,) = BeautifulSoup(shown[0], "html.parser").select(".mae-switch + .mae-measured [data-mae-scale=tiny] table")
+    assert len(table.select("td")) == 3 and all(0 <= float(cell.text) <= 1 for cell in table.select("td"))
+    monkeypatch.setattr("maebook.calibration.published", lambda section: [])
+    show_published_readers()
+    assert published_readers() == {} and len(shown) == 1

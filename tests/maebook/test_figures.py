@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import xml.etree.ElementTree as ET
+from urllib.parse import unquote, urlsplit
 
 import networkx as nx
 import numpy as np
@@ -17,7 +18,17 @@ from PIL import Image
 
 from mae_lib.theory import LatentHierarchy, locate_shared_information
 from maebook import figures as plots
-from maebook.figures import figure, figure_html, image_grid, loss_curves, ratio_curve, show, summarise
+from maebook.figures import (
+    data_url,
+    figure,
+    figure_csv,
+    figure_html,
+    image_grid,
+    loss_curves,
+    ratio_curve,
+    show,
+    summarise,
+)
 from maebook.graph_layout import layout
 from maebook.hierarchy_drawing import draw_hierarchy
 
@@ -73,10 +84,33 @@ def test_caption_and_alt_are_required(caption, alt, name):
         show(curve(), caption, alt)
 
 
-def test_a_named_figure_can_be_linked_to():
-    fig, _ = figure()
-    assert figure_html(fig, "A caption.", "A plot.", "figure-5").startswith('<figure class="mae-figure" id="figure-5">')
-    assert figure_html(fig, "A caption.", "A plot.").startswith('<figure class="mae-figure"><svg')
+def test_the_table_goes_with_the_figure(monkeypatch):
+    handed = []
+    monkeypatch.setattr(plots, "emit", lambda kind, data, html: handed.append(data))
+    show(curve(), "A caption.", "A plot.", "figure-5")
+    show(curve(), "A caption.", "A plot.", data=pd.DataFrame({"unit": [4], "value": [1 / 3]}))
+    show(image_grid([np.zeros((2, 3, 4, 4))], ["row"]), "A caption.", "A picture.", switch=True)
+    assert handed[1] == {"name": None, "csv": "unit,value\n4,0.33333\n", "switch": False}
+    assert handed[2] == {"name": None, "csv": "", "switch": True} and handed[0]["name"] == "figure-5"
+    held = pd.read_csv(io.StringIO(handed[0]["csv"]))
+    assert held["metric"].tolist() == ["a", "a", "b", "b"] and "panel" not in held
+    assert held["mean"].tolist() == [0.2, 1, 0.2, 1] and (held["low"] < held["mean"]).all()
+
+
+def test_tables_of_several_panels_are_told_apart():
+    fig, axes = figure(1, 2)
+    ratio_curve(axes[0], pd.DataFrame({"ratio": [0.5], "value": [1.0]}), "ratio")
+    loss_curves(axes[1], {"r = 0.1": [{"step": 1, "loss": 2.0}]})
+    axes[0].set_title("above", loc="left")
+    held = pd.read_csv(io.StringIO(figure_csv(fig)))
+    assert held["panel"].tolist() == ["above", "loss"] and held["loss"].tolist()[1] == 2
+    index = pd.DataFrame({"x": [1]}, pd.Index([8], name="unit"))
+    assert figure_csv(fig, index) == "unit,x\n8,1\n"
+
+
+def test_an_address_holds_the_table():
+    csv = 'series,y\n"a, ""quoted"" & 50% more",2\n'
+    assert unquote(urlsplit(data_url(csv)).path.split(",", 1)[1]) == csv
 
 
 def test_summarise_takes_seeds_then_images_then_nothing():

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from fakes import fake_page
 
-from mae_lib.claims.claims import load_claims
+from mae_lib.claims.claims import Verdict, load_claims
 from mae_lib.theory.grammars import code_grammar
 from mae_lib.theory.information import expected_bits, mask_bits
 from mae_lib.theory.mask_levels import IndependentUnits, expected_sinks
 from maebook.sphinx import discoveries, front, hero
-from maebook.sphinx.executed import Page
 from maebook.strongest import results
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
@@ -226,7 +226,7 @@ def test_trained_encoders_are_told_with_seeds_and_verdicts(only_tiny):
 
 
 def test_discoveries_are_legible_on_a_phone_and_link_to_what_is_there(nothing_published, browser, tmp_path):
-    pages = {"2_3_mask_levels": Page("2_3_mask_levels", "", ""), "inconsistencies": Page("inconsistencies", "", "")}
+    pages = {name: fake_page(name) for name in ("2_3_mask_levels", "inconsistencies")}
     html = front.found(pages)
     soup = BeautifulSoup(html, "html.parser")
     assert "\n" not in html and len(soup.select(".mae-discovery svg[aria-label]")) == 6
@@ -253,8 +253,8 @@ def test_discoveries_are_legible_on_a_phone_and_link_to_what_is_there(nothing_pu
 
 def test_the_counts_are_of_the_papers_claims_in_section_3(nothing_published):
     claim = load_claims()["extreme-ratio-hurts-probe"]
-    box = f'<div class="mae-verdict mae-supported" role="note" id="claim-{claim.id}" data-seeds="2">'
-    soup = BeautifulSoup(front.counts({claim.notebook: Page(claim.notebook, box, "")}), "html.parser")
+    page = fake_page(claim.notebook, [Verdict(claim.id, "supported", "", seeds=2)])
+    soup = BeautifulSoup(front.counts({claim.notebook: page}), "html.parser")
     numbers = {item.span.text.split(" ", 1)[1]: int(item.b.text) for item in soup.select("li")}
     wanted = [one for one in load_claims().values() if one.section[0] == "3" and not one.ours]
     assert numbers["supported"] == 1 and numbers["not run"] == len(wanted) - 1 and sum(numbers.values()) == len(wanted)
@@ -263,6 +263,5 @@ def test_the_counts_are_of_the_papers_claims_in_section_3(nothing_published):
 
 @pytest.mark.parametrize("preset", ["smoke", "laptop"])
 def test_the_counts_say_at_which_preset_this_build_is(preset, nothing_published):
-    record = f"{{&quot;parameters&quot;: {{&quot;preset&quot;: &quot;{preset}&quot;}}}}"
-    shown = front.counts({"a": Page("a", f'<div class="mae-card" data-record="{record}"></div>', "")})
+    shown = front.counts({"a": fake_page("a", run={"parameters": {"preset": preset}})})
     assert f"<em>{preset}</em>" in shown and ("far too little" in shown) == (preset == "smoke")

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from fakes import fake_suggestions
+from fakes import fake_page, fake_suggestions
 
 from mae_lib.claims.claims import ICONS, Verdict, load_claims
 from mae_lib.claims.verdicts import record, verdicts_file
 from maebook.ledger_page import LATE, Entry, counts, gather, head_badges, ledger_html
 from maebook.published_runs import HERE, PAPER
 from maebook.sphinx import executed, front, tables
-from maebook.sphinx import other_runs as scales
-from maebook.sphinx.executed import Page
+from maebook.sphinx.annotate import box
 from maebook.strongest import Result, of_paper, own_result, results, standing
-from maebook.verdict_box import kind, verdict_html
+from maebook.verdict_box import kind
 
 MARKS = (("claim-figure-4", "verdict"), ("figure-4", "figure"))
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -109,10 +108,8 @@ def test_the_published_suggestions_have_a_column_once_they_are_finished(only_tin
         columns = list(entries["figure-4"].elsewhere)
         assert columns == ([PAPER] if unfinished else ["suggestions", PAPER])
     found = {id: entry.elsewhere["suggestions"] for id, entry in entries.items() if entry.elsewhere["suggestions"]}
-    pages = ("3_6_boundary", "3_6_structure", "3_6_extremes")
-    assert set(found) == {
-        id for id, one in entries.items() if one.claim.notebook in pages and one.claim.series != "none"
-    }
+    page = [one.claim for one in entries.values() if one.claim.notebook == "3_6_suggestions"]
+    assert set(found) == {claim.id for claim in page if claim.series != "none"}
     assert found["structure-masks-raise-the-level"].verdict == "supported"
     assert found["structure-beats-blocks-and-squares"].verdict == "mixed"  # above the squares, below the blocks
     assert found["structure-masks-raise-the-level"].basis == "seeds"
@@ -170,8 +167,7 @@ def test_front_page_chips_map_and_ledger_count_the_same(only_tiny, tmp_path, mon
         (claim, Verdict(claim.id, "supported", "", "exact")),
     )
     for one, verdict in own:
-        box = verdict_html(one, verdict)
-        pages[one.notebook] = Page(one.notebook, box, "")
+        pages[one.notebook] = fake_page(one.notebook, [verdict])
         record([verdict], verdicts_file("tiny", one.notebook), {"parameters": {}})
     ledger = {entry.claim.id: entry.stands for entry in gather("tiny")}
     assert ledger[CLAIM.id].key == "tiny" and ledger["figure-4"].key == HERE
@@ -184,6 +180,6 @@ def test_front_page_chips_map_and_ledger_count_the_same(only_tiny, tmp_path, mon
     assert all(f"<b>{count}</b> <span>{ICONS[word]} {word}</span>" in front_page for word, count in words.items())
     decided = tables.status([CLAIM.id], pages)
     assert decided.startswith(f"{{page}}`{ICONS[ledger[CLAIM.id].verdict.verdict]} <") and "tiny, 2 seeds" in decided
-    body = scales.with_scales(pages[CLAIM.notebook].html, CLAIM.notebook)
+    body = box(own[0][1].as_json(), pages[CLAIM.notebook])
     assert f'<div class="mae-verdict mae-{kind(ledger[CLAIM.id].verdict.verdict)}"' in body
     assert body.index("strongest run: tiny") < body.index("this page’s own run") and "Mixed" in body

@@ -13,18 +13,17 @@ import nbformat
 import networkx as nx
 import pytest
 from bs4 import BeautifulSoup
-from fakes import fake_suggestions
+from fakes import fake_page, fake_suggestions
 
-from mae_lib.claims.claims import load_claims
+from mae_lib.claims.claims import Verdict, load_claims
 from mae_lib.provenance import provenance
 from mae_lib.studies.published_files import csv_of
 from mae_lib.studies.suggestions import COLUMNS
 from maebook.archive import archive
 from maebook.published_runs import HERE, PAPER
-from maebook.run_card import reproduce_command, run_card_html
-from maebook.sphinx import other_runs as scales
+from maebook.run_card import reproduce_command
 from maebook.sphinx import repository, tables
-from maebook.sphinx.annotate import dressed
+from maebook.sphinx.annotate import ALONE, annotate, box
 from maebook.sphinx.cards import embed_cards
 from maebook.sphinx.chapters import chapter_graph, chapter_map, places
 from maebook.sphinx.check_links import broken_links
@@ -35,7 +34,6 @@ from maebook.sphinx.names import resolve
 from maebook.sphinx.source_pages import beside
 from maebook.strongest import results
 from maebook.teaching.exercises import notebooks, read
-from maebook.verdict_box import ELSEWHERE, STRONGEST
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 METRICS = ("class probe", "parts probe", "shape bias")
@@ -45,8 +43,17 @@ PARAMETERS = {"preset": "smoke", "seeds": [3], "note": 'a "quoted" <b> & more'}
 @pytest.fixture
 def page() -> Page:
     record = provenance(PARAMETERS, ["mae_lib.theory"], started=None, device="cpu") | {"wall_seconds": 41.0}
-    box = '<div class="mae-verdict mae-mixed" role="note" id="claim-figure-4" data-seeds="0">'
-    return Page("2_3_theorem_1", run_card_html(record, "2_3_theorem_1") + box, "")
+    return fake_page("2_3_theorem_1", [own("figure-4")], [{"csv": "x,y\n1,2\n"}, {"name": "a-figure"}], record)
+
+
+def own(claim: str) -> Verdict:
+    return Verdict(claim, "mixed", "ours")
+
+
+def drawn(page: Page) -> list[str]:
+    """The HTML of a page's outputs as the book shows them."""
+    annotate(page.book, page)
+    return [output.data["text/html"] for output in page.book.cells[1].outputs]
 
 
 # Names, tables
@@ -122,58 +129,63 @@ def test_what_nothing_makes_is_refused():
 # Executed notebooks
 
 
-def test_a_run_card_and_its_verdicts_are_read_back(page):
+def test_a_run_and_its_verdicts_are_read_back(page):
     assert page.record["parameters"] == PARAMETERS and page.verdicts == {"figure-4": "mixed"}
 
 
 def test_a_figure_says_where_it_comes_from(page):
-    figure = '<figure class="mae-figure"><svg></svg><figcaption>It.</figcaption>'
-    body = (
-        f'<h1>T</h1>{figure}<a class="mae-data" download="data.csv" href="data:,x">Data</a></figure>{figure}</figure>'
-    )
-    soup = BeautifulSoup(dressed(body + page.html, page), "html.parser")
-    assert [part["id"] for part in soup.select("figure")] == ["drawing-1", "drawing-2"]
+    soup = BeautifulSoup("".join(drawn(page)), "html.parser")
+    assert [part["id"] for part in soup.select(".mae-shown:has(> figure)")] == ["drawing-1", "a-figure"]
     first, second = soup.select(".mae-origin")
-    assert first.find("a", class_="mae-data")["download"] == "2_3_theorem_1-figure-1.csv" and not second.select(
-        ".mae-data"
-    )
+    assert first.find("a", class_="mae-data")["download"] == "2_3_theorem_1-figure-1.csv"
+    assert not second.select(".mae-data")
     for origin in (first, second):
         assert origin.pre.code.text == reproduce_command(PARAMETERS, "2_3_theorem_1")
         facts = dict(zip((dt.text for dt in origin.select("dt")), (dd.text for dd in origin.select("dd"))))
         assert facts["Parameters"].startswith("smoke preset, but seeds = [3]; the page's own: note = ")
         assert "<b>" in origin.select_one("dd details").text and "mask_ratios" not in facts["Parameters"]
         assert facts["Seeds"] == "3" and page.record["code_hash"] in facts["Code"] and "41.0 s" in facts["Time"]
-    assert soup.find(id="run-card") and "Runs on a CPU in 41.0 s" in soup.select_one("h1 + .mae-facts").text
 
 
-def _box(claim: str) -> str:
-    opening = f'<div class="mae-verdict mae-undecided" role="note" id="claim-{claim}" data-seeds="1">'
-    return f'{opening}{STRONGEST}<div class="mae-own"><p>ours</p></div>{ELSEWHERE}</div>'
+def test_below_a_title_stands_how_long_the_page_took(page):
+    annotate(page.book, page)
+    title, _, line, *_, text = page.book.cells[0].source.split("\n")
+    assert (title, text) == ("# A title", "text") and "Runs on a CPU in 41.0 s" in line and "mixed" in line
 
 
-def test_other_results_stand_in_the_verdict_box_and_a_switch_before_it(only_tiny):
+def test_other_results_stand_in_the_verdict_box_and_a_switch_before_the_first(only_tiny):
     results.cache_clear()
-    claim = next(c.id for c in load_claims().values() if c.paper_table == "table_2")
-    box = _box(claim)
-    line = '<figure class="mae-figure"><svg><g data-mae-scale="tiny"></g></svg></figure>'
-    soup = BeautifulSoup(scales.with_scales(f"<p>before</p>{box}{box}{line}"), "html.parser")
+    some = [one.id for one in load_claims().values() if one.paper_table == "table_2"][:2]
+    page = fake_page("3_4_shape_bias", list(map(own, some)), [{}, {"switch": True}, {"switch": True}])
+    parts = [BeautifulSoup(html, "html.parser") for html in drawn(page)]
     results.cache_clear()
-    shown = {part["data-mae-scale"] for part in soup.select(".mae-elsewhere > div")}
-    assert PAPER in shown and shown <= {PAPER, "tiny"}
-    assert len(soup.select("fieldset.mae-switch[hidden]")) == 2
-    values = [part["value"] for part in soup.select_one(".mae-switch").select("input")]
-    assert values[0] == HERE and values[-1] == "all" and set(values[1:-1]) == shown
-    assert "<!--" not in str(soup)
+    assert [len(part.select("fieldset.mae-switch[hidden]")) for part in parts] == [1, 0, 0, 1, 0]
+    shown = {part["data-mae-scale"] for part in parts[0].select(".mae-elsewhere > div")}
+    assert PAPER in shown and shown <= {PAPER, "tiny"} and "ours" in parts[0].select_one(".mae-own").text
+    values = [part["value"] for part in parts[0].select("input")]
+    assert values[0] == HERE and values[-1] == "all" and shown <= set(values[1:-1])
 
 
 def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so(only_tiny):
     results.cache_clear()
-    box = _box("figure-4")
-    alone = box.replace(ELSEWHERE, "").replace(STRONGEST, "")
-    assert scales.with_scales(box) == alone
-    assert scales.with_scales(box, "3_6_extremes") == scales.ALONE + alone
-    assert scales.with_scales("<p>no verdict</p>", "3_0_worlds") == "<p>no verdict</p>"
+    alone = box(own("figure-4").as_json(), fake_page("2_3_theorem_1", [own("figure-4")]))
+    assert "mae-elsewhere" not in alone and "mae-strongest" not in alone
+    for name, before in (("2_3_theorem_1", ""), ("3_6_suggestions", ALONE)):
+        assert drawn(fake_page(name, [own("figure-4")], [{"switch": True}]))[0] == before + alone
     results.cache_clear()
+
+
+def test_a_verdict_of_a_named_run_is_a_line_that_unfolds_and_shows_the_strongest_once(only_tiny):
+    results.cache_clear()
+    claim = next(one for one in results()["tiny"].values() if one.verdict.verdict not in ("not run", "mixed")).verdict
+    lines = [
+        BeautifulSoup(box(one.as_json() | {"run": "a run"}, fake_page("3_3_separability", [one])), "html.parser")
+        for one in (claim, own(claim.claim))
+    ]
+    results.cache_clear()
+    for line, heads in zip(lines, (0, 1)):
+        assert line.details["id"] == f"claim-{claim.claim}" and claim.verdict in line.summary.text
+        assert "a run" in line.select_one(".mae-verdict .mae-own").text and len(line.select(".mae-strongest")) == heads
 
 
 def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):
@@ -185,28 +197,18 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     record = {"parameters": {"preset": "laptop"}, "seeds": [0, 1, 2], "wall_seconds": None}
     (folder / "boundary.json").write_text(json.dumps(record))
     results.cache_clear()
-    page = scales.with_scales(_box("boundary-left-out-raises-the-level"), "3_6_boundary")
-    masks = scales.with_scales(_box("structure-masks-raise-the-level"), "3_6_structure")
+    (page,) = drawn(fake_page("3_6_suggestions", [own("boundary-left-out-raises-the-level")]))
+    (masks,) = drawn(fake_page("3_6_suggestions", [own("structure-masks-raise-the-level")]))
     results.cache_clear()
     part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=suggestions]")
     assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
-    assert masks.startswith(scales.ALONE)  # nothing of it is there yet, and no switch pretends
+    assert masks.startswith(ALONE)  # nothing of it is there yet, and no switch pretends
     fake_suggestions(folder)
     (folder / "boundary.json").write_text(json.dumps(record))
     words = {claim: one.words for claim, one in results()["suggestions"].items()}
     results.cache_clear()
     assert words["boundary-left-out-raises-the-level"] == "laptop, 2 seeds, not finished"
     assert words["structure-masks-raise-the-level"] == "smoke, 2 seeds"
-
-
-def test_the_calibration_is_switched_too(only_tiny):
-    scales.calibration.cache_clear()
-    body = scales.with_scales("<figure>1</figure><figure>2</figure><p>after</p>", "3_0_calibration")
-    scales.calibration.cache_clear()
-    soup = BeautifulSoup(body, "html.parser")
-    assert [part.name for part in soup.find_all(recursive=False)] == ["figure", "figure", "fieldset", "div", "p"]
-    (table,) = soup.select(".mae-measured [data-mae-scale=tiny] table")
-    assert len(table.select("td")) == 3 and all(0 <= float(cell.text) <= 1 for cell in table.select("td"))
 
 
 # Source beside prose
@@ -370,4 +372,4 @@ def test_both_citations_are_bibtex(tmp_path):
 
 def test_only_a_page_that_trains_nothing_waits_for_models():
     taking = "from mae_lib.studies.series import Series"
-    assert Page("a", "", taking).trained and not Page("a", "", f"{taking}\nseries.train()").trained
+    assert fake_page("a", code=taking).trained and not fake_page("a", code=f"{taking}\nseries.train()").trained

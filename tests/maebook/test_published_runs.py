@@ -27,7 +27,7 @@ def shown(monkeypatch) -> list[str]:
     """What a page would show, as HTML."""
     found: list[str] = []
     monkeypatch.setattr(module, "display", lambda html: found.append(html.data))
-    monkeypatch.setattr(module, "show", lambda drawing, caption, alt: found.append(f"{caption} | {alt}"))
+    monkeypatch.setattr(module, "show", lambda drawing, caption, alt, switch: found.append(f"{caption} | {alt}"))
     return found
 
 

@@ -6,10 +6,16 @@ import pytest
 
 from mae_lib.__main__ import main
 from mae_lib.studies.baselines import READERS, four_readers
-from mae_lib.training import PretrainConfig
+from mae_lib.training import Hardware, PretrainConfig
 
 SMALL = {"width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_heads": 2}
-COUNTS = {"train_images": 240, "test_images": 80, "supervised_images": 240, "visits": 640, "progress": False}
+COUNTS = {
+    "train_images": 240,
+    "test_images": 80,
+    "supervised_images": 240,
+    "visits": 640,
+    "hardware": Hardware(progress=False),
+}
 
 
 def test_readers_find_what_is_easy_and_guess_where_nothing_can_be_learned():

@@ -8,19 +8,16 @@ import pytest
 from fakes import fake_suggestions
 
 from mae_lib.__main__ import main
-from mae_lib.claims.claims import load_claims
-from mae_lib.presets import load_scale
 from mae_lib.studies import suggestions
 from mae_lib.studies.better_masking import BOUNDARIES, MASKS
 from mae_lib.studies.low_level import TASKS
 from mae_lib.studies.results import seeds_of
 from mae_lib.studies.suggestions import (
     SUGGESTIONS,
-    more_seeds_of,
     ordered_pairs,
-    published_arms,
     published_provenance,
     published_suggestion,
+    suggestion,
     tidy,
     verdicts,
 )
@@ -107,22 +104,19 @@ def test_nothing_published_is_an_empty_table(tmp_path, monkeypatch):
     assert all(published_suggestion(name).empty and published_provenance(name) is None for name in SUGGESTIONS)
 
 
-def test_a_page_is_given_the_arms_that_it_asks_for_or_is_told_what_differs(tmp_path, monkeypatch):
+def test_a_page_opens_every_published_seed_or_measures_its_own(tiny_preset, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
-    scale = load_scale("smoke")
-    with pytest.raises(ValueError, match="holds no boundary: set use_published to False"):
-        published_arms("boundary", scale, [0], [0])
+    with pytest.raises(ValueError, match="holds no boundary: choose a preset that trains"):
+        suggestion("boundary", "book", [0])
     fake_suggestions(tmp_path / "suggestions")
-    found = published_arms("boundary", scale | {"an_entry_that_is_newer": 1}, [1], [0, 2])
-    assert set(found["boundary"]) == {0, 2} and set(found["seed"]) == {0, 1}
-    for scaled, seed, arm, share, says in (
-        (scale | {"width": 7}, 0, "patches", 0.6, "width is 32 there, not 7"),
-        (scale, 5, "patches", 0.6, "seed 5 is missing"),
-        (scale, 0, "stars", 0.6, "masks 'stars' is missing"),
-        (scale, 0, "patches", 0.5, "tree_share is 0.6 there, not 0.5"),
-    ):
-        with pytest.raises(ValueError, match=says):
-            published_arms("masks", scaled, [seed], [arm], share)
+    assert set(suggestion("boundary", "book", [0])["seed"]) == {0, 1}
+    monkeypatch.setenv("MAE_LIB_RUNS", str(folder.parent / "runs"))
+    made = suggestion("extremes", tiny_preset, [0])
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(folder.parent))
+    means = made.groupby(["ratio", "metric"])["value"].mean()
+    told = published_suggestion("extremes").set_index(["ratio", "metric"])["value"]
+    assert means.index.sort_values().equals(told.index.sort_values()) and "image" in made
+    assert np.allclose(means[told.index], told)
 
 
 def test_published_verdicts_are_those_of_the_rules_and_wait_for_the_last_seed(tmp_path, monkeypatch):
@@ -146,19 +140,6 @@ def test_every_suggestion_decides_claims_of_its_page():
     assert all(decided.values())
     extremes = {"extreme-high-ratio-keeps-low-level", "extreme-high-ratio-matches-low-ratio"}
     assert decided["extremes"] == extremes
-
-
-def test_what_is_published_is_drawn_with_its_verdicts(tmp_path, monkeypatch):
-    shown, drawn = [], []
-    monkeypatch.setattr(suggestions, "display", lambda some: shown.append(some.data))
-    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
-    more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
-    assert not drawn and "`python -m mae_lib suggestions --only masks` makes them" in shown.pop()
-    fake_suggestions(tmp_path / "suggestions")
-    more_seeds_of("masks", lambda *_: drawn.append(_), ["structure-masks-raise-the-level"])
-    (table, what, bars), said = drawn[0], shown.pop()
-    assert "untrained" in set(table["masks"]) and what == "published, preset smoke, seeds: 2" and "over seeds" in bars
-    assert load_claims()["structure-masks-raise-the-level"].claim in said and "**Supported**" in said
 
 
 def test_only_pairs_that_are_told_apart_are_counted():

@@ -14,8 +14,7 @@ from pathlib import Path
 import torch
 
 from mae_lib import randomness
-from mae_lib.training import MaskSampler, PretrainConfig, Run
-from mae_lib.training.pretrain import train_mae
+from mae_lib.training import Hardware, MaskSampler, PretrainConfig, Run, pretrain
 
 HERE = Path(__file__).parent
 FORKED = [
@@ -50,8 +49,8 @@ def images(config: PretrainConfig) -> torch.Tensor:
 
 
 def train_small(runs, config=CONFIG, draw=None, **options) -> Run:
-    options = {"device": "cpu", "progress": False} | options
-    return train_mae(config, draw or (lambda: images(config)), Path(runs), **options)
+    hardware = Hardware(**{"device": "cpu", "progress": False} | options)
+    return pretrain(config, runs, hardware, images=draw or (lambda: images(config)))
 
 
 # As long as a test of equal weights needs, and its batch splits 4 x 4 ways.

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torchvision.transforms import functional as reference
 
-from mae_lib.training import PretrainConfig, contrastive
+from mae_lib.training import Hardware, PretrainConfig, contrastive
 from mae_lib.training.contrastive import (
     ContrastiveConfig,
     contrast,
     crop_and_jitter,
     nt_xent,
     pair_batches,
-    train_contrastive,
 )
 
 MAE = PretrainConfig(
@@ -22,6 +21,7 @@ MAE = PretrainConfig(
 )
 CONFIG = ContrastiveConfig(MAE, "class", images=96, pairs=4, projection=8)
 CPU = torch.device("cpu")
+QUIET = Hardware("cpu", progress=False)
 
 
 def never():
@@ -106,13 +106,13 @@ def test_pairs_differ_by_step_and_by_seed():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return train_contrastive(CONFIG, draw, tmp_path_factory.mktemp("runs"), "cpu", progress=False)
+    return contrast(CONFIG, tmp_path_factory.mktemp("runs"), QUIET, draw)
 
 
 def test_a_run_is_trained_once_and_says_what_it_is(finished):
     assert finished.config == CONFIG and finished.done["steps"] == CONFIG.steps == 12
     assert finished.directory.name == f"figurines-contrastive-class-s0-{CONFIG.key}"
-    assert train_contrastive(CONFIG, never, finished.directory.parent, "cpu", progress=False) == finished
+    assert contrast(CONFIG, finished.directory.parent, QUIET, never) == finished
 
 
 def test_the_encoder_learns_from_the_mae_s_first_weights_and_the_decoder_does_not(finished):
@@ -139,10 +139,10 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(finished, tmp_path, mon
 
     monkeypatch.setattr(contrastive, "nt_xent", cut)
     with pytest.raises(KeyboardInterrupt):
-        train_contrastive(CONFIG, draw, tmp_path, "cpu", progress=False, save_seconds=0)
+        contrast(CONFIG, tmp_path, replace(QUIET, save_seconds=0), draw)
     monkeypatch.undo()
     assert list(tmp_path.glob("*/checkpoint-*"))
-    again = train_contrastive(CONFIG, draw, tmp_path, "cpu", progress=False)
+    again = contrast(CONFIG, tmp_path, QUIET, draw)
     for name, value in finished.load().encoder_state().items():
         assert torch.equal(value, again.load().encoder_state()[name]), name
 
@@ -159,7 +159,7 @@ def test_what_determines_the_result_is_in_the_address():
 
 def test_the_tree_is_contrasted_too(tmp_path):
     config = replace(CONFIG, mae=replace(MAE, world="invertible_tree"), views="level0+level1", images=16)
-    run = contrast(config, tmp_path, "cpu", progress=False)
+    run = contrast(config, tmp_path, QUIET)
     assert run.config == config and (tmp_path / "images").is_dir()
 
 

@@ -12,11 +12,13 @@ from small import CONFIG, SPREAD, images, same_weights, train_small, train_sprea
 from torch import nn
 
 from mae_lib.devices import best_device
-from mae_lib.training import CheckpointError, DivergedError
+from mae_lib.training import CheckpointError, DivergedError, Hardware
 from mae_lib.training.batches import mae_batches
-from mae_lib.training.engine import Schedule, WorkerLostError, adamw, ease, train, workers
+from mae_lib.training.engine import Schedule, adamw, train
+from mae_lib.training.hardware import WorkerLostError, apply_memory_options, process_group
 
 CPU = torch.device("cpu")
+QUIET = Hardware("cpu", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_cheaper_blocks_change_neither_result_nor_names(option, monkeypatch):
     monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="eager", fullgraph=True))
     plain, eased = CONFIG.model(), CONFIG.model()
     eased.load_state_dict(plain.state_dict())
-    ease(eased, option == "compiled", option == "checkpoint_blocks")
+    apply_memory_options(eased, Hardware(**{option: True}))
     batch, mask = torch.rand(3, 3, 16, 16), CONFIG.masks().sample(0, 0, torch.arange(3))
     for model in (plain, eased):
         model(batch, mask).loss.backward()
@@ -57,7 +59,7 @@ def test_recomputed_blocks_keep_fewer_activations():
     kept = {}
     for option in (False, True):
         model = CONFIG.model()
-        ease(model, False, option)
+        apply_memory_options(model, Hardware(checkpoint_blocks=option))
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):  # noqa: B023
             model(torch.rand(3, 3, 16, 16), CONFIG.masks().sample(0, 0, torch.arange(3)))
@@ -82,7 +84,7 @@ def test_learning_rate_warms_up_and_falls_to_zero():
 def test_only_matrices_are_decayed():
     model = CONFIG.model()
     names = {parameter: name for name, parameter in model.named_parameters()}
-    decayed, plain = adamw(model, CONFIG.schedule(), CPU).param_groups
+    decayed, plain = adamw(model, CONFIG.schedule()).param_groups
     assert decayed["weight_decay"] == CONFIG.weight_decay and plain["weight_decay"] == 0
     assert {names[p].rsplit(".", 1)[-1] for p in decayed["params"]} == {"weight"}
     assert all(p.ndim >= 2 for p in decayed["params"])
@@ -100,7 +102,9 @@ def test_groups_of_ones_own_learn_at_their_own_rate(tmp_path):
     ]
     schedule = Schedule(steps=1, batch=4, lr=0.01, warmup=0.0, weight_decay=0.0)
     loss = lambda net, batch: sum(one.weight.sum() for one in net)  # noqa: E731
-    train(model, lambda *where: where, loss, schedule, tmp_path, CPU, progress=False, groups=groups)
+    train(
+        model, lambda *where: where, loss, schedule, tmp_path, QUIET, lambda net, schedule: adamw(net, schedule, groups)
+    )
     moved = [was - one.weight.item() for was, one in zip(before, model)]
     assert moved == pytest.approx([0.001, 0.01], rel=1e-3)
 
@@ -113,25 +117,24 @@ def spoilt(at):
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_good_checkpoint(tmp_path):
     schedule = Schedule(steps=300, batch=4, lr=1e-3)  # a log line every 3 steps
     with pytest.raises(DivergedError, match=r"nan at step 101; .*checkpoint-000000099\.safetensors"):
-        train(
-            nn.Linear(2, 1), lambda *where: where, spoilt(101), schedule, tmp_path, CPU, progress=False, save_seconds=0
-        )
+        every = replace(QUIET, save_seconds=0)
+        train(nn.Linear(2, 1), lambda *where: where, spoilt(101), schedule, tmp_path, every)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(3, 100, 3))
-    result = train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), schedule, tmp_path, CPU, progress=False)
+    result = train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), schedule, tmp_path, QUIET)
     assert result["steps"] == 300 and math.isfinite(result["loss"])  # the cause gone, it goes on from there
 
 
 def test_a_loss_that_is_not_finite_at_once_says_that_nothing_was_kept(tmp_path):
     with pytest.raises(DivergedError, match="nan at step 0; no checkpoint"):
-        train(nn.Linear(2, 1), lambda *where: where, spoilt(0), Schedule(5, 4, 1e-3), tmp_path, CPU, progress=False)
+        train(nn.Linear(2, 1), lambda *where: where, spoilt(0), Schedule(5, 4, 1e-3), tmp_path, QUIET)
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     """The last step's loss is finite, its gradient is not."""
     root = lambda net, batch: (net(torch.zeros(4, 2)) - net.bias).abs().sqrt().mean()  # noqa: E731
     with pytest.raises(DivergedError, match=r"finite but leads to a weight that is not finite at step 0"):
-        train(nn.Linear(2, 1), lambda *where: where, root, Schedule(1, 4, 1e-3), tmp_path, CPU, progress=False)
+        train(nn.Linear(2, 1), lambda *where: where, root, Schedule(1, 4, 1e-3), tmp_path, QUIET)
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
@@ -170,7 +173,7 @@ def test_a_worker_that_is_lost_is_one_line_and_other_errors_pass(monkeypatch):
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
     monkeypatch.setattr(atexit, "register", lambda call: None)
     for says, kind in (("[tcp] Connection closed by peer", WorkerLostError), ("out of memory", RuntimeError)):
-        with pytest.raises(kind), workers(CPU):
+        with pytest.raises(kind), process_group(CPU):
             raise RuntimeError(says)
 
 
@@ -178,6 +181,4 @@ def test_a_damaged_log_is_named(tmp_path):
     for text in ('{"step": 1}\n{"st}\n{"step": 3}\n', '{"no": 1}\n', "[1}\n"):
         (tmp_path / "log.jsonl").write_text(text)
         with pytest.raises(CheckpointError, match=r"log\.jsonl: a line is damaged"):
-            train(
-                nn.Linear(2, 1), lambda *where: where, spoilt(-1), Schedule(2, 4, 1e-3), tmp_path, CPU, progress=False
-            )
+            train(nn.Linear(2, 1), lambda *where: where, spoilt(-1), Schedule(2, 4, 1e-3), tmp_path, QUIET)

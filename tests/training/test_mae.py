@@ -103,6 +103,22 @@ def test_same_loss_gradient_and_prediction_as_vitmae(norm_pixels, ratio, depth):
     torch.testing.assert_close(mae.mask_token.grad, judge.decoder.mask_token.grad, atol=1e-5, rtol=1e-4)
 
 
+def test_several_class_tokens_all_learn_and_their_mean_is_the_images():
+    mae = model(class_tokens=3)
+    mask = MaskSampler(8, 4, 16, 0.75).sample(0, 0, torch.arange(5))
+    mae(IMAGES, mask).loss.backward()
+    assert mae.cls_token.shape == (1, 3, 32) and (mae.cls_token.grad.abs().amax(2) > 0).all()
+    with torch.no_grad():
+        tokens = mae.encode(IMAGES, mask)
+        caught = []
+        mae.norm.register_forward_hook(lambda _, __, output: caught.append(output))
+        mae.encode(IMAGES, mask)
+    assert tokens.shape == (5, 1 + 16, 32)
+    torch.testing.assert_close(tokens, torch.cat([caught[0][:, :3].mean(1, keepdim=True), caught[0][:, 3:]], 1))
+    with pytest.raises(ValueError, match="class_tokens 0 must be at least 1"):
+        model(class_tokens=0)
+
+
 def test_encoder_goes_to_timm_and_back():
     mae = model()
     vit = VisionTransformer(img_size=32, patch_size=4, embed_dim=32, depth=2, num_heads=4, num_classes=10)

@@ -15,7 +15,7 @@ from small import CONFIG, FORKED, HERE, train_small
 
 from mae_lib.__main__ import main
 from mae_lib.presets import load_preset
-from mae_lib.training import CheckpointError, PretrainConfig, Run, checkpoints, find, load_model, pretrain
+from mae_lib.training import CheckpointError, Hardware, PretrainConfig, Run, checkpoints, find, load_model, pretrain
 
 
 def never():
@@ -123,7 +123,7 @@ def test_a_world_is_drawn_and_trained_on(tmp_path):
     config = PretrainConfig.from_scale(
         load_preset("smoke")["scale"], images=192, unique_images=128, width=16, heads=2, depth=1
     )
-    run = pretrain(config, tmp_path, device="cpu", progress=False)
+    run = pretrain(config, tmp_path, Hardware("cpu", progress=False))
     assert run.done["steps"] == 3 and find(config, tmp_path) == run
     assert run.load().reconstruct(torch.rand(2, 3, 32, 32)).shape == (2, 3, 32, 32)
 

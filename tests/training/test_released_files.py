@@ -72,10 +72,6 @@ def test_what_a_failed_download_leaves_is_called_so(tmp_path, content, says, end
         read_state(file)
 
 
-def transformers() -> dict:
-    return {"vit.embeddings.patch_embeddings.projection.weight": torch.ones(64, 3, 8, 8)}
-
-
 def two() -> dict:
     return {f"{who}.{name}": value for who in ("student", "teacher") for name, value in facebook().items()}
 
@@ -91,7 +87,6 @@ def changed(**tensors: torch.Tensor) -> dict:
         (torch.nn.Linear(2, 2), "holds a torch.nn.modules.linear.Linear, which is no data"),
         ({"model_ema": facebook(), "epoch": 1}, "holds no state of a model: it holds model_ema, epoch:"),
         ({"model": None}, "holds no state of a model: it holds model:"),
-        (transformers(), "has the names of transformers' ViT: take the same weights as facebookresearch/mae or timm"),
         (two(), r"holds several encoders, under 'student\.', 'teacher\.'"),
         (changed(norm__weight=torch.full((64,), torch.nan)), "norm.weight holds NaN or infinite values"),
         (changed(norm__bias=torch.full((64,), torch.inf)), "norm.bias holds NaN or infinite values"),

@@ -8,6 +8,7 @@ import torch
 
 from mae_lib.data.files import Broken, DataError
 from mae_lib.presets import PRESETS, load_preset
+from mae_lib.training import Hardware
 from mae_lib.transfer import finetune as module
 from mae_lib.transfer.coco import CocoSplit
 from mae_lib.transfer.finetune import DetectionConfig, batches, detection_run, finetune, fingerprint
@@ -19,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def tuned(config, mae, data, runs, **options):
-    return finetune(config, mae, data, "test", runs, "cpu", progress=False, **options)
+    return finetune(config, mae, data, "test", runs, Hardware("cpu", progress=False, **options))
 
 
 def same(one, other) -> bool:
@@ -95,7 +96,7 @@ def test_reading_ahead_changes_nothing(mae, config, scenes):
 def test_coco_itself_is_learned_with_jitter_and_images_without_objects(mae, config, coco, tmp_path):
     wide = dataclasses.replace(config, jitter=(0.1, 2.0), size=64, images=16)
     data = CocoSplit(coco, "train")
-    model = tuned(wide, mae, data, tmp_path, readers=2)
+    model = tuned(wide, mae, data, tmp_path, workers=2)
     assert model.roi_heads.box_predictor.cls_score.out_features == 4
     assert 0 <= score(model, CocoSplit(coco, "val")).values["AP box"] <= 100
     about = json.loads((tmp_path / detection_run(wide, mae, data, "test").directory.name / "done.json").read_text())

@@ -1,6 +1,7 @@
 """Section 3.5 as a whole: every encoder and fresh weights, fine-tuned alike, measured, published and read back."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mae_lib.studies.published_files import called
 from mae_lib.studies.results import published, source_of
 from mae_lib.studies.scores import readers, section_of
 from mae_lib.studies.series import Series
+from mae_lib.transfer.coco_annotations import CocoError
 from mae_lib.transfer.scoring import score
 
 MASK = (0.75, 8, 0)
@@ -76,6 +78,23 @@ def test_the_paper_preset_asks_for_coco_before_anything_is_trained(preset, tmp_p
     assert "set MAE_LIB_COCO to the one that holds train2017/" in capsys.readouterr().err
     assert main(["detect", "--preset", str(path), "--coco", str(tmp_path), "--device", "cpu"]) == 2
     assert "train2017 does not exist" in capsys.readouterr().err
+
+
+def test_a_split_without_objects_is_refused_before_anything_is_trained(preset, coco):
+    """Its precision would be NaN. What is left of the miniature: nothing; a crowd and a box without an inside."""
+    series = Series.from_parameters(load_preset(preset))
+    taken = {"detection_data": "coco", "detection_train": None, "detection_test": None}
+    section = section_of("detection", Series(series.configs, series.scale | taken), folder=str(coco))
+    for split, left in (("val", slice(0)), ("val", slice(4, 6)), ("train", slice(4, 6))):
+        file = coco / "annotations" / f"instances_{split}2017.json"
+        whole = file.read_text()
+        content = json.loads(whole)
+        file.write_text(json.dumps(content | {"annotations": content["annotations"][left]}))
+        with pytest.raises(
+            CocoError, match=rf"instances_{split}2017\.json lists no object with an inside, crowds aside"
+        ):
+            _ = dataclasses.replace(section).data
+        file.write_text(whole)
 
 
 def test_scores_are_those_of_the_detector_and_scratch_learns_at_one_rate(preset, coco):

@@ -16,7 +16,7 @@ from mae_lib.command_line import setting, settings_of
 from mae_lib.data.files import DataError
 from mae_lib.data.own_images import digest, own_images, splits
 from mae_lib.studies import section_class
-from mae_lib.training import PretrainConfig, Run, find
+from mae_lib.training import Hardware, PretrainConfig, Run, find
 from mae_lib.worlds import make_world
 
 
@@ -183,7 +183,7 @@ def test_pictures_come_again_in_other_crops_once_all_were_seen(tmp_path):
         unique_images=1000,
     )
     mine = config.make_world()
-    batches = mine.batches(config, torch.device("cpu"), 1)
+    batches = mine.batches(config, Hardware("cpu"))
     assert batches.visits.count == len(mine.images("train")) == 4
     passes = [batches(step, torch.arange(4))[0] for step in range(2)]
     flat = torch.cat(passes).flatten(1)

@@ -12,7 +12,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
-from IPython.display import HTML, display
 from numpy.typing import ArrayLike
 
 from mae_lib.theory import (
@@ -20,6 +19,7 @@ from mae_lib.theory import (
     locate_shared_information,
     locate_shared_information_batch,
 )
+from maebook.bundles import FIGURE, emit
 from maebook.explorer.drawing import graph_svg, names, set_list, told
 from maebook.explorer.page import SCRIPT, STYLE
 from maebook.figures import PALETTE
@@ -174,4 +174,4 @@ def show_explorer(
     Raises ValueError without a caption, for a mask that names no observable, for units that do not fit, and for a
     hierarchy that is too large (see `node_tables`).
     """
-    display(HTML(explorer_html(hierarchy, masked, caption, presets, units, seed)))
+    emit(FIGURE, {}, explorer_html(hierarchy, masked, caption, presets, units, seed))

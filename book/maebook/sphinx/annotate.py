@@ -1,6 +1,9 @@
-"""What a notebook's page wears: how long it takes at its head, and under every figure where it comes from.
+"""A notebook's page as the book shows it, drawn from what its outputs hand over.
 
-All of it is read from the page's own run card.
+Below its title stands how long it took; under every figure, where it comes from; and a claim's box is headed by the
+verdict of the strongest run, with the page's own beside it. The box holds all other results too: a script shows one at
+a time, and without it all are there, one below the other. A page of Section 3 that nothing else was published for says
+so instead.
 """
 
 import json
@@ -10,17 +13,46 @@ from html import escape
 from itertools import count
 from typing import Any
 
-from mae_lib.claims.claims import load_claims
+from nbformat import NotebookNode
+
+from mae_lib.claims.claims import Verdict, load_claims
 from mae_lib.presets import load_preset
-from maebook.ledger_page import head_badges
-from maebook.run_card import changed, duration, parameter_table, reproduce_command
+from maebook.bundles import FIGURE, VERDICT, outputs
+from maebook.figures import data_url
+from maebook.ledger_page import LATE, head_badges
+from maebook.published_runs import HERE
+from maebook.run_card import changed, command_html, duration, parameter_table
 from maebook.sphinx.executed import Page
 from maebook.sphinx.repository import launch_links
-from maebook.strongest import standing
+from maebook.strongest import results, standing, strongest
+from maebook.switch import switch
+from maebook.verdict_box import kind, part_html, verdict_html
 
-_FIGURE = re.compile(
-    r'<figure class="mae-figure"(?: id="([^"]+)")?>(.*?)(<a class="mae-data".*?</a>)?</figure>', re.DOTALL
+ALONE = (
+    '<p class="mae-alone">These are the results of this build. No longer run of this page is published, and the paper '
+    "prints no numbers for it.</p>"
 )
+
+
+def annotate(book: NotebookNode, page: Page) -> None:
+    """Draw the outputs of a page's notebook anew, in place, with what the book adds to them.
+
+    A switch stands before the first box of a page that has other results, and before the first figure that it works.
+    """
+    keys = [key for key, by in results().items() if page.own.keys() & by]
+    alone = ALONE if page.name.startswith("3_") else ""
+    first = {VERDICT: switch(keys, 1) if keys else alone, FIGURE: switch(keys, 2) if keys else ""}
+    numbers = count(1)
+    for data in outputs(book):
+        if VERDICT in data:
+            data["text/html"] = first.pop(VERDICT, "") + box(data[VERDICT], page)
+        elif FIGURE in data:
+            control = first.pop(FIGURE, "") if data[FIGURE].get("switch") else ""
+            data["text/html"] = control + with_origin(data["text/html"], data[FIGURE], next(numbers), page)
+    opening = book.cells[0]
+    opening.source = re.sub(
+        "^# .*$", lambda title: f"{title[0]}\n\n{head(page)}\n", opening.source, count=1, flags=re.M
+    )
 
 
 def takes(page: Page) -> str:
@@ -45,6 +77,39 @@ def head(page: Page) -> str:
     return f'<p class="mae-facts">{facts}{ways}{head_badges(words)}</p>'
 
 
+def box(data: Mapping[str, Any], page: Page) -> str:
+    """A claim under the verdict of the strongest run, the page's own beside it, and all others behind."""
+    verdict, run = Verdict.from_json(data), data.get("run")
+    claim, found = load_claims()[verdict.claim], strongest(verdict.claim, page.own[verdict.claim])
+    if found is None or found.key == HERE or found.verdict.as_json() == verdict.as_json():
+        return verdict_html(claim, verdict, run, behind=elsewhere(claim.id))
+    late = f"<p>{LATE}</p>" if found.late(claim) else ""
+    part = part_html(found.verdict, f"strongest run: {escape(found.words)}")
+    top = f'<div class="mae-strongest">{part}{late}</div>'
+    return verdict_html(claim, verdict, run, found.verdict, top, elsewhere(claim.id))
+
+
+def elsewhere(claim: str) -> str:
+    """What the rule says of a claim in every other result, a part for each."""
+    parts = [
+        f'<div class="mae-{kind(found.verdict.verdict)}" data-mae-scale="{escape(key)}">'
+        f"{part_html(found.verdict, escape(found.words))}</div>"
+        for key, by in results().items()
+        if (found := by.get(claim))
+    ]
+    return f'<div class="mae-elsewhere">{"".join(parts)}</div>' if parts else ""
+
+
+def with_origin(drawing: str, figure: Mapping[str, Any], number: int, page: Page) -> str:
+    """A figure that can be linked to, and below it, folded, its data and where it comes from."""
+    data = ""
+    if csv := figure.get("csv"):
+        file = f"{page.name}-figure-{number}.csv"
+        data = f'<a class="mae-data" download="{file}" href="{escape(data_url(csv))}">Data (CSV)</a>'
+    below = origin(page.record, page.name, data) if page.record else ""
+    return f'<div class="mae-shown" id="{escape(figure.get("name") or f"drawing-{number}")}">{drawing}{below}</div>'
+
+
 def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
     """Where a figure comes from, folded: data, parameters, seeds, device, time, code and the exact command."""
     seeds = ", ".join(map(str, record["seeds"] or ["none"]))
@@ -57,10 +122,9 @@ def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
         "Code": escape(f"{record['code_hash']}" + (f", commit {commit[:12]}{commit[40:]}" if commit else "")),
     }
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
-    command = escape(reproduce_command(record["parameters"], notebook))
     return (
         f'<details class="mae-origin"><summary>Where this comes from</summary>{data}'
-        f'<dl>{rows}</dl><div class="mae-command"><pre><code>{command}</code></pre></div></details>'
+        f"<dl>{rows}</dl>{command_html(record['parameters'], notebook)}</details>"
     )
 
 
@@ -73,23 +137,3 @@ def _parameters(parameters: Mapping[str, Any]) -> str:
     named = f"{escape(str(parameters['preset']))} preset, " + (f"but {other}" if other else "unchanged")
     named += f"; the page's own: {own}" if own else ""
     return f"{named}<details><summary>All parameters</summary>{parameter_table(parameters)}</details>"
-
-
-def dressed(body: str, page: Page) -> str:
-    """A notebook's page with the line below its title, figures that can be linked to, and their origins."""
-    if page.record is None:
-        return body
-    numbers = count(1)
-
-    def with_origin(found: re.Match) -> str:
-        number = next(numbers)
-        name, drawing, link = found.groups()
-        data = (link or "").replace('"data.csv"', f'"{page.name}-figure-{number}.csv"')
-        below = origin(page.record, page.name, data)
-        return f'<figure class="mae-figure" id="{name or f"drawing-{number}"}">{drawing}{below}</figure>'
-
-    body = _FIGURE.sub(with_origin, body)
-    body = body.replace('<div class="mae-card" role="note"', '<div class="mae-card" id="run-card" role="note"', 1)
-    # The button that copies a command is placed within the box that holds it.
-    body = re.sub(r"(<p>To run it again:</p>)(<pre>.*?</pre>)", r'\1<div class="mae-command">\2</div>', body)
-    return body.replace("</h1>", "</h1>" + head(page), 1)

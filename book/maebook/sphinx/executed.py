@@ -1,21 +1,16 @@
-"""Executed notebooks, read back: what their run cards and verdict boxes say, without running anything."""
+"""Executed notebooks, read back: the run and the verdicts that they handed over, without running anything."""
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from mae_lib.claims.claims import Claim, Verdict, Word
+from maebook.bundles import VERDICT, bundles, run_of
 from maebook.strongest import Result, own_result, standing
-
-_BOX = re.compile(r'<div class="mae-verdict mae-([a-z-]+)" role="note" id="claim-([^"]+)" data-seeds="(\d+)">')
-_CARD = re.compile(r'data-record="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -23,14 +18,12 @@ class Page:
     """One executed notebook."""
 
     name: str
-    html: str  # of all its outputs, one after the other
-    code: str
+    book: nbformat.NotebookNode
 
     @cached_property
     def record(self) -> Mapping[str, Any] | None:
-        """The provenance that its run card shows; None for a notebook without a card."""
-        found = _CARD.search(self.html)
-        return json.loads(unescape(found[1])) if found else None
+        """The provenance of its run, as `run_of` gives it."""
+        return run_of(self.book)
 
     @cached_property
     def verdicts(self) -> dict[str, Word]:
@@ -40,17 +33,14 @@ class Page:
     @cached_property
     def own(self) -> dict[str, Result]:
         """The same with the run that they rest on."""
-        return {
-            unescape(claim): own_result(
-                Verdict(unescape(claim), kind.replace("-", " "), "", seeds=int(seeds)), self.record
-            )
-            for kind, claim, seeds in _BOX.findall(self.html)
-        }
+        drawn = map(Verdict.from_json, bundles(self.book, VERDICT))
+        return {one.claim: own_result(one, self.record) for one in drawn}
 
     @property
     def trained(self) -> bool:
         """Whether it takes models that are trained before it; where it trains its own, its time holds that."""
-        return "mae_lib.studies.series" in self.code and ".train(" not in self.code
+        code = "\n".join(cell.source for cell in self.book.cells if cell.cell_type == "code")
+        return "mae_lib.studies.series" in code and ".train(" not in code
 
 
 def stands(claim: Claim, pages: Mapping[str, Page]) -> Result:
@@ -66,11 +56,4 @@ def drawn(claim: Claim, pages: Mapping[str, Page]) -> bool:
 
 def read(folder: Path) -> dict[str, Page]:
     """Every executed notebook of a folder by its name, in the order of the names."""
-    return {path.stem: _page(path) for path in sorted(folder.glob("*.ipynb"))}
-
-
-def _page(path: Path) -> Page:
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    outputs = [output for cell in cells for output in cell.outputs if "data" in output]
-    html = "\n".join(str(output["data"]["text/html"]) for output in outputs if "text/html" in output["data"])
-    return Page(path.stem, html, "\n".join(cell.source for cell in cells))
+    return {path.stem: Page(path.stem, nbformat.read(path, as_version=4)) for path in sorted(folder.glob("*.ipynb"))}

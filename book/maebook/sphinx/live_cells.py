@@ -13,7 +13,6 @@ import sys
 import tarfile
 import zipfile
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from mae_lib.folders import runs_folder
@@ -80,12 +79,12 @@ def install(folder: Path, source: Path) -> None:
 
 
 def library() -> bytes:
-    """What a cell imports of the package, as a zip file: the same bytes for the same source."""
-    package = Path(str(files("mae_lib"))).resolve()
+    """What a cell imports of both packages, as a zip file: the same bytes for the same source."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for file in source_files("maebook.explorer.live"):
-            entry = zipfile.ZipInfo(f"mae_lib/{file.relative_to(package).as_posix()}", _EPOCH)
+            root = next(folder for folder in file.parents if not (folder / "__init__.py").is_file())
+            entry = zipfile.ZipInfo(file.relative_to(root).as_posix(), _EPOCH)
             archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from maebook.sphinx import front, hero, tables, weights
+from maebook.sphinx import front, hero, tables, today, weights
 from maebook.sphinx.chapters import chapter_map
 from maebook.sphinx.cite import citation
 from maebook.sphinx.executed import Page
@@ -25,6 +25,9 @@ _MAKERS: dict[str, Callable[..., str]] = {
     "status": tables.build_status,
     "weights": weights.weights,
     "world-cards": weights.world_cards,
+    "stands": lambda folder, pages, *claims: tables.status(claims, pages),
+    "unit-sweeps": today.unit_sweeps,
+    "units-answer": today.units_answer,
     "reference": lambda folder, pages, room: reference(room),
     "beside": lambda folder, pages, *names: beside(*names),
 }

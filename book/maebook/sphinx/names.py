@@ -6,7 +6,7 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-_NAME = re.compile(r"mae_lib(\.\w+)+(\(\w+\))?")
+_NAME = re.compile(r"(mae_lib|maebook)(\.\w+)+(\(\w+\))?")
 
 
 def resolve(name: str) -> Any:

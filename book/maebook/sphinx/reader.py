@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
+import nbformat
 from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxRole
 
 from mae_lib.claims.claims import load_claims
 from maebook.sphinx import executed
-from maebook.sphinx.annotate import dressed
+from maebook.sphinx.annotate import annotate
 from maebook.sphinx.cards import embed_cards
 from maebook.sphinx.check_links import book_pages, broken_links
 from maebook.sphinx.fixes import mended
 from maebook.sphinx.glossary_links import GlossaryLinks
 from maebook.sphinx.made import filled
-from maebook.sphinx.other_runs import with_scales
 from maebook.sphinx.repository import report_link
 from maebook.sphinx.source_links import SourceLinks
 
@@ -30,16 +30,19 @@ def _load(app):
 
 
 def _fill(app, docname, source):
-    if not docname.startswith("experiments/"):
+    folder, _, name = docname.rpartition("/")
+    if folder != "experiments":
         source[0] = filled(source[0], Path(app.srcdir), PAGES)
+    elif app.builder.name == "html":  # a printed page shows the notebook as it is
+        book = nbformat.reads(source[0], as_version=4)
+        annotate(book, PAGES[name])
+        source[0] = nbformat.writes(book)
 
 
-def _dress(app, pagename, templatename, context, doctree):
-    name = pagename.removeprefix("experiments/")
-    if "body" in context and name in PAGES:
-        context["body"] = with_scales(dressed(context["body"], PAGES[name]), name, PAGES[name].record)
+def _add_report(app, pagename, templatename, context, doctree):
     if "body" in context and doctree is not None:  # not the index and the search
-        context["body"] += report_link(pagename, PAGES[name].record if name in PAGES else None)
+        page = PAGES.get(pagename.removeprefix("experiments/"))
+        context["body"] += report_link(pagename, page.record if page else None)
 
 
 class PageRole(SphinxRole):
@@ -71,7 +74,7 @@ def setup(app):
     app.add_role("page", PageRole())
     app.connect("builder-inited", _load)
     app.connect("source-read", _fill)
-    app.connect("html-page-context", _dress)
+    app.connect("html-page-context", _add_report)
     app.connect("build-finished", _finish, priority=900)  # when the theme has written its own files
     app.add_post_transform(GlossaryLinks)
     app.add_post_transform(SourceLinks)

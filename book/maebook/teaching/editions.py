@@ -15,15 +15,17 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 from mae_lib.presets import load_preset
+from maebook.bundles import run_of
 from maebook.teaching import exercises as contract
 from maebook.teaching.execution import needed_cells
 from maebook.teaching.exercises import ANSWER, CHECK, INSTRUCTOR, SOLUTION, apart, chapters, read, tags
-from maebook.teaching.guide import guide, marking_guide, measured, planned
+from maebook.teaching.guide import guide, marking_guide, planned
 from maebook.teaching.to_markdown import plain
 
 EDITIONS = ("reader", "student", "instructor")
@@ -127,12 +129,12 @@ def edition(
     name: str,
     kind: str,
     titles: Mapping[str, str] | None = None,
-    card: Mapping[str, str] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> NotebookNode:
     """The notebook `name` as an edition: `kind` is reader, student or instructor.
 
-    `titles`: page -> title of the edition's other notebooks, which are linked. `card`: what the run card of an executed
-    copy says (`guide.measured`). Raises ContractError for exercises that break the contract, and EditionError for a
+    `titles`: page -> title of the edition's other notebooks, which are linked. `run`: the provenance of an
+    executed copy. Raises ContractError for exercises that break the contract, and EditionError for a
     student's edition that would give a solution away.
     """
     tasks = contract.exercises(book)
@@ -142,7 +144,7 @@ def edition(
     cells = [_TURN[kind](cell, titles or {}) for cell in cells]
     cells.insert(1, _note(f"editions/{kind}"))
     if kind == "instructor" and name in (notes := guide()):
-        text = marking_guide(notes[name], tasks, card or {}, planned(book))
+        text = marking_guide(notes[name], tasks, run, planned(book))
         cells.append(nbformat.v4.new_markdown_cell(text, id="marking-guide", metadata={"tags": [INSTRUCTOR]}))
     made = nbformat.v4.new_notebook(cells=cells, metadata=book.metadata)
     if kind == "student" and (found := leaks(book, made)):
@@ -205,12 +207,12 @@ def _write(path: Path, book: NotebookNode) -> None:
     nbformat.write(book, path)
 
 
-def _card(name: str, runs: Path) -> dict[str, str]:
-    """What the newest executed copy of a notebook says of its run, the book's first."""
+def _run(name: str, runs: Path) -> Mapping[str, Any] | None:
+    """The run of a notebook's executed copy, the book's first."""
     for preset in ("book", "laptop", "gpu", "smoke"):
         if (path := runs / "notebooks" / preset / f"{name}.ipynb").is_file():
-            return measured(read(path))
-    return {}
+            return run_of(read(path))
+    return None
 
 
 def write_editions(out: Path, runs: Path, root: Path | None = None) -> list[Path]:
@@ -232,7 +234,7 @@ def write_editions(out: Path, runs: Path, root: Path | None = None) -> list[Path
         for name, book in books.items():
             try:
                 for kind in EDITIONS:
-                    made = edition(book, name, kind, titles, _card(name, runs))
+                    made = edition(book, name, kind, titles, _run(name, runs))
                     _write(fresh / kind / f"{name}.ipynb", made)
                 source = fresh / "course" / "source" / name / f"{name}.ipynb"
                 _write(source, assignment(book, name, titles))

@@ -2,12 +2,11 @@
 
 Misconceptions and troubles are written once, in `book/teaching/chapters.yml`; the instructor's edition and the guide's
 page both read it. Minutes to plan with stand in the box that opens a page, and what the code takes is not written at
-all: it is measured, and comes from the run cards of executed notebooks.
+all: it is measured, and comes from the runs of executed notebooks.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ import yaml
 from nbformat import NotebookNode
 
 from mae_lib.folders import checkout
+from maebook.bundles import run_of
+from maebook.run_card import duration
 from maebook.teaching.exercises import Exercise
 
 _FIELDS = {"misconceptions": list, "breaks": list}
@@ -65,18 +66,6 @@ def planned(book: NotebookNode) -> tuple[int, int] | None:
     return None if reading is None or doing is None else (reading, doing)
 
 
-def measured(executed: NotebookNode) -> dict[str, str]:
-    """What the run card of an executed notebook says: `preset`, `wall time`, `device`; empty where there is none."""
-    for cell in reversed(executed.cells):
-        for output in cell.get("outputs", []):
-            html = "".join(output.get("data", {}).get("text/html", ""))
-            if "<strong>Run card</strong>" in html:
-                rows = re.findall(r'<th scope="row">([^<]+)</th><td>([^<]*)</td>', html)
-                preset = re.search(r"Preset ([\w-]+)", html)
-                return {k: unescape(v) for k, v in rows} | {"preset": preset[1] if preset else ""}
-    return {}
-
-
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
@@ -89,13 +78,14 @@ def _page(name: str) -> str:
 def times(books: Mapping[str, NotebookNode], executed: Path) -> str:
     """A Markdown table: minutes to read each chapter and for its exercises, and what its code took in this build.
 
-    `executed`: the folder of the build's executed notebooks, whose run cards are read.
+    `executed`: the folder of the build's executed notebooks.
     """
     rows = []
     for name, book in books.items():
         path = executed / f"{name}.ipynb"
-        card = measured(nbformat.read(path, as_version=4)) if path.is_file() else {}
-        rows.append((_page(name), *(planned(book) or (0, 0)), card.get("wall time", "not run")))
+        run = run_of(nbformat.read(path, as_version=4)) if path.is_file() else None
+        took = duration(run["wall_seconds"]) if run else "not run"
+        rows.append((_page(name), *(planned(book) or (0, 0)), took))
     total = ("**all**", *(sum(row[i] for row in rows) for i in (1, 2)), "")
     return _table(["chapter", "reading, min", "exercises, min", "its code, here"], [*rows, total])
 
@@ -137,14 +127,15 @@ def marking_table(exercises: Iterable[Exercise]) -> str:
 def marking_guide(
     entry: Mapping[str, Any],
     exercises: Sequence[Exercise],
-    card: Mapping[str, str],
+    run: Mapping[str, Any] | None,
     minutes: tuple[int, int] | None = None,
 ) -> str:
     """The closing cell of the instructor's edition."""
     plan = "About {} minutes to read and {} for the exercises. ".format(*minutes) if minutes else ""
     ran = "Its code has not been run here; see the run card after you have."
-    if card:
-        ran = f"Its code took {card['wall time']} at the `{card['preset']}` preset on {card['device']}."
+    if run:
+        preset = run["parameters"]["preset"]
+        ran = f"Its code took {duration(run['wall_seconds'])} at the `{preset}` preset on {run['device']}."
     parts = [
         "## For the instructor",
         f"**Time.** {plan}{ran}",

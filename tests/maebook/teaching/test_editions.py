@@ -87,8 +87,8 @@ def test_the_three_differ_where_they_should():
 
 def test_the_instructors_edition_closes_with_times_misconceptions_and_marks():
     name = "2_3_theorem_1"
-    card = {"wall time": "12.5 s", "preset": "laptop", "device": "cpu: some"}
-    last = edition(CHAPTERS[name], name, "instructor", TITLES, card).cells[-1].source
+    run = {"wall_seconds": 12.5, "parameters": {"preset": "laptop"}, "device": "cpu: some"}
+    last = edition(CHAPTERS[name], name, "instructor", TITLES, run).cells[-1].source
     assert "12.5 s" in last and "smallest cut" in last and "| marked by |" in last
     assert "has not been run here" in edition(CHAPTERS[name], name, "instructor", TITLES).cells[-1].source
 

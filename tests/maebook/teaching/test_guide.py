@@ -1,4 +1,4 @@
-"""The instructor's guide: each chapter's demands and misconceptions; times from run cards, not typed."""
+"""The instructor's guide: each chapter's demands and misconceptions; times from runs, not typed."""
 
 import re
 from pathlib import Path
@@ -7,13 +7,12 @@ import nbformat
 import pytest
 import yaml
 
-from maebook.run_card import run_card_html
+from maebook.bundles import RUN, run_of
 from maebook.teaching.exercises import Exercise, chapters, read
 from maebook.teaching.guide import (
     GuideError,
     guide,
     marking_guide,
-    measured,
     planned,
     points,
     times,
@@ -36,7 +35,7 @@ RECORD = {
 
 def executed() -> nbformat.NotebookNode:
     cell = nbformat.v4.new_code_cell("run_card(...)")
-    cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": run_card_html(RECORD, "3_0_worlds")})]
+    cell.outputs = [nbformat.v4.new_output("display_data", {RUN: RECORD})]
     return nbformat.v4.new_notebook(cells=[cell])
 
 
@@ -46,10 +45,8 @@ def test_every_chapter_is_in_the_guide_and_none_that_is_no_chapter():
         assert 2 <= len(entry["misconceptions"]) <= 5 and entry["breaks"]
 
 
-def test_times_are_those_of_the_run_card(tmp_path):
-    card = measured(executed())
-    assert (card["preset"], card["wall time"], card["device"]) == ("smoke", "12.3 s", "cpu: A & B")
-    assert measured(nbformat.v4.new_notebook()) == {}
+def test_times_are_those_of_the_run(tmp_path):
+    assert run_of(executed()) == RECORD and run_of(nbformat.v4.new_notebook()) is None
     nbformat.write(executed(), tmp_path / "3_0_worlds.ipynb")
     rows = times({path.stem: read(path) for path in chapters()}, tmp_path).split("\n")
     assert next(row for row in rows if "3_0_worlds" in row).endswith("| 12.3 s |")
@@ -58,7 +55,7 @@ def test_times_are_those_of_the_run_card(tmp_path):
 
 def test_a_closing_cell_says_what_was_run_and_who_marks():
     some = [Exercise("a", "Adding", "", "", "check", 2), Exercise("b", "Why", "", "")]
-    text = marking_guide(guide()["3_0_worlds"], some, measured(executed()))
+    text = marking_guide(guide()["3_0_worlds"], some, RECORD)
     assert "12.3 s at the `smoke` preset on cpu: A & B" in text
     assert "| Adding | code | 2 | the check |" in text and "| Why | prose | 1 | you |" in text
     assert points({"x": some}).split("\n")[-1] == "| **all** | 2 | 1 | 3 |"

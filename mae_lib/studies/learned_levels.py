@@ -1,0 +1,178 @@
+"""What masked autoencoders make of two small trees whose best prediction is known: a series of masks on each.
+
+Three questions to each model. How near its prediction of hidden leaves comes to the limit; how much of what it predicts
+hangs on each level of what is visible; and what a linear probe of the encoder reads of each level's noises.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import product
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mae_lib.limits.bayes_limits import linear_predictor, sampled_limit, shared_depth
+from mae_lib.limits.level_used import Predictor, prediction_changes, sobol_indices
+from mae_lib.metrics.node_probes import node_scores, node_stacks, patch_errors, patch_features, pixel_patches
+from mae_lib.presets import SERIES_RATIO, load_preset
+from mae_lib.provenance import provenance
+from mae_lib.studies.better_masking import LEVELS, TREE
+from mae_lib.studies.results import published_folder
+from mae_lib.studies.scores import measure
+from mae_lib.studies.section import Reader, Scores, Section
+from mae_lib.studies.series import Series
+from mae_lib.training import MAE
+from mae_lib.training.checkpoints import write_files, write_json
+from mae_lib.training.engine import TRAINER_VERSION
+from mae_lib.worlds import rendered
+
+COLUMNS = ("tree", "ratio", "unit", "seed", "metric", "value", "count")
+TREES = {"linear": (1.0, 0.5, 0.2), "bent": (0.5, 0.52, 0.15)}  # slope of the leaky ReLU; mean and deviation of pixels
+SHARE = 0.4  # images of a run, in the preset's
+UNITS = [4, 8]  # a leaf, and all leaves of a node
+SHARED = {0: "share the root alone", 1: "share their parent"}  # hidden leaves, by the lowest node shared
+EXPLAINED, BEYOND, USED, BEST = "explained where leaves ", "beyond the limit where leaves ", "used: ", "best use: "
+_GROUPS = {**{key: name for name, key in LEVELS.items()}, "private": "not shared"}  # of noises that are drawn anew
+_MASKS, _IMAGES = 8, 256  # of a model's masks and images, by which the levels used are measured
+
+
+def tree_series(
+    preset: str | Path, name: str, seeds: list[int], ratios: list[float] | None = None, scale: Any = None
+) -> Series:
+    """The runs on a tree of `TREES`: every ratio at unit 4, and ratio 0.75 at unit 8. Raises ValueError as `Series`."""
+    whole = load_preset(preset)
+    base = Series.of(preset, [SERIES_RATIO], [whole["scale"]["unit"]], seeds, scale).scale
+    slope, mean, std = TREES[name]
+    options = {"depth": 2, "root_dim": 12, "slope": slope}
+    images = max(base["batch"], int(SHARE * base["images"]))
+    own = {"world_options": options, "pixel_mean": [mean] * 3, "pixel_std": [std] * 3, "images": images}
+    return Series.of(preset, ratios or whole["mask_ratios"], UNITS, seeds, base | TREE | own)
+
+
+@dataclass(frozen=True)
+class LearnedLevels(Section):
+    """Of a trained mask all three answers; of fresh weights and of raw pixels what a probe reads."""
+
+    name: ClassVar[str] = "learned_levels"
+    baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels")
+
+    @cached_property
+    def images(self) -> dict[str, Tensor]:
+        """Images that the probes learn from, and others: uint8."""
+        return {split: rendered(self.world, split, count, self.cache) for split, count in self._counts.items()}
+
+    @cached_property
+    def noises(self) -> dict[str, list[Tensor]]:
+        """The noises behind them, level by level."""
+        indices = {split: torch.arange(count) for split, count in self._counts.items()}
+        return {split: list(self.world.noises(which, split).values()) for split, which in indices.items()}
+
+    @cached_property
+    def limits(self) -> np.ndarray:
+        """The least mean squared error of each leaf with nothing known, the root, and its parent: (3, leaves)."""
+        return sampled_limit(self.world, torch.arange(self._counts["test"])).mean(0).numpy()
+
+    @property
+    def _counts(self) -> dict[str, int]:
+        return {"probe": self.scale["probe_images"], "test": self.scale["test_images"]}
+
+    def hidden(self, reader: Reader) -> Tensor:
+        """A mask for each test image, (images, leaves), the same for every seed."""
+        return self.masks(reader).sample(seed=99, step=0, rows=torch.arange(self._counts["test"]))
+
+    def measure(self, reader: Reader, model: MAE | None) -> Scores:
+        patch = self.scale["patch"]
+        if model is None:
+            return self._probed({split: pixel_patches(images, patch) for split, images in self.images.items()}, True)
+        scores = self._probed({split: patch_features(model, images) for split, images in self.images.items()})
+        if len(reader) == 3:
+            masks = self.hidden(reader)
+            scores |= self._explained(model, masks) | self._used(model.reconstruct, masks, USED)
+            if self.world.slope == 1:
+                scores |= self._used(partial(linear_predictor, self.world), masks, BEST)
+        return scores
+
+    def _probed(self, seen: dict[str, np.ndarray], stacked: bool = False) -> Scores:
+        pairs = (part for split in ("probe", "test") for part in (seen[split], self.noises[split]))
+        scores = node_scores(*pairs, node_stacks if stacked else None)
+        return {f"{level} probe": np.asarray(values, float) for level, values in zip(LEVELS, scores)}
+
+    def _explained(self, model: MAE, masks: Tensor) -> Scores:
+        """The share explained of what can be known, and the error beyond the limit in its standard errors.
+
+        By what leaves share; a kind that fewer than one hidden leaf in a hundred is of is left out.
+        """
+        errors = patch_errors(model, self.images["test"], masks).numpy()
+        depths, prior, found = shared_depth(masks), self.limits[0], {}
+        for depth, shared in SHARED.items():
+            chosen = ((depths == depth) & masks).numpy()
+            if chosen.sum() < 0.01 * masks.sum().item():
+                continue
+            limit = self.limits[depth + 1]
+            gap = np.broadcast_to(prior - limit, chosen.shape)[chosen].mean()
+            per_image = chosen.sum(1).mean()  # a ratio of means over images
+            found[EXPLAINED + shared] = np.where(chosen, prior - errors, 0).sum(1) / per_image / gap
+            excess = np.where(chosen, errors - limit, 0).sum(1)
+            found[BEYOND + shared] = np.array([excess.mean() / (excess.std(ddof=1) / len(excess) ** 0.5)])
+        return found
+
+    @torch.inference_mode()
+    def _used(self, predict: Predictor, masks: Tensor, prefix: str) -> Scores:
+        rows = torch.arange(min(_IMAGES, len(masks)))
+        indices = sobol_indices(prediction_changes(self.world, predict, rows, masks[rows % _MASKS]))
+        return {prefix + name: np.array([indices[group]]) for group, name in _GROUPS.items()}
+
+
+def measured_levels(
+    preset: str | Path,
+    seeds: list[int],
+    device: str | None = None,
+    ratios: list[float] | None = None,
+    scale: Any = None,
+) -> pd.DataFrame:
+    """Train and measure what is missing: a table of tree, ratio, unit, seed, metric, value and count.
+
+    Fresh weights and raw pixels have their name in the column ratio, and no unit. `value` is the mean over `count`
+    images, or one number.
+    """
+    rows = []
+    for name, seed in product(TREES, seeds):
+        series = tree_series(preset, name, [seed], ratios, scale)
+        section = LearnedLevels(series.world, series.scale, series.cache)
+        series.train(device)
+        for reader in (("untrained", seed), ("pixels",), *series.configs):
+            mask = reader[:2] if len(reader) == 3 else (reader[0], None)
+            found = measure(section, series, reader, device)
+            rows += [(name, *mask, seed, metric, values.mean(), len(values)) for metric, values in found.items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def publish_levels(preset: str | Path, out: str | Path, seeds: list[int], device: str | None = None) -> Path:
+    """Write `measured_levels` of a preset's masks as levels.csv into the folder `out`, and its provenance beside it."""
+    started, out = time.time(), Path(out)
+    table = measured_levels(preset, seeds, device)
+    record = provenance(load_preset(preset) | {"seeds": seeds}, (__name__,), started, device)
+    write_json(out / "levels.json", record | {"trainer": TRAINER_VERSION})
+    write_files({out / "levels.csv": table.to_csv(index=False, float_format="%.10g").encode()})
+    return out / "levels.csv"
+
+
+def published_levels() -> pd.DataFrame:
+    """The table that is published. Raises ValueError where there is none."""
+    file = published_folder() / "levels.csv"
+    if not file.is_file():
+        raise ValueError(f"{file} is not there: python -m mae_lib levels makes it, or choose a preset that trains")
+    return pd.read_csv(file)
+
+
+def along(levels: pd.DataFrame, tree: str, x: str, prefix: str = "") -> pd.DataFrame:
+    """Of `measured_levels`, what begins with `prefix`, without it, of a tree's masks along "ratio" or "unit"."""
+    rows = levels[(levels["tree"] == tree) & levels["metric"].str.startswith(prefix)]
+    rows = rows.assign(ratio=pd.to_numeric(rows["ratio"], errors="coerce")).dropna(subset="ratio")
+    rows = rows[rows["unit"] == UNITS[0]] if x == "ratio" else rows[rows["ratio"] == SERIES_RATIO]
+    return rows.assign(metric=rows["metric"].str.removeprefix(prefix))

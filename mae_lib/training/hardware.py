@@ -1,0 +1,128 @@
+"""Where and how a run is computed, and never what: one `Hardware` goes from the command line to the training loop.
+
+Its rows of a batch, the process group of torchrun, the CPU's threads, and what makes blocks cheaper to run.
+"""
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mae_lib.devices import best_device
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What changes a result by no more than its last bits, so it is no part of a run's address.
+
+    Raises ValueError for no thread or no micro-batch.
+    """
+
+    device: str | None = None  # cpu, cuda or mps; by default the best that is there
+    threads: int = 1  # of the CPU: small models gain little from a second, and lose much when other work wants the core
+    micro_batches: int = 1  # parts of a batch, one after another, to save memory
+    compiled: bool = False  # blocks by torch.compile
+    checkpoint_blocks: bool = False  # compute blocks twice, to save memory
+    workers: int | None = None  # that load images ahead; by default what the loader thinks right
+    save_seconds: float = 60  # between two checkpoints, at least
+    progress: bool = True  # a bar
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.micro_batches < 1:
+            raise ValueError(
+                f"threads and micro_batches must be at least 1, not {self.threads} and {self.micro_batches}"
+            )
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Raises ValueError for a device that is not there."""
+        return best_device(self.device)
+
+    def rows(self, batch: int) -> Tensor:
+        """This worker's rows of a batch, int64 (micro_batches, b). Raises ValueError if it does not split evenly."""
+        rank, world = rank_and_world()
+        if batch % (world * self.micro_batches):
+            raise ValueError(f"batch {batch} does not split into {world} workers x {self.micro_batches} micro-batches")
+        return torch.arange(batch).view(world, self.micro_batches, -1)[rank]
+
+
+def apply_memory_options(model: nn.Module, hardware: Hardware) -> None:
+    """Make the transformer blocks of a model cheaper to run, in place; names and results stay, but for last bits.
+
+    compiled: by torch.compile, block by block, so that equal blocks are compiled once and masks stay outside; a minute
+    at the start, and a compiler is needed. checkpoint_blocks: only what enters a block is kept for the backward pass,
+    which computes the rest again: a third more work, and memory for one block instead of all.
+    """
+    for block in (module for module in model.modules() if isinstance(module, Block)):
+        if hardware.checkpoint_blocks:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if hardware.compiled:
+            block.compile()
+
+
+# The workers of torchrun
+
+
+class WorkerLostError(ConnectionError):
+    """Another worker of torchrun went away; all that was saved is still there."""
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This worker's number and how many there are; (0, 1) without torchrun."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def meet() -> None:
+    """Wait here for the other workers, if any."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the other workers of torchrun, if any, until the process ends.
+
+    Joined once: a second time they would meet at the addresses of the first. Raises WorkerLostError if one goes away.
+    """
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if several and not dist.is_initialized():  # long enough to wait for a run that another process is training
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
+        atexit.register(dist.destroy_process_group)
+    try:
+        yield
+    except RuntimeError as error:
+        if not several or not _is_loss_of_worker(error):
+            raise
+        raise WorkerLostError("another worker went away; the same command goes on from the last checkpoint") from None
+
+
+def _is_loss_of_worker(error: RuntimeError) -> bool:
+    """What NCCL, gloo and torchrun's store say when the other end of a line is gone."""
+    said = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
+    return isinstance(error, dist.DistError) or any(words in str(error) for words in said)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run a block on that many CPU threads; two processes that share cores without this slow each other fivefold.
+
+    Subnormal numbers, which cost a CPU a hundred times the work and change nothing, count as zero in it. The caller's
+    settings come back.
+    """
+    before, flushed = torch.get_num_threads(), not torch.tensor(1e-40).mul(1).item()
+    torch.set_num_threads(count)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(flushed)
