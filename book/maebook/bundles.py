@@ -8,7 +8,7 @@ from typing import Any
 
 from IPython.display import display
 
-VERDICT, FIGURE, RUN = (f"application/vnd.mae.{what}+json" for what in ("verdict", "figure", "run"))
+VERDICT, FIGURE, RUN = KINDS = tuple(f"application/vnd.mae.{what}+json" for what in ("verdict", "figure", "run"))
 
 
 def emit(kind: str, data: Mapping[str, Any], html: str) -> None:

@@ -8,6 +8,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxRole
 
 from mae_lib.claims.claims import load_claims
+from maebook.bundles import KINDS, outputs
 from maebook.sphinx import executed
 from maebook.sphinx.annotate import annotate
 from maebook.sphinx.cards import embed_cards
@@ -33,9 +34,13 @@ def _fill(app, docname, source):
     folder, _, name = docname.rpartition("/")
     if folder != "experiments":
         source[0] = filled(source[0], Path(app.srcdir), PAGES)
-    elif app.builder.name == "html":  # a printed page shows the notebook as it is
+    else:
         book = nbformat.reads(source[0], as_version=4)
-        annotate(book, PAGES[name])
+        if app.builder.name == "html":  # a printed page shows the notebook as it is
+            annotate(book, PAGES[name])
+        for data in outputs(book):  # MyST-NB warns of types that it does not know
+            for kind in KINDS:
+                data.pop(kind, None)
         source[0] = nbformat.writes(book)
 
 
