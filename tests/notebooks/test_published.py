@@ -15,13 +15,11 @@ from maebook.execute import NotebookError, declared_parameters, execute
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = (
-    "3_0_calibration",
     "3_0_pretraining",
     "3_1_reconstruction",
     "3_2_attention",
-    "3_5_transfer",
 )
-OPENED = ("3_3_separability", "3_4_shape_bias", "3_6_suggestions")  # at the preset `book`
+OPENED = ("3_3_separability", "3_4_shape_bias", "3_5_transfer", "3_6_suggestions")  # at the preset `book`
 
 
 @pytest.mark.parametrize("page", PAGES)
