@@ -1,35 +1,36 @@
-"""How hard the image sets are to readers that know nothing of masks: `results/calibration/*-search.json`.
-
-And how well three of them read the class in each published run.
-"""
+"""How difficult the image sets are for baselines that know nothing of masks: `results/calibration/*-search.json`."""
 
 import json
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from IPython.display import HTML, display
 
-from mae_lib.studies.results import encoder_table, published, shipped_folder
-from maebook.figures import summarise
-from maebook.published_runs import described
-from maebook.switch import switch
-
-_READERS = {"pixels": "raw pixels", "untrained": "an untrained encoder", "trained": "the pretrained encoder"}
+from mae_lib.studies.results import shipped_folder
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A frozen setting of a world: its name and options, why it was taken, and what each reader made of its classes."""
+    """A frozen setting of a world: its name and options, why it was taken, and the accuracy of each baseline."""
 
     name: str
     options: dict[str, Any]
     why: str
     chance: float
-    accuracy: dict[str, float]  # by reader, the untried ones missing
-    window: dict[str, str]  # what was wanted beforehand, by reader; empty where nothing was written down
+    accuracy: dict[str, float]  # by baseline, the untried ones missing
+    window: dict[str, str]  # what was wanted beforehand, by baseline; empty where nothing was written down
+
+    @property
+    def blind(self) -> tuple[str, float]:
+        """The best baseline that nothing has trained but a linear reader, and its accuracy."""
+        tried = {name: share for name, share in self.accuracy.items() if name != "supervised"}
+        return max(tried.items(), key=lambda one: one[1])
+
+    @property
+    def suited(self) -> bool:
+        """Whether a supervised encoder reads at least twice what the blind baselines do: room for pretraining."""
+        return self.accuracy.get("supervised", 0.0) >= 2 * self.blind[1]
 
 
 def image_sets(folder: Path | None = None) -> list[ImageSet]:
@@ -51,37 +52,15 @@ def image_sets(folder: Path | None = None) -> list[ImageSet]:
     return found
 
 
-def readers_table(sets: list[ImageSet]) -> pd.DataFrame:
-    """Accuracy by image set and reader, chance first; what was not measured is missing."""
+def baselines_table(sets: list[ImageSet]) -> pd.DataFrame:
+    """Accuracy by image set and baseline, chance first; what was not measured is missing."""
     return pd.DataFrame({one.name: {"chance": one.chance, **one.accuracy} for one in sets}).T
 
 
 def window_table(one: ImageSet) -> pd.DataFrame:
-    """What was wanted of each reader before the search, beside what came out."""
+    """What was wanted of each baseline before the search, beside what came out."""
     rows = [
-        {"reader": reader, "wanted": wanted, "found": f"{one.accuracy[reader]:.3f}" if reader in one.accuracy else "-"}
-        for reader, wanted in one.window.items()
+        {"baseline": name, "wanted": wanted, "found": f"{one.accuracy[name]:.3f}" if name in one.accuracy else "-"}
+        for name, wanted in one.window.items()
     ]
     return pd.DataFrame(rows)
-
-
-def published_readers() -> dict[str, str]:
-    """By key of a published run, a table of how well the class is read there: the calibration's readers, in HTML."""
-    found = {}
-    for one in published("pretraining"):
-        table = encoder_table(one.series, one.scores("pretraining"))
-        means = summarise(table[table["metric"] == "class probe accuracy"], "encoder").set_index("encoder")
-        rows = "".join(
-            f'<tr><th scope="row">{words}</th><td>{means.loc[reader, "mean"]:.2f}</td></tr>'
-            for reader, words in _READERS.items()
-        )
-        found[one.name] = f"<p>{escape(described(one))}: accuracy on the class.</p><table><tbody>{rows}</tbody></table>"
-    return found
-
-
-def show_published_readers() -> None:
-    """Show `published_readers` in a notebook, one of them at a time; nothing where none is published."""
-    tables = published_readers()
-    parts = "".join(f'<div data-mae-scale="{escape(key)}">{table}</div>' for key, table in tables.items())
-    if parts:
-        display(HTML(f'{switch(tables, 1)}<div class="mae-measured"><div class="mae-elsewhere">{parts}</div></div>'))

@@ -19,8 +19,8 @@ from mae_lib.studies.better_masking import lowest_units
 from mae_lib.studies.suggestions import SUGGESTIONS, UNTRAINED, decided, published_provenance, suggestion
 from mae_lib.theory import LatentHierarchy
 from mae_lib.training import PretrainConfig
+from maebook.faults_and_speed import held
 from maebook.figures import AXES, INK, MARKERS, PALETTE, figure, image_grid, ratio_curve, summarise
-from maebook.robustness import held
 
 LOW, HIGH = 0.1, 0.9  # the extreme ratios
 _FAMILIES = np.array([[0.1, 0.45, 0.7], [0.8, 0.4, 0.1], [0.1, 0.6, 0.45], [0.8, 0.5, 0.65]])  # colours

@@ -30,7 +30,8 @@ def soup(page: Path) -> BeautifulSoup:
 
 def test_every_entry_of_the_contents_has_its_page():
     contents = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    entries = [chapter["file"] for part in contents["parts"] for chapter in part["chapters"]]
+    chapters = [chapter for part in contents["parts"] for chapter in part["chapters"]]
+    entries = [entry["file"] for chapter in chapters for entry in (chapter, *chapter.get("sections", []))]
     assert {name(page) for page in CONTENT} == {f"{entry}.html" for entry in [contents["root"], *entries]}
 
 

@@ -60,7 +60,7 @@ def test_axe_finds_nothing(page, tab):
 
 
 DARK = ["index", "paper_map", "assumptions", "chapter_map", "source_masks", "teaching/guide"]
-DARK += [f"experiments/{one}" for one in (SWITCHED, "3_0_calibration", "3_5_transfer", "3_6_suggestions", "ledger")]
+DARK += [f"experiments/{one}" for one in (SWITCHED, "3_0_images", "3_5_transfer", "3_6_suggestions", "ledger")]
 
 
 @pytest.mark.parametrize("page", DARK)

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from bs4 import BeautifulSoup
 
 from mae_lib.studies.baselines import READERS
 from mae_lib.worlds import make_world
-from maebook.calibration import image_sets, published_readers, readers_table, show_published_readers, window_table
+from maebook.calibration import ImageSet, baselines_table, image_sets, window_table
 
 
 def search(folder, **changes):
@@ -22,7 +21,15 @@ def test_the_last_trial_is_the_one_that_was_frozen(tmp_path):
     (one,) = image_sets(tmp_path)
     assert one.accuracy == {"supervised": 0.9} and one.options == {"classes": 8}
     assert window_table(one)["found"].tolist() == ["0.900", "-"]
-    assert readers_table([one]).loc["figurines"].to_dict() == {"chance": 0.125, "supervised": 0.9}
+    assert baselines_table([one]).loc["figurines"].to_dict() == {"chance": 0.125, "supervised": 0.9}
+
+
+def test_a_set_is_suited_where_a_supervised_encoder_reads_twice_what_blind_baselines_do():
+    for supervised, suited in ((0.5, True), (0.49, False), (None, False)):
+        accuracy = {"pixels, linear": 0.25, "untrained, mean token": 0.1}
+        accuracy |= {"supervised": supervised} if supervised else {}
+        one = ImageSet("some", {}, "so", 0.1, accuracy, {})
+        assert one.suited == suited and one.blind == ("pixels, linear", 0.25)
 
 
 def test_a_search_whose_last_trial_is_another_setting_is_refused(tmp_path):
@@ -49,14 +56,3 @@ def test_the_frozen_nuisances_are_those_of_the_regime():
     held = json.loads((published_folder() / "calibration" / "figurines-search.json").read_text())
     frozen = held["search"]["trials"][-1]["nuisances"]
     assert frozen == json.loads(json.dumps(asdict(REGIMES["cluttered"])))
-
-
-def test_published_runs_are_switched_between(only_tiny, monkeypatch):
-    shown = []
-    monkeypatch.setattr("maebook.calibration.display", lambda html: shown.append(html.data))
-    show_published_readers()
-    (table,) = BeautifulSoup(shown[0], "html.parser").select(".mae-switch + .mae-measured [data-mae-scale=tiny] table")
-    assert len(table.select("td")) == 3 and all(0 <= float(cell.text) <= 1 for cell in table.select("td"))
-    monkeypatch.setattr("maebook.calibration.published", lambda section: [])
-    show_published_readers()
-    assert published_readers() == {} and len(shown) == 1

@@ -26,7 +26,7 @@ def test_pages_that_need_latents_open_published_runs_in_a_book_on_photographs(tm
     assert {preset_of_page(page, "gpu") for page in PAGES} == {"gpu"}
     mine = tmp_path / "mine.yaml"
     mine.write_text(yaml.safe_dump(load_preset("paper") | {"preset": "mine"}))
-    assert (preset_of_page("3_2_attention", mine), preset_of_page("3_0_worlds", mine)) == (mine, "book")
+    assert (preset_of_page("3_2_attention", mine), preset_of_page("3_0_images", mine)) == (mine, "book")
 
 
 def test_the_ledger_of_such_a_book_reads_each_verdict_where_its_page_left_it(tmp_path, monkeypatch):

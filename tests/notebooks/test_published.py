@@ -11,20 +11,18 @@ from IPython.display import display
 from mae_lib.presets import load_preset, load_scale
 from mae_lib.studies import better_masking, series
 from mae_lib.transfer import section as detection
-from maebook.execute import declared_parameters, execute
+from maebook.execute import execute
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-PAGES = (
-    "3_0_calibration",
+STUDIES = (
+    "3_0_pretraining",
+    "3_1_reconstruction",
+    "3_2_attention",
+    "3_3_separability",
+    "3_4_shape_bias",
     "3_5_transfer",
 )
-STUDIES = ("3_0_pretraining", "3_1_reconstruction", "3_2_attention", "3_3_separability", "3_4_shape_bias")
 OPENED = (*STUDIES, "3_6_suggestions")  # at the preset `book`
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_page_of_section_3_takes_published_results_and_does_not_by_default(page):
-    assert declared_parameters(NOTEBOOKS / f"{page}.ipynb")["use_published"]["default"] == "False"
 
 
 def test_it_runs_without_a_run_and_shows_every_seed(only_tiny, tmp_path, monkeypatch, forked):
@@ -59,14 +57,6 @@ def untrained(everything, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(everything))
     monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path))
     return everything
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_no_page_trains_what_is_published(page, untrained):
-    """Lists come as text, as from papermill -p."""
-    held = load_preset(untrained / "tiny" / "preset.yaml")
-    given = {"preset": "smoke", "scale": held["scale"], "use_published": True}
-    run(page, given | {name: str(held[name]) for name in ("seeds", "mask_ratios", "units")})
 
 
 @pytest.mark.parametrize("page", OPENED)

@@ -47,15 +47,15 @@ def test_every_chapter_is_in_the_guide_and_none_that_is_no_chapter():
 
 def test_times_are_those_of_the_run(tmp_path):
     assert run_of(executed()) == RECORD and run_of(nbformat.v4.new_notebook()) is None
-    nbformat.write(executed(), tmp_path / "3_0_worlds.ipynb")
+    nbformat.write(executed(), tmp_path / "3_0_images.ipynb")
     rows = times({path.stem: read(path) for path in chapters()}, tmp_path).split("\n")
-    assert next(row for row in rows if "3_0_worlds" in row).endswith("| 12.3 s |")
+    assert next(row for row in rows if "3_0_images" in row).endswith("| 12.3 s |")
     assert next(row for row in rows if "3_1_" in row).endswith("| not run |")
 
 
 def test_a_closing_cell_says_what_was_run_and_who_marks():
     some = [Exercise("a", "Adding", "", "", "check", 2), Exercise("b", "Why", "", "")]
-    text = marking_guide(guide()["3_0_worlds"], some, RECORD)
+    text = marking_guide(guide()["3_0_images"], some, RECORD)
     assert "12.3 s at the `smoke` preset on cpu: A & B" in text
     assert "| Adding | code | 2 | the check |" in text and "| Why | prose | 1 | you |" in text
     assert points({"x": some}).split("\n")[-1] == "| **all** | 2 | 1 | 3 |"

@@ -1,9 +1,9 @@
-"""Tables of the page on robustness and speed, from what the fault suite and the benchmarks leave."""
+"""Tables of the page on faults and speed, from what the fault suite and the benchmarks leave."""
 
 import json
 from pathlib import Path
 
-from maebook.robustness import (
+from maebook.faults_and_speed import (
     fault_table,
     held,
     speed_table,
