@@ -15,7 +15,7 @@ from mae_lib.folders import checkout
 from mae_lib.presets import SERIES_RATIO, load_preset
 from mae_lib.studies import Reader, Scores, Section
 from mae_lib.studies.image_scores import read_image_scores
-from mae_lib.studies.publish import different, finished_seeds, shipped_runs
+from mae_lib.studies.publish import finished_seeds, shipped_runs
 from mae_lib.studies.scores import measure_all, readers, section_of
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import Run
@@ -232,37 +232,3 @@ def strongest_run(section: str) -> Results:
     if not held:
         raise ValueError(f"{published_folder()} holds no published results of {section!r}: choose a preset that trains")
     return max(held, key=lambda one: (not one.superseded, len(one.series.seeds), *one.size))
-
-
-def source_of(series: Series, use_published: bool, section: str | None = None) -> Results:
-    """Where a page takes models and scores, of `section` at least, from: trained and measured here, or published."""
-    return published_as(series, section) if use_published else Results(series)
-
-
-def published_as(series: Series, section: str | None = None) -> Results:
-    """The published results of a series' masks at its scale, with every seed that was published.
-
-    Raises ValueError, which names what differs and says what is published, where there are none.
-    """
-    everything = published(section)
-    if not everything:
-        what = f"results of the section {section!r}" if section else "results"
-        raise ValueError(f"{published_folder()} holds no published {what}: set use_published to False to train here")
-    near = min(everything, key=lambda one: len(_differing(series, one, section)))
-    if differing := _differing(series, near, section):
-        there = f"published are {', '.join(one.name for one in everything)}"
-        raise ValueError(f"no results of these settings ({there}); in {near.name} {'; '.join(differing)}")
-    masks = {mask[:2] for mask in series.configs}
-    chosen = {mask: config for mask, config in near.series.configs.items() if mask[:2] in masks}
-    return Results(Series(chosen, near.series.scale), near.directory)
-
-
-def _differing(series: Series, there: Results, section: str | None) -> list[str]:
-    """What of a series a folder does not hold, in words."""
-    # An entry that the folder's preset does not have was no entry yet, and has determined nothing there.
-    asked = {name: value for name, value in series.scale.items() if name in there.series.scale}
-    found = different({"scale": asked}, {"scale": dict(there.series.scale)}, detection=section == "detection")
-    masks, seeds = ({mask[:2] for mask in there.series.configs}, {mask[2] for mask in there.series.configs})
-    wanted = dict.fromkeys(mask[:2] for mask in series.configs)
-    found += [f"ratio {ratio:g} at unit {unit} px is missing" for ratio, unit in wanted if (ratio, unit) not in masks]
-    return found + [f"seed {seed} is missing" for seed in sorted({mask[2] for mask in series.configs} - seeds)]

@@ -8,7 +8,7 @@ import pytest
 
 from mae_lib.claims.claims import load_claims
 from mae_lib.claims.verdicts import decide
-from mae_lib.studies.results import SECTION_OF, Results, encoder_table, published, source_of
+from mae_lib.studies.results import SECTION_OF, Results, encoder_table, published, strongest_run
 from mae_lib.studies.scores import measure_all, section_of
 from mae_lib.studies.series import Series
 
@@ -98,33 +98,12 @@ def test_the_finished_seeds_of_a_folder_are_published_and_no_others(only_tiny, t
         Results.open(tmp_path / "half")
 
 
-def test_a_page_may_ask_for_less_and_gets_every_seed(only_tiny, tiny_preset):
-    source = source_of(asked(tiny_preset, mask_ratios=[0.75, 0.9]), use_published=True)
-    assert list(source.series.configs) == [(0.75, 8, 0), (0.9, 8, 0), (0.75, 8, 1), (0.9, 8, 1)]
-    assert set(source.runs()) == {(0.75, 8, 0), (0.9, 8, 0)}
-    table = source.series.tidy("ratio", source.scores(source.section("reconstruction")))
-    assert set(table["ratio"]) == {0.75, 0.9} and set(table["seed"]) == {0, 1} and "image" not in table
-    assert source_of(asked(tiny_preset), use_published=False).made
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"scale": {"width": 32}}, r"published are tiny\); in tiny width is 16 there, not 32"),
-        ({"scale": {"images": 64, "test_images": 20}}, "images is 32 there, not 64; test_images is 24 there, not 20"),
-        ({"mask_ratios": [0.25, 0.75]}, "ratio 0.25 at unit 8 px is missing"),
-        ({"seeds": [0, 7]}, "seed 7 is missing"),
-    ],
-)
-def test_what_is_not_published_is_named(only_tiny, tiny_preset, changes, message):
-    with pytest.raises(ValueError, match=message):
-        source_of(asked(tiny_preset, **changes), use_published=True)
-
-
-def test_without_any_results_the_way_out_is_named(tiny_preset, tmp_path, monkeypatch):
-    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
-    with pytest.raises(ValueError, match="no published results: set use_published to False"):
-        source_of(asked(tiny_preset), use_published=True)
+def test_the_strongest_run_is_the_larger_of_equal_seeds_and_no_record(longer):
+    assert strongest_run("reconstruction").name == "long"  # as many seeds, and more images
+    (longer[1].directory / "superseded.md").write_text("Newer runs stand for it.")
+    assert strongest_run("reconstruction").name == "tiny"
+    with pytest.raises(ValueError, match="no published results of 'detection': choose a preset that trains"):
+        strongest_run("detection")
 
 
 def test_a_folder_without_encoders_says_so(only_tiny, tmp_path):

@@ -13,7 +13,7 @@ from mae_lib.__main__ import main
 from mae_lib.folders import runs_folder
 from mae_lib.presets import load_preset
 from mae_lib.studies.published_files import called
-from mae_lib.studies.results import published, source_of
+from mae_lib.studies.results import published
 from mae_lib.studies.scores import readers, section_of
 from mae_lib.studies.series import Series
 from mae_lib.transfer.coco_annotations import CocoError
@@ -54,11 +54,6 @@ def test_every_encoder_and_fresh_weights_are_measured_and_published(preset, resu
     gained = {"AP box over scratch", "AP mask over scratch"}
     assert all(set(found) == measured | (gained if len(who) == 3 else set()) for who, found in scores.items())
     assert one.verdicts()["three-quarters-transfers-best"].verdict != "not run"
-    asked = Series.from_parameters(load_preset(preset))
-    assert source_of(asked, True, "detection").directory == results
-    other = Series(asked.configs, asked.scale | {"detection_lr": 0.5})
-    with pytest.raises(ValueError, match=r"detection_lr is 0\.\d+ there, not 0\.5"):
-        source_of(other, True, "detection")
 
 
 def test_one_encoder_alone_and_what_the_preset_does_not_have(preset, capsys):
