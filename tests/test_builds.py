@@ -69,11 +69,16 @@ def test_a_shell_hands_each_job_what_was_meant(place):
     log, program = recorded(place)
     options = ["pretrain=--set 'x=$(touch hacked)' ", quoted(f"{ODD}.yaml")]
     dry = ["-n", "-p", "-F", "--cores", "1", "--nolock", "--config", *options, "--", "book/_build/built.txt"]
-    command, settings = [sys.executable, "-m", "snakemake", *dry], {"MAE_LIB_RUNS": ODD, "PYTHONPATH": str(ROOT)}
+    command, settings = (
+        [sys.executable, "-m", "snakemake", *dry],
+        {"MAE_LIB_RUNS": ODD, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'book'}"},
+    )
     done = subprocess.run(command, cwd=place, env=os.environ | settings, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     shell = re.findall("^Shell command: (.*)$", done.stdout + done.stderr, re.MULTILINE)
-    of_each = {re.search(r" mae_lib (\w+) ", line)[1]: line for line in shell}  # one command of each kind will do
+    of_each = {
+        re.search(r" (?:mae_lib|maebook) (\w+) ", line)[1]: line for line in shell
+    }  # one command of each kind will do
     (place / ODD / "series" / ODD).mkdir(parents=True)
     for kind in ("pretrain", "execute"):
         ran = of_each[kind].replace(shlex.quote(sys.executable), shlex.quote(str(program)))
@@ -86,7 +91,7 @@ def test_a_shell_hands_each_job_what_was_meant(place):
     assert [path.name for path in (place / ODD / "series" / ODD).iterdir()] == ["r0.75-u8-s0.txt"]
     python, preset, runs = map(shlex.quote, (sys.executable, ODD + ".yaml", ODD))
     built = f"{python} -m maebook render --preset={preset} --runs={runs}"
-    assert of_each["book"].startswith(built) and not list(place.glob("hacked*"))
+    assert of_each["render"].startswith(built) and not list(place.glob("hacked*"))
 
 
 def test_make_hands_the_preset_on(place):
@@ -97,7 +102,7 @@ def test_make_hands_the_preset_on(place):
         assert f"the book ({preset}): {place}/book/_build/html/index.html" in done.stdout
         graph, printed = map(json.loads, log.read_text().splitlines()[-2:])
         assert parse_config([graph[graph.index("--config") + 1]]) == {"preset": preset}
-        assert printed == ["-m", "mae_lib", "pdf", f"--preset={preset}"]
+        assert printed == ["-m", "maebook", "pdf", f"--preset={preset}"]
     assert not list(place.glob("hacked*"))
 
 

@@ -57,5 +57,5 @@ def test_marks_and_defaults_of_arguments_are_kept():
 
 
 def test_another_room_is_refused():
-    with pytest.raises(ValueError, match="'attic' is no room of the library: choose among commands"):
+    with pytest.raises(ValueError, match="'attic' is no room of the library: choose among claims"):
         reference("attic")

@@ -115,7 +115,7 @@ def test_a_page_opens_every_published_seed_or_measures_its_own(tiny_preset, fold
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(folder.parent))
     means = made.groupby(["ratio", "metric"])["value"].mean()
     told = published_suggestion("extremes").set_index(["ratio", "metric"])["value"]
-    assert means.index.sort_values().equals(told.index.sort_values()) and "image" in made
+    assert set(means.index) == set(told.index) and "image" in made
     assert np.allclose(means[told.index], told)
 
 

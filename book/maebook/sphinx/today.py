@@ -12,7 +12,7 @@ from typing import Any
 from mae_lib.claims.claims import load_claims, paper_table
 from mae_lib.metrics.intervals import mean_interval
 from mae_lib.presets import SERIES_RATIO
-from mae_lib.studies.published import Published, published
+from mae_lib.studies.results import Results, published
 from mae_lib.theory.mask_levels import visible_count
 from maebook.sphinx.executed import Page
 from maebook.sphinx.tables import list_table, load
@@ -56,17 +56,17 @@ class Sweep:
         return f"{shown} ({self.visible(k)})"
 
 
-def ours() -> Published | None:
+def ours() -> Results | None:
     """The published drawings that hold every unit, of most seeds and then of most images; None where there are none."""
     held = [one for one in published("separability") if one.series.scale["world"] == WORLD and _units(one)]
     return max(held, key=lambda one: (len(_seeds(one)), one.series.scale["images"]), default=None)
 
 
-def _units(one: Published) -> bool:
+def _units(one: Results) -> bool:
     return set(SIDES) <= {unit / one.series.scale["patch"] for _, unit, _ in one.series.by("unit")}
 
 
-def _seeds(one: Published) -> set[int]:
+def _seeds(one: Results) -> set[int]:
     return {seed for _, _, seed in one.series.by("unit")}
 
 
@@ -88,7 +88,7 @@ def sweeps(folder: Path) -> Iterator[Sweep]:
         yield from _our_sweeps(one)
 
 
-def _our_sweeps(one: Published) -> Iterator[Sweep]:
+def _our_sweeps(one: Results) -> Iterator[Sweep]:
     scale, scores = one.series.scale, one.scores("separability")
     patch, seeds = scale["patch"], sorted(_seeds(one))
     who = f"{_OURS}, `{one.name}` on {WORLD}, {_counted(seeds)}"

@@ -20,7 +20,7 @@ from maebook.teaching.directives import Directive, pieces
 
 SOLUTION, CHECK, ANSWER, INSTRUCTOR = "exercise-solution", "exercise-check", "exercise-answer", "instructor"
 PROSE_POINTS = 1
-FEWEST, MOST = 3, 6  # exercises on a page
+FEWEST, MOST = 2, 6  # exercises on a page
 # What an exercise asks for, which opens its title: what the page says; a case of one's own, by hand; a function that a
 # check marks; another run of the page; a question that nobody has answered.
 LEVELS = ("Recall", "Apply", "Code", "Run", "Research")
@@ -228,7 +228,7 @@ def problems(book: NotebookNode) -> list[str]:
 
 
 def page_problems(book: NotebookNode) -> list[str]:
-    """What a chapter lacks: objectives, what it needs, time, take-away, three to six exercises.
+    """What a chapter lacks: objectives, what it needs, time, take-away, two to six exercises.
 
     They keep the contract; each one's title says its level, and one at least is coded.
     """
