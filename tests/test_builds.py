@@ -73,7 +73,7 @@ def test_a_shell_hands_each_job_what_was_meant(place):
         [sys.executable, "-m", "snakemake", *dry],
         {"MAE_LIB_RUNS": ODD, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'book'}"},
     )
-    done = subprocess.run(command, cwd=place, env=os.environ | settings, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=place, env=os.environ | here, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     shell = re.findall("^Shell command: (.*)$", done.stdout + done.stderr, re.MULTILINE)
     of_each = {

@@ -126,7 +126,8 @@ def rendered(tmp_path_factory) -> Path:
     (folder / "experiments" / "page_1.ipynb").write_text(json.dumps(notebook))
     (folder / "index.md").write_text("# Index\n\n```{toctree}\nexperiments/page_1\n```\n")
     (folder / "conf.py").write_text(
-        "extensions = ['myst_nb', 'maebook.teaching.quiz']\nnb_execution_mode = 'off'\nmyst_enable_extensions = ['dollarmath']\n"
+        "extensions = ['myst_nb', 'maebook.teaching.quiz']\nnb_execution_mode = 'off'\n"
+        "myst_enable_extensions = ['dollarmath']\n"
         "html_static_path = ['_static']\nhtml_js_files = ['quiz.js']\nhtml_css_files = ['quiz.css']\n"
         "mathjax_path = 'none.js'\nhtml_theme = 'basic'\n"
     )
