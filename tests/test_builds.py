@@ -69,10 +69,8 @@ def test_a_shell_hands_each_job_what_was_meant(place):
     log, program = recorded(place)
     options = ["pretrain=--set 'x=$(touch hacked)' ", quoted(f"{ODD}.yaml")]
     dry = ["-n", "-p", "-F", "--cores", "1", "--nolock", "--config", *options, "--", "book/_build/built.txt"]
-    command, settings = (
-        [sys.executable, "-m", "snakemake", *dry],
-        {"MAE_LIB_RUNS": ODD, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'book'}"},
-    )
+    command = [sys.executable, "-m", "snakemake", *dry]
+    here = {"MAE_LIB_RUNS": ODD, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'book'}"}
     done = subprocess.run(command, cwd=place, env=os.environ | here, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     shell = re.findall("^Shell command: (.*)$", done.stdout + done.stderr, re.MULTILINE)
