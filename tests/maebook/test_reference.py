@@ -2,10 +2,10 @@
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mae_lib.theory import hierarchy, shared_information
 from maebook.sphinx.reference import reference, rooms
@@ -14,8 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_room_has_its_page_and_every_page_is_in_the_contents():
-    contents = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    files = {chapter["file"] for part in contents["parts"] for chapter in part["chapters"]}
+    files = set(re.findall(r"- file: (\S+)", (ROOT / "book" / "_toc.yml").read_text()))
     pages = {path.stem: path.read_text() for path in (ROOT / "book").glob("reference_*.md")}
     assert set(pages) == {f"reference_{room}" for room in rooms()} <= files
     assert all(f"<!-- made: reference {name.removeprefix('reference_')} -->" in text for name, text in pages.items())

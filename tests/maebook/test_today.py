@@ -42,9 +42,10 @@ def test_our_rows_are_the_results_and_every_sweep_has_every_unit():
     scores = pd.read_csv(one.directory / "scores.csv")
     wanted = scores.query("section == 'separability' and reader == 'trained' and ratio == 0.75 and metric == 'IN1K'")
     means = 100 * wanted.groupby("unit")["value"].mean()
-    answer = today.units_answer(BOOK, {})
-    assert all(f"{value:.1f}" in answer for value in means)
     probe = next(sweep for sweep in found if sweep.who.startswith("this book"))
+    assert [sum(values) / len(values) for values in probe.values.values()] == pytest.approx(list(means))
+    answer = today.units_answer(BOOK, {})
+    assert all(probe.shown(side) in answer for side in today.SIDES)
     assert probe.best * one.series.scale["patch"] == means.idxmax()
 
 
