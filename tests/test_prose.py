@@ -14,6 +14,10 @@ COVERED = [
     "book/maebook/sphinx/front.py",
     "book/maebook/sphinx/hero.py",
     "book/maebook/sphinx/discoveries.py",
+    "book/maebook/scrubber.py",
+    "notebooks/3_0_pretraining.ipynb",
+    "notebooks/3_1_reconstruction.ipynb",
+    "notebooks/3_2_attention.ipynb",
 ]
 REFUSED = {  # pattern -> what to say instead
     r"\breaders?\b": "baseline, encoder, run, or you",

@@ -66,7 +66,7 @@ class Study:
 
     @cached_property
     def scores(self) -> dict[Reader, dict[str, Any]]:
-        """By reader and metric: a number for each image, or their mean where the run is published."""
+        """By mask or baseline, and metric: a number for each image, or their mean where the run is published."""
         return self.results.scores(self.section)
 
     @cached_property
@@ -182,7 +182,7 @@ def panels(
     """Two plots for each metric (metric -> label), against the ratio and the unit.
 
     With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
-    only their order can be compared. `baselines` (reader -> label) are horizontal lines, `bits` a row of `top_bits`.
+    only their order can be compared. `baselines` (name -> label) are horizontal lines, `bits` a row of `top_bits`.
     `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
     """
     metrics = study.measured(metrics)
