@@ -222,10 +222,9 @@ def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", col
         if printed is not None:
             _beside(axis, printed, study.means(x, metric))
         points = axis.get_xticks()
-        axis.set_xticks(
-            points, [f"{point:g}" * (place % 2 == 0) for place, point in enumerate(points)]
-        )  # room for half
+        axis.set_xticks(points, [f"{point:g}" if n % 2 == 0 else "" for n, point in enumerate(points)])  # room for half
         axis.set(title=title, xlabel=AXES[x] if number + columns >= len(metrics) else "")
+    _legend(drawing, study)
     return drawing
 
 

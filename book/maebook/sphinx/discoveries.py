@@ -255,7 +255,7 @@ def _probed(one: Results) -> Discovery:
         f"Accuracy of a linear probe by masking ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
         + ".",
-        ("3_0_evidence",) if world == "drawings" else ("3_3_separability",),
+        ("3_3_separability",),
         _TRAINED[0],
         chip=False,
     )
