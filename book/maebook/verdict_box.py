@@ -14,6 +14,7 @@ from maebook.bundles import VERDICT, emit
 
 OWN = "this page’s own run"
 _HEADS = {"p": "p (Holm)", "seen": "could have seen"}
+_LAST = ("low", "high", "p", "seen", "count")  # behind the number itself: a notebook's JSON keeps no order
 
 
 def _number(value: float) -> str:
@@ -24,7 +25,8 @@ def _number(value: float) -> str:
 
 def numbers_table(findings: Sequence[Finding]) -> str:
     """Every ordering with its outcome and its numbers, folded."""
-    names = list(findings[0].numbers)
+    first = [name for name in findings[0].numbers if name not in _LAST]
+    names = sorted(first) + [name for name in _LAST if name in findings[0].numbers]
     head = "".join(f'<th scope="col">{escape(_HEADS.get(name, name))}</th>' for name in ("what", "outcome", *names))
     rows = [
         f'<tr><th scope="row">{escape(f.what)}</th><td>{f.outcome}</td>'

@@ -307,15 +307,16 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     assert numbers
 
     figure = tab.locator(".mae-shown:has(a.mae-data)").first
-    figure.locator("summary").first.click()
+    figure.locator(".mae-origin > summary").click()
     link = figure.locator("a.mae-data")
     assert unquote(link.get_attribute("href")).startswith("data:text/csv") and link.get_attribute("download")
     cell = figure.locator("xpath=ancestor::div[contains(@class, 'cell ') or contains(@class, 'cell_')][last()]")
-    cell.locator("summary").first.click()
+    for fold in cell.locator("details.hide > summary").all():
+        fold.click()
     assert "show(" in cell.inner_text()
 
-    figure.locator("pre").hover()
-    figure.locator("button.copybtn").click()
+    figure.locator(".mae-origin pre").hover()
+    figure.locator(".mae-origin button.copybtn").click()
     command = shlex.split(tab.evaluate("navigator.clipboard.readText()"))
     context.close()
     assert command[0] == "papermill"
