@@ -55,9 +55,18 @@ def attention_weights(layer: nn.Module, qkv: Tensor, queries: Tensor) -> Tensor:
 
 
 def attention_maps(model: nn.Module, images: Tensor, queries: Tensor, batch: int = 256) -> Tensor:
-    """`attention` averaged over heads, over patches alone, scaled to sum to 1: float32 (B, queries, patches)."""
-    patches = attention(model, images, queries, batch).mean(1)[..., 1:]
-    return patches / patches.sum(-1, keepdim=True)
+    """`on_patches` of `attention`: float32 (B, queries, patches)."""
+    return on_patches(attention(model, images, queries, batch))
+
+
+def on_patches(rows: Tensor) -> Tensor:
+    """Attention (B, heads, queries, 1 + patches) averaged over heads, over patches alone, scaled to sum to 1.
+
+    A query whose every head sees the class token alone prefers no patch: its map is uniform.
+    """
+    patches = rows.mean(1)[..., 1:]
+    total = patches.sum(-1, keepdim=True)
+    return torch.where(total > 0, patches / total, 1 / patches.shape[-1])
 
 
 @torch.inference_mode()

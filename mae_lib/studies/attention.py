@@ -11,8 +11,10 @@ from torch import Tensor
 from mae_lib.metrics.attention import (
     area_under_curve,
     attention,
+    attention_maps,
     attention_scores,
     object_queries,
+    on_patches,
     part_shares,
 )
 from mae_lib.studies.section import Reader, Scores, Section, joined, over, unmeasured
@@ -69,8 +71,8 @@ class Attention(Section):
         # Another image's map for the token that was asked here: the control for maps that look nowhere in particular.
         another = attention(model, self.sample.images.roll(1, 0), self.queries)
         rows = attention(model, self.sample.images, self.queries)  # (images, heads, 1 + parts, 1 + patches)
-        control = {CONTROL + name: score for name, score in self.of_maps(averaged(another)).items()}
-        return self.of_maps(averaged(rows)) | control | self._by_head(rows[:, :, 0, 1:])
+        control = {CONTROL + name: score for name, score in self.of_maps(on_patches(another)).items()}
+        return self.of_maps(on_patches(rows)) | control | self._by_head(rows[:, :, 0, 1:])
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
         """With how far areas lie from 1/2, either way round, and the overlap over that of a uniform map.
@@ -125,12 +127,6 @@ class AttentionWithoutOutlines(Attention):
         if reader == ("uniform",):
             return self.of_maps(torch.full((*self.queries.shape, patches), 1 / patches))
         images, queries = self.sample.images, self.queries
-        another = averaged(attention(model, images.roll(1, 0), queries)).cpu()
-        own = averaged(attention(model, images, queries)).cpu()
+        another = attention_maps(model, images.roll(1, 0), queries).cpu()
+        own = attention_maps(model, images, queries).cpu()
         return self.of_maps(own) | {CONTROL + name: score for name, score in self.of_maps(another).items()}
-
-
-def averaged(rows: Tensor) -> Tensor:
-    """Attention averaged over heads, over patches alone, scaled to sum to 1."""
-    patches = rows.mean(1)[..., 1:]
-    return patches / patches.sum(-1, keepdim=True)

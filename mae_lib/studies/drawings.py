@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mae_lib.metrics.attention import area_under_curve, attention, overlap, patch_shares
+from mae_lib.metrics.attention import area_under_curve, attention, on_patches, overlap, patch_shares
 from mae_lib.metrics.probes import (
     class_probe,
     features,
@@ -21,7 +21,7 @@ from mae_lib.metrics.probes import (
 )
 from mae_lib.metrics.reconstruction import boundary_lead, pixel_mask, reconstruction_scores, score_reconstructions
 from mae_lib.metrics.shape_bias import shape_bias
-from mae_lib.studies.attention import CONTROL, Attention, averaged
+from mae_lib.studies.attention import CONTROL, Attention
 from mae_lib.studies.attention import METRICS as MAPS
 from mae_lib.studies.drawn_separability import DrawnSeparability
 from mae_lib.studies.on_drawings import OnDrawings
@@ -135,7 +135,7 @@ class DrawnAttention(OnDrawings, Attention):
             patches = self.object.shape[1]
             return self.of_maps(torch.full((*self.queries.shape, patches), 1 / patches))
         rows = attention(model, self.sample.images, self.queries)
-        own = averaged(rows)
+        own = on_patches(rows)
         another = {CONTROL + name: score for name, score in self.of_maps(own.roll(1, 0)).items()}
         return self.of_maps(own) | another | self._by_head(rows[:, :, 0, 1:])
 

@@ -12,6 +12,7 @@ from mae_lib.metrics.attention import (
     attention_maps,
     attention_scores,
     object_queries,
+    on_patches,
     overlap,
     part_shares,
     patch_shares,
@@ -78,6 +79,13 @@ def test_maps_average_heads_and_leave_the_class_token_out():
     rows, maps = (look(model(), SAMPLE.images, queries) for look in (attention, attention_maps))
     assert maps.shape == (12, 1, 64) and maps.sum(-1) == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(maps, rows.mean(1)[..., 1:] / (1 - rows.mean(1)[..., :1]))
+
+
+def test_a_query_that_sees_the_class_token_alone_prefers_no_patch():
+    rows = torch.zeros(1, 2, 2, 5)
+    rows[..., 0] = 1
+    rows[0, 1, 1] = torch.tensor([0.5, 0.5, 0, 0, 0])
+    assert on_patches(rows).tolist() == [[[0.25] * 4, [1, 0, 0, 0]]]
 
 
 @pytest.mark.parametrize("queries", [torch.zeros(12, dtype=torch.int64), torch.zeros(3, 1, dtype=torch.int64)])

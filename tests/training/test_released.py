@@ -25,7 +25,8 @@ DECODER += ["decoder_norm.bias", "decoder_pred.weight", "decoder_pred.bias"]
 
 
 def facebook(width=64, depth=2, decoder_width=32, decoder_depth=1, patch=8, grid=4, decoder=True) -> dict:
-    """A state with the names of facebookresearch/mae's models_mae.py and values at random."""
+    """A state with the names of facebookresearch/mae's models_mae.py and values at random, the same each time."""
+    chance = torch.Generator().manual_seed(0)
 
     def shape(name: str, wide: int) -> tuple[int, ...]:
         tokens = (1, 1 + grid**2, wide)
@@ -36,12 +37,15 @@ def facebook(width=64, depth=2, decoder_width=32, decoder_depth=1, patch=8, grid
         known |= {"mlp.fc1.weight": (4 * wide, wide), "mlp.fc1.bias": (4 * wide,), "mlp.fc2.weight": (wide, 4 * wide)}
         return known.get(name, (wide,))
 
-    state = {name: torch.randn(shape(name, width)) for name in ENCODER}
-    state |= {f"blocks.{n}.{name}": torch.randn(shape(name, width)) for n in range(depth) for name in BLOCK}
+    def some(name: str, wide: int) -> torch.Tensor:
+        return torch.randn(shape(name, wide), generator=chance)
+
+    state = {name: some(name, width) for name in ENCODER}
+    state |= {f"blocks.{n}.{name}": some(name, width) for n in range(depth) for name in BLOCK}
     if decoder:
-        state |= {name: torch.randn(shape(name, decoder_width)) for name in DECODER}
+        state |= {name: some(name, decoder_width) for name in DECODER}
         for n in range(decoder_depth):
-            state |= {f"decoder_blocks.{n}.{name}": torch.randn(shape(name, decoder_width)) for name in BLOCK}
+            state |= {f"decoder_blocks.{n}.{name}": some(name, decoder_width) for name in BLOCK}
     return state
 
 
