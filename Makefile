@@ -93,7 +93,7 @@ serve: ## Serve the rendered book on http://localhost:PORT, or to a room: HOST=0
 	@$(BIN)/python -m http.server $(PORT) --bind $(HOST) --directory $(dir $(PAGE))
 
 constraints: ## Resolve constraints.txt anew from pyproject.toml
-	@{ sed -n '/^#/p' constraints.txt; uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	@{ sed -n '/^#/p' constraints.txt; uv pip compile pyproject.toml --extra dev --extra tensorboard --universal --python-version 3.11 \
 		--upgrade --no-annotate --no-header -q; } > constraints.new && mv constraints.new constraints.txt
 
 clean: ## Remove the rendered book and executed notebooks; trained runs stay (rm -r runs removes them)

@@ -34,6 +34,8 @@ MEMORY = (
     switch("--checkpoint-blocks", "compute blocks twice, to save memory"),
 )
 
+TENSORBOARD = switch("--tensorboard", "write the log for TensorBoard too, beside it; needs mae_lib[tensorboard]")
+
 
 def set_option(example: str) -> Any:
     """--set, which may be repeated."""
@@ -189,7 +191,7 @@ def series(given: Given) -> None:
     from mae_lib.studies.publish import publish
 
     _note_device(given)
-    names = ("preset", "out", "seeds", "device", "ship", "minutes")
+    names = ("preset", "out", "seeds", "device", "ship", "minutes", "tensorboard")
     print(publish(**{name: getattr(given, name) for name in names}))
 
 
@@ -250,6 +252,7 @@ COMMANDS = {
             RUNS,
             option("--threads", type=int, default=1, help="CPU threads (default: 1)"),
             *MEMORY,
+            TENSORBOARD,
             QUIET,
             set_option("width=128"),
         ),
@@ -340,6 +343,7 @@ COMMANDS = {
             DEVICE,
             option("--ship", type=int, default=1, help="seeds whose encoders the folder holds (default: 1)"),
             option("--minutes", type=float, help="begin no part after about this time (default: work to the end)"),
+            TENSORBOARD,
         ),
     ),
     "detect": Command(

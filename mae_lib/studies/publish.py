@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mae_lib.devices import best_device
 from mae_lib.presets import load_preset, parse_yaml
 from mae_lib.provenance import provenance
 from mae_lib.studies import SECTIONS, Reader, Scores, Section
@@ -52,11 +51,12 @@ def publish(
     device: str | None = None,
     ship: int = 1,
     minutes: float | None = None,
+    tensorboard: bool = False,
 ) -> Path:
     """Train and measure what the folder `out` lacks of a preset's series, and write it there, part by part.
 
     `seeds` stand in for the preset's; the encoders of the first `ship` seeds are shipped. After about `minutes` no part
-    is begun: one starts only if as long a time as the longest so far is left.
+    is begun: one starts only if as long a time as the longest so far is left. `tensorboard` as in `Hardware`.
     Raises ValueError for a folder that holds results of another preset or trainer, or something else.
     """
     if ship < 0 or (minutes is not None and not minutes > 0):
@@ -69,7 +69,8 @@ def publish(
     held = _held(out, parameters)
     for section in sections.values():  # missing data are missed before anything is trained
         section.key  # noqa: B018
-    best_device(device)
+    hardware = Hardware(device, progress=sys.stderr.isatty(), tensorboard=tensorboard)
+    hardware.torch_device  # noqa: B018  and so is a device
     parts = _missing(out, series, sections)
     shipped = sorted(series.seeds)[:ship]
     if not parts and {seed for _, _, seed in shipped_runs(out)} >= set(shipped):
@@ -80,7 +81,7 @@ def publish(
     write_files({out / "preset.yaml": yaml.safe_dump(parameters, sort_keys=False).encode()})
     begun = time.time()
     for reader, names in _in_time(parts, minutes):
-        scores, curves = _do(series, {name: sections[name] for name in names}, reader, device)
+        scores, curves = _do(series, {name: sections[name] for name in names}, reader, hardware)
         _add(out, series, reader, scores)
         if curves:
             add_curves(out, reader, curves)
@@ -171,15 +172,14 @@ def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Re
 
 
 def _do(
-    series: Series, sections: dict[str, Section], reader: Reader, device: str | None
+    series: Series, sections: dict[str, Section], reader: Reader, hardware: Hardware
 ) -> tuple[dict[str, Scores], dict[int, Scores]]:
     """One part: train if it is a mask, then measure. Its scores by section, those on the way by the images visited."""
     if reader not in series.configs:
-        return {name: measure(section, series, reader, device) for name, section in sections.items()}, {}
+        return {name: measure(section, series, reader, hardware.device) for name, section in sections.items()}, {}
     kept, curves = series.scale.get("snapshots", 0), {}
-    hardware = Hardware(device, progress=sys.stderr.isatty())
     pretrain(series.configs[reader], hardware=hardware, snapshots=kept)
-    scores = {name: measure(section, series, reader, device) for name, section in sections.items()}
+    scores = {name: measure(section, series, reader, hardware.device) for name, section in sections.items()}
     for section in sections.values():
         for images, found in curve(section, series, reader).items():
             curves.setdefault(images, {}).update(found)

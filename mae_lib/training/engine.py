@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from mae_lib.training import checkpoints
 from mae_lib.training.hardware import Hardware, apply_memory_options, rank_and_world
+from mae_lib.training.tensorboard import curves
 
 TRAINER_VERSION = 1  # part of every run's address: raise it when the same config gives other numbers than before
 
@@ -115,7 +116,10 @@ def train(
     begun = logged = saved = time.perf_counter()
     zero = begun - earlier  # as if it had never been cut off
     shown = {"total": schedule.steps, "initial": first, "unit": "step"}
-    with tqdm(desc=folder.name, **shown, disable=not (hardware.progress and first_worker)) as bar:
+    with (
+        tqdm(desc=folder.name, **shown, disable=not (hardware.progress and first_worker)) as bar,
+        curves(folder, hardware.tensorboard and first_worker) as draw,
+    ):
         for step in range(first + 1, schedule.steps + 1):  # how many have been taken, once this one has
             losses.append(learn(step - 1))
             bar.update()
@@ -129,6 +133,7 @@ def train(
             bar.set_postfix_str("loss {loss:.4f}, {images_per_second:.0f} images/s".format(**line), refresh=False)
             if first_worker:
                 checkpoints.append_line(folder / "log.jsonl", json.dumps(line))
+                draw(line)
             if first_worker and logged - saved >= hardware.save_seconds and step < schedule.steps:
                 _require_finite_weights(model, folder, step)
                 checkpoints.save_state(folder, step, model, optimiser, line["seconds"])

@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mae_lib.devices import best_device
+from mae_lib.training.tensorboard import require_tensorboard
 
 
 @dataclass(frozen=True)
 class Hardware:
     """What changes a result by no more than its last bits, so it is no part of a run's address.
 
-    Raises ValueError for no thread or no micro-batch.
+    Raises ValueError for no thread or no micro-batch, and for TensorBoard where it is not installed.
     """
 
     device: str | None = None  # cpu, cuda or mps; by default the best that is there
@@ -35,12 +36,15 @@ class Hardware:
     workers: int | None = None  # that load images ahead; by default what the loader thinks right
     save_seconds: float = 60  # between two checkpoints, at least
     progress: bool = True  # a bar
+    tensorboard: bool = False  # event files beside the log
 
     def __post_init__(self) -> None:
         if self.threads < 1 or self.micro_batches < 1:
             raise ValueError(
                 f"threads and micro_batches must be at least 1, not {self.threads} and {self.micro_batches}"
             )
+        if self.tensorboard:
+            require_tensorboard()
 
     @property
     def torch_device(self) -> torch.device:

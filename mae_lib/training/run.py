@@ -23,6 +23,7 @@ from mae_lib.training import checkpoints
 from mae_lib.training.config import PretrainConfig
 from mae_lib.training.hardware import Hardware, meet, process_group, rank_and_world, threads
 from mae_lib.training.mae import MAE
+from mae_lib.training.tensorboard import draw_finished
 
 Learn = Callable[[], tuple[nn.Module, dict[str, Any]]]  # the model that is kept, and what done.json says of it
 
@@ -101,6 +102,8 @@ def trained_once(directory: Path, config: Any, learn: Learn, hardware: Hardware)
     """
     with threads(hardware.threads), process_group(hardware.torch_device):
         made_once(directory, config, learn, _environment(hardware))
+        if hardware.tensorboard and rank_and_world()[0] == 0:
+            draw_finished(directory)
 
 
 def made_once(directory: Path, config: Any, make: Learn, environment: dict[str, Any]) -> None:

@@ -32,8 +32,11 @@ ALONE = (
 )
 
 
-def annotate(book: NotebookNode, page: Page) -> None:
-    """Draw the outputs of a page's notebook anew, in place, with what the book adds to them."""
+def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
+    """Draw the outputs of a page's notebook anew, in place, with what the book adds to them.
+
+    `launch`: with links that open the notebook elsewhere, answers included.
+    """
     published = any(page.own.keys() & by for by in results().values())
     before = iter([ALONE] if page.name.startswith("3_") and not published else [])
     numbers = count(1)
@@ -44,7 +47,7 @@ def annotate(book: NotebookNode, page: Page) -> None:
             data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
     opening = book.cells[0]
     opening.source = re.sub(
-        "^# .*$", lambda title: f"{title[0]}\n\n{head(page)}\n", opening.source, count=1, flags=re.M
+        "^# .*$", lambda title: f"{title[0]}\n\n{head(page, launch)}\n", opening.source, count=1, flags=re.M
     )
 
 
@@ -57,7 +60,7 @@ def takes(page: Page) -> str:
     return f"Runs on {where} in {duration(record['wall_seconds'])}{after}"
 
 
-def head(page: Page) -> str:
+def head(page: Page, launch: bool = True) -> str:
     """The line below a notebook's title: its time, its preset, ways to run it, and how its claims came out."""
     if page.record is None:
         return ""
@@ -66,7 +69,7 @@ def head(page: Page) -> str:
         standing(load_claims()[claim], own).verdict.verdict for claim, own in page.own.items() if claim in load_claims()
     ]
     facts = f'<span class="mae-chip">{escape(takes(page))}</span><span class="mae-chip">{preset}</span>'
-    ways = f'{launch_links(page.name)}<a class="mae-chip" href="#run-card">Run card</a>'
+    ways = f'{launch_links(page.name) if launch else ""}<a class="mae-chip" href="#run-card">Run card</a>'
     return f'<p class="mae-facts">{facts}{ways}{head_badges(words)}</p>'
 
 

@@ -37,7 +37,7 @@ def _fill(app, docname, source):
     else:
         book = nbformat.reads(source[0], as_version=4)
         if app.builder.name == "html":  # a printed page shows the notebook as it is
-            annotate(book, PAGES[name])
+            annotate(book, PAGES[name], launch=app.config.mae_answers)
         for data in outputs(book):  # MyST-NB warns of types that it does not know
             for kind in KINDS:
                 data.pop(kind, None)
@@ -76,6 +76,7 @@ def _finish(app, error):
 
 
 def setup(app):
+    app.setup_extension("maebook.teaching.answers")
     app.add_role("page", PageRole())
     app.connect("builder-inited", _load)
     app.connect("source-read", _fill)

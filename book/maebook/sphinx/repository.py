@@ -16,6 +16,7 @@ import nbformat
 import yaml
 
 from mae_lib.folders import checkout
+from maebook.teaching import answers
 from maebook.teaching.exercises import notebooks, read
 
 _GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?$")
@@ -73,7 +74,9 @@ if "google.colab" in sys.modules:
 
 
 def write_launch(out: Path, root: Path | None = None) -> Path:
-    """Write the notebooks of the branch `launch` into `out`: as they are, behind a cell that installs the package.
+    """Write the notebooks of the branch `launch` into `out`, each behind a cell that installs the package.
+
+    They are as they are, or without answers where the book in `root` is.
 
     Raises ValueError without a repository to install from.
     """
@@ -84,7 +87,7 @@ def write_launch(out: Path, root: Path | None = None) -> Path:
     cell.metadata["cellView"] = "form"  # Colab's word for the same
     out.mkdir(parents=True, exist_ok=True)
     for path in notebooks(root):
-        book = read(path)
+        book = read(path) if answers.shown(root or checkout()) else answers.without_answers(read(path))
         book.cells.insert(0, cell)
         nbformat.write(book, out / path.name)
     return out

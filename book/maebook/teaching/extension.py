@@ -11,6 +11,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from maebook.teaching import guide
+from maebook.teaching.answers import HELD_BACK
 from maebook.teaching.exercises import chapters, exercises, read
 from maebook.teaching.slides import lectures
 
@@ -24,10 +25,14 @@ def _points(app) -> str:
     return guide.points({path.stem: exercises(read(path)) for path in chapters()})
 
 
+def _troubles(app) -> str:
+    return guide.troubles(path.stem for path in chapters()) if app.config.mae_answers else HELD_BACK
+
+
 WHAT = {
     "times": lambda app: guide.times({path.stem: read(path) for path in chapters()}, Path(app.srcdir) / "experiments"),
     "points": _points,
-    "troubles": lambda app: guide.troubles(path.stem for path in chapters()),
+    "troubles": _troubles,
     "lectures": _lectures,
 }
 
@@ -51,5 +56,6 @@ class Teaching(SphinxDirective):
 
 
 def setup(app):
+    app.setup_extension("maebook.teaching.answers")
     app.add_directive("teaching", Teaching)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

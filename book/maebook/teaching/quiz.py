@@ -1,7 +1,7 @@
 """`{quiz} PAGE`: the questions of `teaching/quizzes/PAGE.yml`, marked in the reader's browser by `_static/quiz.js`.
 
 A page of the experiments that has a quiz gets it before its exercises, with no word of it in the notebook. Without
-scripts the answers stand folded beneath each question.
+scripts the answers stand folded beneath each question. A book that holds its answers back has the questions alone.
 """
 
 import json
@@ -38,7 +38,8 @@ class Quiz(SphinxDirective):
         box = nodes.container(classes=["mae-quizzes"])
         for number, question in enumerate(questions, 1):
             box += self._question(question, f"quiz-{page.replace('_', '-')}-{number}", f"{number} of {len(questions)}")
-        box += _raw('<p class="mae-score" role="status" aria-live="polite"></p>')
+        if self.config.mae_answers:
+            box += _raw('<p class="mae-score" role="status" aria-live="polite"></p>')
         return [box]
 
     def _text(self, text: str) -> list[nodes.Node]:
@@ -49,15 +50,18 @@ class Quiz(SphinxDirective):
         return [nodes.inline("", "", *found), *problems]  # a link has to stand in text
 
     def _question(self, question: Question, name: str, place: str) -> list[nodes.Node]:
-        attributes = f'id="{name}" data-kind="{question.kind}" data-tolerance="{question.tolerance:g}"'
         several = " Choose all that hold." if question.kind == "several" else ""
+        marked = f'form class="mae-quiz" data-kind="{question.kind}" data-tolerance="{question.tolerance:g}" novalidate'
+        opening = marked if self.config.mae_answers else 'div class="mae-quiz"'
         parts = [
-            _raw(f'<form class="mae-quiz" {attributes} novalidate><fieldset><legend>'),
+            _raw(f'<{opening} id="{name}"><fieldset><legend>'),
             _raw(f'<span class="mae-place">{place}</span> '),
             *self._text(question.ask),
             _raw(f"{several}</legend>"),
         ]
         parts += self._number(question, name) if question.kind == "number" else self._choices(question, name)
+        if not self.config.mae_answers:
+            return [*parts, _raw("</fieldset></div>")]
         parts += [
             _raw('<button type="submit" hidden>Check</button>'),
             _raw('<div class="mae-said" role="status" aria-live="polite"></div>'),
@@ -72,7 +76,8 @@ class Quiz(SphinxDirective):
             # A label that is a formula alone has no words of its own.
             alone = re.fullmatch(r"\$([^$]+)\$", answer.say.strip())
             spoken = f' aria-label="{escape(alone[1])}"' if alone else ""
-            about = f'value="{at}" data-right="{int(answer.right)}"{spoken}'
+            right = f' data-right="{int(answer.right)}"' if self.config.mae_answers else ""
+            about = f'value="{at}"{right}{spoken}'
             box = f'<input type="{kind}" name="{name}" id="{name}-{at}" {about}>'
             parts += [
                 _raw(f'<div class="mae-choice">{box}<label for="{name}-{at}">'),
@@ -96,6 +101,8 @@ class Quiz(SphinxDirective):
 
     def _because(self, answer: Answer) -> list[nodes.Node]:
         """What is said to whoever gives this answer; shown by the script."""
+        if not self.config.mae_answers:
+            return []
         value = "" if answer.value is None else f' data-value="{escape(repr(answer.value))}"'
         return [
             _raw(f'<div class="mae-because" data-right="{int(answer.right)}"{value} hidden>'),
@@ -140,6 +147,7 @@ def _insert(app, name: str, content: list[str]) -> None:
 
 
 def setup(app):
+    app.setup_extension("maebook.teaching.answers")
     app.add_directive("quiz", Quiz)
     app.connect("source-read", _insert)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

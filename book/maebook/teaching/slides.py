@@ -3,7 +3,7 @@
 `book/teaching/lectures.yml` lists each lecture's slides in order: text of its own, cells of a notebook, or both. A cell
 is on a slide when it has the lecture's tag, `slideshow.slide_type` as nbconvert knows it, and the slide's name in its
 metadata: `{"tags": ["lecture-1"], "slideshow": {"slide_type": "slide"}, "slide": "figure-4"}`. So figures and numbers
-on a slide are those of the run. Left and right go through them, N shows the notes, P prints.
+on a slide are those of the run. Left and right go through them, N shows the notes, S the presenter's view, P prints.
 """
 
 import re
@@ -23,7 +23,7 @@ from nbformat import NotebookNode
 
 from maebook.teaching.exercises import notebooks, read, tags
 from maebook.teaching.guide import GuideError, teaching_folder
-from maebook.teaching.slides_page import INDEX, PAGE, SCRIPT, STYLE
+from maebook.teaching.slides_page import INDEX, PAGE, PRESENTER, SCRIPT, STYLE
 from maebook.teaching.to_markdown import plain
 
 _FIELDS = {"title", "text", "cells", "notes"}
@@ -152,7 +152,8 @@ def slides_html(lecture: Lecture, books: Mapping[str, NotebookNode], css: str = 
     first = Slide(lecture.title, lecture.about, notes=f"About {lecture.minutes} minutes.")
     sections = [_section(first, [], 1, of)]
     sections += [_section(s, cells.get(s.cells, []), number, of) for number, s in enumerate(lecture.slides, 2)]
-    return PAGE.format(title=escape(lecture.title), style=css + STYLE, slides="\n".join(sections), script=SCRIPT)
+    about = {"title": escape(lecture.title), "minutes": lecture.minutes, "style": css + STYLE}
+    return PAGE.format(**about, slides="\n".join(sections), script=SCRIPT, presenter=PRESENTER)
 
 
 def write_slides(out: Path, executed: Path) -> list[Path]:

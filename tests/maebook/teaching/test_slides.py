@@ -139,3 +139,74 @@ def test_in_a_browser_keys_buttons_and_paper_and_nothing_is_fetched(deck, browse
     context.close()
     bare.close()
     assert not outside and not errors
+
+
+def test_the_presenters_view_from_disk(deck, browser):
+    """It and the slides follow each other, a reload included; it shows the next slide and the notes."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    outside, errors = [], []
+    context.on("request", lambda request: outside.append(request.url) if request.url.startswith("http") else None)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    tab = context.new_page()
+    tab.goto(deck.as_uri())
+    with context.expect_page() as opened:
+        tab.keyboard.press("s")
+    view = opened.value
+
+    def shown(place: str, title: str, following: str | None, notes: str) -> None:
+        view.wait_for_function("place => document.querySelector('[data-part=place]').textContent === place", arg=place)
+        now, after = (view.frame_locator(f"iframe[title='{name} slide']") for name in ("This", "The next"))
+        now.get_by_role("heading", name=title, exact=True).wait_for()
+        if following:
+            after.get_by_role("heading", name=following, exact=True).wait_for()
+        else:
+            view.locator("iframe[title='The next slide']").wait_for(state="hidden")
+        tab.get_by_role("heading", name=title, exact=True).wait_for()
+        assert tab.locator(".slide:visible").count() == 1
+        assert view.locator("[data-part=notes]").inner_text().strip() == notes
+
+    shown("1 of 3", "A & B", "One", "About 5 minutes.")
+    view.keyboard.press("ArrowRight")
+    shown("2 of 3", "One", "Two", "No notes.")
+    tab.keyboard.press("End")
+    shown("3 of 3", "Two", None, "Say.")
+    tab.reload()
+    view.keyboard.press("ArrowLeft")
+    shown("2 of 3", "One", "Two", "No notes.")
+    assert not view.locator("[data-part=status]").inner_text()
+    context.close()
+    assert not outside and not errors
+
+
+def test_the_presenters_clock_and_a_view_without_slides(deck, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    view = context.new_page()
+    view.clock.install(time=0)
+    view.goto(f"{deck.as_uri()}?presenter")
+    view.clock.pause_at(3600)
+    clock, start = view.get_by_role("timer"), view.locator("[data-part=start]")
+    assert clock.inner_text() == "05:00"
+    view.clock.run_for(5_000)
+    assert clock.inner_text() == "05:00", "it has not begun"
+    assert "press S there" in view.locator("[data-part=status]").inner_text()
+    view.get_by_label("Minutes of the lecture").fill("1")
+    assert clock.inner_text() == "01:00"
+    start.click()
+    view.clock.run_for(20_000)
+    assert clock.inner_text() == "00:40"
+    start.click()
+    view.clock.run_for(20_000)
+    assert clock.inner_text() == "00:40", "it is paused"
+    start.click()
+    view.clock.run_for(50_000)
+    assert clock.inner_text() == "-00:10" and "over" in clock.get_attribute("class")
+    view.locator("[data-part=reset]").click()
+    assert clock.inner_text() == "01:00"
+    view.keyboard.press("ArrowRight")
+    assert view.locator("[data-part=place]").inner_text() == "2 of 3"
+    slides = context.new_page()
+    slides.goto(deck.as_uri())
+    slides.evaluate("window.open = () => null")
+    slides.keyboard.press("s")
+    assert "allow this page to open windows" in slides.get_by_role("status").inner_text()
+    context.close()
