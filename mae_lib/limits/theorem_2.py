@@ -5,13 +5,23 @@ The numbers of its page, in one table: `measured_identification` trains dozens o
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
-from mae_lib.limits.identifiability import Autoencoders, Problem, Scores, score_autoencoders, train_autoencoders
+from mae_lib.limits.identifiability import (
+    Autoencoders,
+    Problem,
+    Scores,
+    linear_estimate,
+    score_autoencoders,
+    train_autoencoders,
+)
 from mae_lib.limits.nonlinear_hierarchy import NonlinearHierarchy
 from mae_lib.presets import preset_word
-from mae_lib.theory import LatentHierarchy
+from mae_lib.theory import LatentHierarchy, locate_shared_information
+from mae_lib.theory.linear_gaussian import LinearGaussian, rank
 
 COLUMNS = ("part", "condition", "loss", "seed", "metric", "value")
 FIGURE_MASKS = {
@@ -159,3 +169,25 @@ def _lower_r2(found: pd.DataFrame) -> pd.DataFrame:
     keys = zip(rows["part"], rows["condition"].astype(float))
     rows = rows.assign(condition=[stated.get(key) for key in keys]).dropna(subset="condition")
     return rows.groupby(["condition", "seed"], sort=False, as_index=False)["value"].min()
+
+
+def masks_of(graph: LatentHierarchy) -> list[tuple]:
+    """Every mask that hides an observable and shows one."""
+    x = graph.observables
+    return [masked for size in range(1, len(x)) for masked in combinations(x, size)]
+
+
+def linear_checks(instance: LinearGaussian, masked: tuple) -> dict[str, bool]:
+    """What Theorems 1 and 2 say of one mask of a linear process, as statements about ranks."""
+    shared = locate_shared_information(instance.hierarchy, masked)
+    visible = [x for x in instance.hierarchy.observables if x not in masked]
+    x_m, x_mc, c = map(instance.loadings, (masked, visible, shared.c))
+    correlations = instance.canonical_correlations(masked)
+    ones = np.arange(len(correlations)) < len(instance.noise(shared.split))
+    c_hat = linear_estimate(x_m, x_mc)
+    return {
+        "correlations are 0 or 1, as many 1 as c fills": np.allclose(correlations, ones, atol=1e-6),
+        "c is a function of either side": rank(x_m, c) == rank(x_m) and rank(x_mc, c) == rank(x_mc),
+        "the estimate is one-to-one with c": len(c_hat) == rank(c_hat) == rank(c) == rank(c, c_hat),
+        "one dimension fewer loses some of c": rank(c_hat[:-1]) < rank(c),
+    }
