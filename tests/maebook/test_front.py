@@ -1,14 +1,16 @@
 """The front page: its hero in a browser against the library, its sentences against what they count."""
 
 import re
+import shutil
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from bs4 import BeautifulSoup
-from fakes import fake_page
+from fakes import fake_detection, fake_page
 
 from mae_lib.claims.claims import Verdict, load_claims
 from mae_lib.theory.grammars import code_grammar
@@ -223,6 +225,23 @@ def test_trained_encoders_are_told_with_seeds_and_verdicts(only_tiny):
     results.cache_clear()
     assert one.says.startswith("Trained on figurines (2 seeds), encoders probe best at 0.")
     assert re.search(r"up to 0.75: (supported|contradicted|mixed|undecided|not run)", one.says)
+
+
+def test_a_detector_is_told_with_what_it_gains(only_tiny, tmp_path, monkeypatch):
+    results.cache_clear()
+    assert discoveries.transferred() == []
+    folder = Path(shutil.copytree(only_tiny, tmp_path / "published" / "tiny"))
+    monkeypatch.setenv("MAE_LIB_PUBLISHED", str(folder.parent))
+    fake_detection(folder, yaml.safe_load((folder / "preset.yaml").read_text())["scale"])
+    path = folder / "detection.csv"
+    table = pd.read_csv(path)
+    table.loc[(table["ratio"] == 0.9) & (table["metric"] == "AP box"), "value"] = 34.0
+    table.to_csv(path, index=False)
+    (one,) = discoveries.transferred()
+    results.cache_clear()
+    assert "(2 seeds) gain most from ratio 0.9: +4.0 box AP over fresh weights." in one.says
+    assert "30.0 at 0.5, 30.0 at 0.75, 34.0 at 0.9; from fresh weights 30.0" in one.alt
+    assert one.claim == "three-quarters-transfers-best" and "best start: contradicted" in one.says
 
 
 def test_discoveries_are_legible_on_a_phone_and_link_to_what_is_there(nothing_published, browser, tmp_path):

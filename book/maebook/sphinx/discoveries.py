@@ -21,7 +21,7 @@ from mae_lib.theory.grammars import code_grammar
 from mae_lib.theory.graph_from_masks import descendant_dims, gromov_products, shared_dimension, tree_from_products
 from mae_lib.theory.information import expected_bits
 from mae_lib.theory.mask_levels import IndependentUnits, expected_sinks, mean_level
-from maebook.figures import DASHES, MARKERS, PALETTE, figure, ratio_curve, summarise
+from maebook.figures import DASHES, INK, MARKERS, PALETTE, figure, ratio_curve, summarise
 from maebook.strongest import results
 from maebook.verdict_box import in_words
 
@@ -53,6 +53,7 @@ def discoveries() -> Iterator[Discovery]:
         yield rise_called_a_drop()
         yield tree_from_masks()
         yield from trained()
+        yield from transferred()
 
 
 def _canvas(rows: int = 1, **options) -> tuple[Figure, Axes]:
@@ -215,12 +216,21 @@ _PROBE, _TRAINED = "IN1K", ("probe-rises-to-three-quarters", "extreme-ratio-hurt
 
 def trained() -> list[Discovery]:
     """Linear probing by ratio in the strongest published run of each world."""
+    return [_probed(one) for one in _strongest("separability")]
+
+
+def transferred() -> list[Discovery]:
+    """Detection by ratio in the strongest published run of each world."""
+    return [_detected(one) for one in _strongest("detection")]
+
+
+def _strongest(section: str) -> list[Results]:
+    """Of each world the strongest run that holds a section at the paper's best ratio."""
     worlds: dict[str, list[Results]] = {}
-    for one in published("separability"):
-        at_paper_ratio = any(ratio == _MIRROR for ratio, _, _ in one.series.configs)
-        if at_paper_ratio and not (one.directory / "superseded.md").is_file():
+    for one in published(section):
+        if any(ratio == _MIRROR for ratio, _, _ in one.series.configs) and not one.superseded:
             worlds.setdefault(one.series.scale["world"], []).append(one)
-    return [_probed(max(runs, key=_strength)) for runs in worlds.values()]
+    return [max(runs, key=_strength) for runs in worlds.values()]
 
 
 def _strength(one: Results) -> tuple[int, int, int]:
@@ -257,6 +267,37 @@ def _probed(one: Results) -> Discovery:
         + ".",
         ("3_3_separability",),
         _TRAINED[0],
+        chip=False,
+    )
+
+
+_AP, _BEST_START = "AP box", "three-quarters-transfers-best"
+
+
+def _detected(one: Results) -> Discovery:
+    evidence = one.evidence(load_claims()[_BEST_START])
+    table = evidence[evidence["metric"] == _AP]
+    means = summarise(table, "ratio").set_index("ratio")["mean"]
+    found: dict[str, list[float]] = {}
+    for reader, scores in one.scores("detection").items():
+        found.setdefault(str(reader[0]), []).append(scores[_AP].mean())
+    fresh = np.mean(found["untrained"])
+    labels = f", labels {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
+    seeds, world = len(_seeds(one)), one.series.scale["world"]
+    drawing, axis = _canvas()
+    ratio_curve(axis, table, "ratio")
+    axis.axhline(fresh, color=INK, lw=1, ls=":")
+    axis.set(ylabel="box AP")
+    return Discovery(
+        f"Detectors on scenes of {world} ({seeds} seed{'s' * (seeds > 1)}) gain most from ratio {means.idxmax():g}: "
+        f"{means.max() - fresh:+.1f} box AP over fresh weights{labels}. "
+        f"That {_MIRROR:g} is the best start: {_word(one.name, _BEST_START)}.",
+        drawing,
+        f"Box AP by masking ratio on scenes of {world}: "
+        + ", ".join(f"{value:.1f} at {ratio:g}" for ratio, value in means.items())
+        + f"; from fresh weights {fresh:.1f}, a dotted line.",
+        ("3_5_transfer",),
+        _BEST_START,
         chip=False,
     )
 
