@@ -1,6 +1,6 @@
 """What can be read of masked figurines: by two observers who know the grammar, and from trained and fresh encoders.
 
-The ideal reader reads a corner from the patches below it; the bound reads it from any patch in which another style
+The ideal observer reads a corner from the patches below it; the bound reads it from any patch in which another style
 would have left a trace, so no model can do better. Both then infer all that is hidden by belief propagation.
 """
 
@@ -23,8 +23,8 @@ from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from mae_lib.worlds import rendered
 
-COLUMNS = ("reader", "ratio", "unit", "seed", "metric", "value", "count")
-BOUND, IDEAL, TRAINED, FRESH = "the bound", "the ideal reader", "trained", "untrained"
+COLUMNS = ("observer", "ratio", "unit", "seed", "metric", "value", "count")
+BOUND, IDEAL, TRAINED, FRESH = "the bound", "the ideal observer", "trained", "untrained"
 BELOW = "below the bound"  # in standard errors over images, of a trained encoder
 METRICS = {"class": "class", "parts": "parts", "corners": "hidden corners"}
 _TEST, _PROBE = 300, 3000  # images at most
@@ -40,7 +40,7 @@ def measured_observers(
     units: list[int] | None = None,
     scale: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """All four on every mask: a row for each reader, mask and metric, its mean over `count` images.
+    """All four on every mask: a row for each observer, mask and metric, its mean over `count` images.
 
     A preset that opens published runs takes the encoders of the run of figurines that ships most of them.
     """
