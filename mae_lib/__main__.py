@@ -385,7 +385,7 @@ COMMANDS = {
         "Write TABLE.csv, which a page of Section 2 opens at the preset book, and its provenance. What the runs folder "
         "holds is not trained again.",
         (
-            option("table", choices=("theorem_2", "levels", "tokens", "contrastive"), help="which table"),
+            option("table", choices=("theorem_2", "levels", "tokens", "observers", "contrastive"), help="which table"),
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results"),
             SEEDS,

@@ -17,6 +17,7 @@ from mae_lib.presets import load_preset
 from mae_lib.provenance import provenance
 from mae_lib.studies.contrastive import mean_scores, measured_encoders
 from mae_lib.studies.learned_levels import measured_levels, measured_tokens
+from mae_lib.studies.observers import measured_observers
 from mae_lib.training.checkpoints import write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 
@@ -35,6 +36,7 @@ TABLES = {
     "theorem_2": Table(lambda p, seeds, _: measured_identification(seeds, *size_of(p)), "mae_lib.limits.theorem_2"),
     "levels": Table(measured_levels, "mae_lib.studies.learned_levels"),
     "tokens": Table(measured_tokens, "mae_lib.limits.token_model"),
+    "observers": Table(measured_observers, "mae_lib.studies.observers"),
     "contrastive": Table(lambda *given: mean_scores(measured_encoders(*given)), "mae_lib.studies.contrastive"),
 }
 
