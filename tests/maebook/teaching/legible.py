@@ -34,9 +34,10 @@ _FAULTS = """(smallest) => {
     if (!own && !picture) continue;
     const box = element.getBoundingClientRect();
     if (!box.width || !box.height) continue;
+    const ink = 1 + box.height / 4; // what a line of letters has above and below them
     const frame = frameOf(element.ownerSVGElement);
     if (frame && (box.bottom <= frame.top + 1 || box.top >= frame.bottom - 1)) continue; // another slide has it
-    if (frame && own && (box.top < frame.top - 1 || box.bottom > frame.bottom + 1)) say("cut by its row", element);
+    if (frame && own && (box.top < frame.top - ink || box.bottom > frame.bottom + ink)) say("cut by its row", element);
     if (frame && own && (box.left < frame.left - 1 || box.right > frame.right + 1)) say("cut by its drawing", element);
     if (box.left < -1 || box.top < -1 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1)
       say(`beyond the slide (${[box.left, box.top, box.right, box.bottom].map(Math.round)})`, element);
