@@ -102,7 +102,8 @@ TRAINED = [name for name in NOTEBOOKS if "mae_lib/studies/series.py" in SOURCES[
 # A book on ImageNet has pages that need no latents; the others run at `laptop`, into the same folder.
 AT = {name: preset_of_page(name, PRESET) for name in NOTEBOOKS}
 # Published results are inputs of the pages that read them.
-PUBLISHED = sorted(
+TABLES = sorted(map(str, Path("results").glob("*.csv")))
+PUBLISHED = TABLES + sorted(
     str(path) for folder in Path("results").glob("*/") for path in folder.rglob("*") if path.is_file()
 )
 # A probe on ImageNet and a detector on COCO take days, so each is a job; a page at another scale makes its own.
@@ -183,7 +184,8 @@ rule notebook:
         preset=lambda w: local([preset_file(AT[w.name])]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
-        results=lambda w: PUBLISHED if "mae_lib/studies/results.py" in SOURCES[w.name] else [],
+        results=lambda w: PUBLISHED if "mae_lib/studies/results.py" in SOURCES[w.name]
+            else TABLES if "mae_lib/tables.py" in SOURCES[w.name] else [],
         runs=lambda w: runs_of(AT[w.name]) if w.name in TRAINED else [],
         jobs=lambda w: JOBS.get(w.name, []),
         # The ledger gathers what all other pages recorded.

@@ -215,12 +215,12 @@ def suggestions(given: Given) -> None:
     print(publish_suggestions(given.preset, given.out, given.seeds, given.device, given.only))
 
 
-def levels(given: Given) -> None:
-    from mae_lib.studies.learned_levels import publish_levels
+def theory(given: Given) -> None:
+    from mae_lib.studies.theory_tables import publish_table
 
     _note_device(given)
-    seeds = load_preset(given.preset)["seeds"] if given.seeds is None else parse_yaml(given.seeds, "--seeds")
-    print(publish_levels(given.preset, given.out, seeds, given.device))
+    seeds = None if given.seeds is None else parse_yaml(given.seeds, "--seeds")
+    print(publish_table(given.table, given.preset, given.out, seeds, given.device))
 
 
 def crate(given: Given) -> None:
@@ -379,12 +379,13 @@ COMMANDS = {
             DEVICE,
         ),
     ),
-    "levels": Command(
-        levels,
-        "train and measure masked autoencoders on two small trees whose best prediction is known",
-        "Write levels.csv, which the page on learned levels reads, and its provenance. What is trained is not trained "
-        "again.",
+    "theory": Command(
+        theory,
+        "train and measure what a page of Section 2 shows, and publish it as a table",
+        "Write TABLE.csv, which a page of Section 2 opens at the preset book, and its provenance. What the runs folder "
+        "holds is not trained again.",
         (
+            option("table", choices=("theorem_2", "levels", "tokens", "contrastive"), help="which table"),
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results"),
             SEEDS,

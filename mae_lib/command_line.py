@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from mae_lib.folders import runs_folder
 from mae_lib.presets import PRESETS, parse_yaml
@@ -17,6 +17,13 @@ class Option(NamedTuple):
 
     names: tuple[str, ...]
     about: dict[str, Any]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized"):
+            message += "; --help lists the options; what begins with - and is none stands after --"
+        super().error(message)
 
 
 class Command(NamedTuple):
@@ -50,7 +57,7 @@ QUIET = option("--quiet", action="store_false", dest="progress", help="no progre
 
 def run(program: str, about: str, commands: Mapping[str, Command], argv: list[str] | None = None) -> int:
     """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
-    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser = _Parser(prog=program, description=about)
     subparsers = parser.add_subparsers(required=True, metavar="SUBCOMMAND", dest="command")
     for name, command in commands.items():
         sub = subparsers.add_parser(name, help=command.help, description=command.description or command.help)

@@ -1,4 +1,4 @@
-"""Where things lie: the checkout that the package runs from, and the folder of finished runs."""
+"""Where things lie: the checkout that the package runs from, finished runs, and published results."""
 
 import os
 from pathlib import Path
@@ -19,3 +19,15 @@ def runs_folder() -> Path:
     if named := os.environ.get("MAE_LIB_RUNS"):
         return Path(named).expanduser().resolve()
     return (checkout() or Path.cwd()) / "runs"
+
+
+def published_folder() -> Path:
+    """Where published results lie: `$MAE_LIB_PUBLISHED`, else `results/` of the checkout or beside this package."""
+    if named := os.environ.get("MAE_LIB_PUBLISHED"):
+        return Path(named).expanduser().resolve()
+    return shipped_folder()
+
+
+def shipped_folder() -> Path:
+    """The results that come with this code, wherever else published ones may lie."""
+    return (checkout() or _PACKAGE.parent) / "results"

@@ -51,6 +51,10 @@ def test_locate_prints_figure_4(capsys, tmp_path):
             "preset 'laptp' is unknown: choose one of book, smoke, laptop, longer",
         ),
         (["pretrain", "--device", "abacus"], "device 'abacus'"),
+        (
+            ["pretrain", "--preset", "smoke", "--set", "lr=1e300"],
+            "learning rate is 1e+300: it must be above 0, and at most",
+        ),
         (["locate", "figure_4", "x9"], "'x9' is not an observable"),
         (["locate", "figure_4", "z3"], "'z3' is latent: only observables can be masked; below it lie 'x1', 'x2', 'x3'"),
         (["locate", "figure_7", "x1"], "graph 'figure_7' is neither figure_1, figure_2 or figure_4 nor a file"),
@@ -66,6 +70,14 @@ def test_bad_input_is_one_line_that_says_what_would_be_right(capsys, tmp_path, a
     code, out, err = run(capsys, *arguments, *runs)
     assert code != 0 and out == "" and message in err and err.count("\n") == 1
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("model*"))
+
+
+def test_a_name_like_an_option_is_told_where_it_stands(capsys):
+    with pytest.raises(SystemExit):
+        main(["locate", "figure_4", "->"])
+    assert "what begins with - and is none stands after --" in capsys.readouterr().err
+    assert main(["locate", "figure_4", "--", "->"]) == 2
+    assert "'->' is not an observable" in capsys.readouterr().err
 
 
 def test_a_truncated_model_is_refused_by_its_path(capsys, tmp_path):

@@ -1,4 +1,4 @@
-/* What the book's pages do: cards on links, a switch between results, tables that a phone can read.
+/* What the book's pages do: cards on links, tables that a phone can read.
    Nothing is fetched, and a page without scripts shows all that it has. */
 (() => {
   "use strict";
@@ -62,48 +62,6 @@
     addEventListener("scroll", scrolled, {passive: true});
   };
 
-  // Results. One choice for the whole page, kept from page to page while the browser is open.
-  const HERE = "this build", KEY = "mae-scale";
-  const remembered = () => { try { return sessionStorage.getItem(KEY); } catch { return null; } };
-  const remember = (scale) => { try { sessionStorage.setItem(KEY, scale); } catch { /* a page from disk may not */ } };
-
-  const switches = () => {
-    const controls = [...document.querySelectorAll(".mae-switch")];
-    if (!controls.length) return;
-    const boxes = [...document.querySelectorAll(":is(.mae-verdict, .mae-measured):has(.mae-elsewhere)")];
-    const own = new Map(boxes.map((box) => [box, box.className]));
-    const figures = [...document.querySelectorAll(".mae-figure")].filter((one) => one.querySelector("[data-mae-scale]"));
-
-    const show = (scale) => {
-      for (const control of controls)
-        for (const input of control.querySelectorAll("input")) input.checked = input.value === scale;
-      for (const box of boxes) {
-        const other = [...box.querySelectorAll("[data-mae-scale]")].find((part) => part.dataset.maeScale === scale);
-        const away = scale !== HERE && scale !== "all";
-        box.className = away ? `${box.classList[0]} ${other ? other.className : "mae-not-run"}` : own.get(box);
-        box.dataset.shown = away ? (other ? "other" : "none") : scale === "all" ? "all" : "own";
-        for (const part of box.querySelectorAll("[data-mae-scale]"))
-          part.hidden = scale !== "all" && part !== other;
-      }
-      for (const figure of figures) {
-        const parts = [...figure.querySelectorAll("svg [data-mae-scale]")];
-        const there = parts.some((part) => part.dataset.maeScale === scale);
-        for (const part of parts) part.classList.toggle("mae-behind", there && part.dataset.maeScale !== scale);
-      }
-    };
-    const offered = new Set([...controls[0].querySelectorAll("input")].map((input) => input.value));
-    for (const control of controls) {
-      control.hidden = false;
-      control.addEventListener("change", (event) => {
-        const before = event.target.getBoundingClientRect().top;
-        remember(event.target.value);
-        show(event.target.value);
-        scrollBy(0, event.target.getBoundingClientRect().top - before);  // what was clicked stays where it is
-      });
-    }
-    show(offered.has(remembered()) ? remembered() : HERE);
-  };
-
   // Tables of rows: on a phone each cell names its column.
   const rows = () => {
     for (const table of document.querySelectorAll("table.mae-rows")) {
@@ -125,7 +83,6 @@
 
   const start = () => {
     cards();
-    switches();
     rows();
     Promise.resolve(window.MathJax?.startup?.promise).then(edges);
   };

@@ -1,4 +1,4 @@
-/* Pictures to scrub through: one frame of many is shown, and a slider chooses it (book/maebook/scrubber.py).
+/* Frames of which one is shown: a slider chooses it, or a button draws it by chance (book/maebook/scrubber.py).
    Without this script all frames are there, one below the other. */
 (() => {
   "use strict";
@@ -12,23 +12,38 @@
 
     start() {
       this.frames = [...this.querySelectorAll("[data-frame]")];
-      if (this.frames.length < 2 || this.slider) return;
-      const label = document.createElement("label");
-      this.slider = Object.assign(document.createElement("input"), {type: "range", min: 0, step: 1});
-      this.slider.max = this.frames.length - 1;
-      this.slider.value = Math.floor(this.frames.length / 2);
+      if (this.frames.length < 2 || this.control) return;
       this.said = document.createElement("output");
-      label.append("mask ", this.slider, this.said);
-      this.frames[0].before(label);
-      this.slider.addEventListener("input", () => this.render());
-      this.render();
+      this.control = this.hasAttribute("draw") ? this.button() : this.slider();
+      this.frames[0].before(this.control);
     }
 
-    render() {
-      const chosen = this.frames[this.slider.value];
+    slider() {
+      const label = document.createElement("label");
+      const slider = Object.assign(document.createElement("input"), {type: "range", min: 0, step: 1});
+      slider.max = this.frames.length - 1;
+      slider.value = Math.floor(this.frames.length / 2);
+      label.append("mask ", slider, this.said);
+      const render = () => slider.setAttribute("aria-valuetext", this.show(this.frames[slider.value]));
+      slider.addEventListener("input", render);
+      render();
+      return label;
+    }
+
+    button() {
+      const row = document.createElement("p");
+      const button = Object.assign(document.createElement("button"), {type: "button"});
+      button.textContent = `Draw another ${this.getAttribute("draw")}`;
+      row.append(button, this.said);
+      const others = () => this.frames.filter((frame) => frame.hidden);
+      button.addEventListener("click", () => this.show(others()[Math.floor(Math.random() * others().length)]));
+      this.show(this.frames[0]);
+      return row;
+    }
+
+    show(chosen) {
       for (const frame of this.frames) frame.hidden = frame !== chosen;
-      this.said.textContent = chosen.dataset.frame;
-      this.slider.setAttribute("aria-valuetext", chosen.dataset.frame);
+      return (this.said.textContent = chosen.dataset.frame);
     }
   }
 

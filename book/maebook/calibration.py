@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mae_lib.studies.results import shipped_folder
+from mae_lib.folders import shipped_folder
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,6 @@ def _inline(svg: str, prefix: str, alt: str) -> str:
     body = svg[svg.index("</defs>", svg.index("<style")) + len("</defs>") :]
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', body))
     # Only ids that something points to are kept, under the figure's own prefix: two figures on a page never clash.
-    # A group that was named "scale:cpu" is one that the page may bring forward.
-    body = re.sub(r' id="scale:([^"]*)"', r' data-mae-scale="\1"', body)
     body = re.sub(r'<g id="points:([^"]*)">.*?</g>\s*</g>', _named_points, body, flags=re.DOTALL)
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", body)
@@ -149,17 +147,15 @@ def show(
     alt: str,
     name: str | None = None,
     data: pd.DataFrame | None = None,
-    switch: bool = False,
 ) -> None:
     """Display a figure in a notebook, with a caption and an alternative text, and hand over what the book adds to it.
 
     `name`, one on its page, is what links point to. `data` is the table that the figure shows; by default those that
-    were drawn by `ratio_curve` and others that `remember`. `switch`: whether its lines are named after results, one of
-    which a reader brings forward. Raises ValueError when a text is empty.
+    were drawn by `ratio_curve` and others that `remember`. Raises ValueError when a text is empty.
     """
     html = figure_html(fig, caption, alt)
     plt.close(fig)  # a figure of pyplot's would be shown again at the end of the cell
-    emit(FIGURE, {"name": name, "csv": figure_csv(fig, data), "switch": switch}, html)
+    emit(FIGURE, {"name": name, "csv": figure_csv(fig, data)}, html)
 
 
 def remember(ax: Axes, table: pd.DataFrame) -> None:

@@ -1,7 +1,7 @@
-"""Pictures to scrub through: what a model is given and what it paints, one mask after another.
+"""Frames of which one is seen: pictures to scrub through, mask by mask, and figures of a seed that is drawn by chance.
 
 Every frame is in the page, its pictures as data URLs, so without a script all of them are seen, one below the other.
-`book/_static/scrubber.js` leaves one and adds a slider, which the arrow keys move.
+`book/_static/scrubber.js` leaves one and adds a slider, which the arrow keys move, or a button that draws another.
 """
 
 import base64
@@ -31,6 +31,12 @@ def scrubber(frames: Mapping[str, Mapping[str, ArrayLike]], first: ArrayLike, ca
         f'<figure class="mae-figure"><mae-scrubber>{_row("original", first, f"{alt}: originals")}{shown}</mae-scrubber>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
+
+
+def roulette(frames: Mapping[str, str], what: str = "seed") -> str:
+    """HTML of `frames`: the name of each ("seed 1") with a figure's HTML; a button draws one of them by chance."""
+    shown = "".join(f'<div data-frame="{escape(name)}">{html}</div>' for name, html in frames.items())
+    return f'<mae-scrubber draw="{escape(what)}">{shown}</mae-scrubber>'
 
 
 def _row(what: str, images: ArrayLike, alt: str) -> str:

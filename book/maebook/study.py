@@ -30,6 +30,7 @@ from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
+from maebook.answer import show_answer as show_answer
 from maebook.bundles import VERDICT, emit
 from maebook.figures import AXES, DASHES, INK, MARKERS, figure, ratio_curve, remember
 from maebook.published_runs import described
@@ -260,11 +261,6 @@ def images_here(study: Study) -> bool:
     except FileNotFoundError:
         display(Markdown("*No pictures here: they need the drawings, which `python -m mae_lib drawings` collects.*"))
         return False
-
-
-def show_answer(text: str) -> None:
-    """The answer of a page, at its top: at most 60 words, filled from results."""
-    display(Markdown(f"**The answer.** {text}"))
 
 
 def counted(verdicts: Iterable[Verdict]) -> str:

@@ -1,6 +1,5 @@
 """The results of a series of runs: made here, or read from the folders that `python -m mae_lib series` writes."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 
 from mae_lib.claims.claims import Claim, Verdict, load_claims
 from mae_lib.claims.verdicts import decide
-from mae_lib.folders import checkout
+from mae_lib.folders import published_folder
 from mae_lib.presets import SERIES_RATIO, load_preset
 from mae_lib.studies import Reader, Scores, Section
 from mae_lib.studies.image_scores import read_image_scores
@@ -29,18 +28,6 @@ SECTION_OF = {  # the section that a page's claims are decided from
     "3_4_shape_bias": "shape_bias",
     "3_5_transfer": "detection",
 }
-
-
-def published_folder() -> Path:
-    """Where published results lie: `$MAE_LIB_PUBLISHED`, else `results/` of the checkout or beside this package."""
-    if named := os.environ.get("MAE_LIB_PUBLISHED"):
-        return Path(named).expanduser().resolve()
-    return shipped_folder()
-
-
-def shipped_folder() -> Path:
-    """The results that come with this code, wherever else published ones may lie."""
-    return (checkout() or Path(__file__).resolve().parents[1]) / "results"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import yaml
 from mae_lib.claims.claims import Claim, Verdict, load_claims
 from mae_lib.claims.orderings import Measured, holm
 from mae_lib.claims.verdicts import decide
+from mae_lib.folders import published_folder
 from mae_lib.presets import load_preset, opens_published
 from mae_lib.provenance import provenance
 from mae_lib.studies import Reader, Scores
@@ -36,7 +37,6 @@ from mae_lib.studies.better_masking import (
 from mae_lib.studies.low_level import LowLevel
 from mae_lib.studies.publish import different
 from mae_lib.studies.published_files import csv_of
-from mae_lib.studies.results import published_folder
 from mae_lib.studies.scores import measure, section_of
 from mae_lib.studies.series import Series
 from mae_lib.theory import LatentHierarchy

@@ -52,6 +52,10 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float | None = None  # largest norm of the gradient
 
+    def __post_init__(self) -> None:
+        if not 0 < self.lr <= 1e6:  # beyond what float32 holds an optimiser ends in a message of its own
+            raise ValueError(f"the learning rate is {self.lr!r}: it must be above 0, and at most 1e6")
+
     def lr_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0: step 0 of a warm-up moves already, the last step almost not."""
         warmup = round(self.warmup * self.steps)

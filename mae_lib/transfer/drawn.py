@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mae_lib.address import address
 from mae_lib.transfer.coco import CocoSplit, write_coco
+from mae_lib.transfer.drawn_scenes import DrawnScenes
 from mae_lib.transfer.jitter import Target
 from mae_lib.transfer.scenes import Scenes
 from mae_lib.worlds.rendered import to_bytes
@@ -17,7 +18,7 @@ from mae_lib.worlds.rendered import to_bytes
 _CHUNK = 64
 
 
-def scene_targets(scenes: Scenes, split: str, count: int) -> Iterator[tuple[Tensor, Target]]:
+def scene_targets(scenes: Scenes | DrawnScenes, split: str, count: int) -> Iterator[tuple[Tensor, Target]]:
     """The first `count` scenes of a split, one by one: uint8 (3, H, W), and the boxes, labels and masks in it."""
     for start in range(0, count, _CHUNK):
         batch = scenes.sample(torch.arange(start, min(start + _CHUNK, count)), split)
@@ -27,7 +28,7 @@ def scene_targets(scenes: Scenes, split: str, count: int) -> Iterator[tuple[Tens
             yield image, found | {"masks": batch.masks[i][there].to(torch.uint8)}
 
 
-def drawn(scenes: Scenes, counts: dict[str, int], folder: Path) -> dict[str, CocoSplit]:
+def drawn(scenes: Scenes | DrawnScenes, counts: dict[str, int], folder: Path) -> dict[str, CocoSplit]:
     """The first scenes of each split ("train", "val"; how many by `counts`), drawn at the first call and kept.
 
     Of two processes that ask at once one draws and the other waits; one that is killed leaves nothing behind.

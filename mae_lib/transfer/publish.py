@@ -4,26 +4,26 @@
 
 Notable: it is apart from `series`, since it needs a COCO API (mae_lib[detection]), and its encoders are those that
 `series` trained: a mask's run is read where it lies, else the folder's shipped encoder is taken, else it is trained. It
-adds `detection.csv` and `detection.json` to the folder. What is finished is never done twice.
+adds `detection.csv` and `detection.json` to the folder, detector by detector. What is finished is never done twice.
 """
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mae_lib.devices import best_device
 from mae_lib.presets import load_preset
 from mae_lib.provenance import provenance
-from mae_lib.studies import Reader, Scores
+from mae_lib.studies import Reader, Scores, Section
 from mae_lib.studies.publish import SCORES, shipped_runs
-from mae_lib.studies.published_files import called, columns_of, csv_of
+from mae_lib.studies.published_files import called, columns_of, csv_of, reader_of, table
 from mae_lib.studies.scores import readers, section_of
 from mae_lib.studies.section import untrained
 from mae_lib.studies.series import Series
 from mae_lib.training import MAE, Hardware, find, pretrain
-from mae_lib.training.checkpoints import write_files, write_json
+from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.hardware import rank_and_world
 
 MODULES = ("mae_lib.transfer.section", "mae_lib.training.pretrain")
@@ -52,37 +52,50 @@ def publish_detection(
         raise ValueError(f"the preset has no {strange[0]}: it has {', '.join(map(called, readers(section, series)))}")
     started, found = time.time(), {}
     shipped = shipped_runs(Path(out)) if out else {}
+    held = _Held(Path(out), parameters) if out else None
     _ = section.data
     for number, reader in enumerate(chosen, 1):
-        model = encoder_of(series, reader, shipped, hardware.device)  # on the CPU; the detector moves
-        found[reader] = section.measure(reader, model)
+        found[reader] = section.measure(reader, encoder_of(section, series, reader, shipped, hardware.device))
         if rank_and_world()[0]:
             continue  # one worker of torchrun speaks and writes for all
         means = ", ".join(f"{metric} {values.mean():.1f}" for metric, values in found[reader].items())
         left = (time.time() - started) / number * (len(chosen) - number) / 60
         print(f"{number} of {len(chosen)}: {called(reader)}: {means}; about {left:.0f} min left", flush=True)
-    if out and not rank_and_world()[0]:
-        record = provenance(parameters, MODULES, started, hardware.device)
-        record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-        record |= {"encoders": {called(mask): "shipped" if mask in shipped else "trained" for mask in series.configs}}
-        _write(Path(out), found, record)
+        if held:
+            held.add(reader, found[reader], shipped=reader in shipped)
+            held.write(provenance(parameters, MODULES, started, hardware.device))
     return found
 
 
-def encoder_of(series: Series, reader: Reader, shipped: dict, device: str | None) -> MAE:
-    """The encoder that a reader's detector starts from, pretrained here if it lies nowhere."""
+def encoder_of(section: Section, series: Series, reader: Reader, shipped: dict, device: str | None) -> MAE:
+    """The encoder, on the CPU, that a reader's detector starts from; trained here if it lies nowhere."""
+    if reader[0] == "supervised":
+        return section.supervised(reader[1], device or best_device()).cpu()
     if reader not in series.configs:
         return untrained(series.scale, reader[1])
     config = series.configs[reader]
     return (find(config) or shipped.get(reader) or pretrain(config, hardware=Hardware(device))).load()
 
 
-def _write(out: Path, found: dict[Reader, Scores], record: dict[str, Any]) -> None:
-    rows = [
-        ("detection", *columns_of(reader), metric, f"{values.mean():.10g}", len(values))
-        for reader, scores in found.items()
-        for metric, values in scores.items()
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    write_files({out / "detection.csv": csv_of(SCORES, rows)})
-    write_json(out / "detection.json", record)
+class _Held:
+    """What a folder holds of the same settings, to which detectors are added; that of other settings is replaced."""
+
+    def __init__(self, out: Path, parameters: dict[str, Any]) -> None:
+        self.out = out
+        record = read_json(out / "detection.json") if (out / "detection.json").is_file() else {}
+        same = record and record["parameters"]["scale"] == parameters["scale"]
+        self.rows = table(out / "detection.csv") if same else []
+        self.encoders: dict[str, str] = record["encoders"] if same else {}
+        self.seeds = sorted({*parameters["seeds"], *(record["seeds"] if same else [])})
+
+    def add(self, reader: Reader, scores: Scores, shipped: bool) -> None:
+        means = ((metric, f"{values.mean():.10g}", len(values)) for metric, values in scores.items())
+        new = [dict(zip(SCORES, ("detection", *columns_of(reader), *mean))) for mean in means]
+        self.rows = [row for row in self.rows if reader_of(row) != reader] + new
+        self.encoders |= {called(reader): "shipped" if shipped else "trained"}
+
+    def write(self, record: dict[str, Any]) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_files({self.out / "detection.csv": csv_of(SCORES, [tuple(row.values()) for row in self.rows])})
+        record |= {"seeds": self.seeds, "parameters": record["parameters"] | {"seeds": self.seeds}}
+        write_json(self.out / "detection.json", record | {"encoders": self.encoders})

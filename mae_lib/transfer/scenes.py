@@ -91,18 +91,11 @@ class Scenes(Described):
         self, image: Tensor, tiles: Tensor, shapes: Tensor, corner: Tensor, wanted: Tensor, categories: Tensor
     ) -> SceneBatch:
         """Lay tiles (B, K, 3, t, t) with shapes (B, K, t, t) at corners (B, K, 2), x and y, from the top one down."""
-        covered = torch.zeros_like(image[:, 0], dtype=torch.bool)
-        present, masks = [], []
+        placed = [self._placed(tiles[:, k], shapes[:, k], corner[:, k]) for k in range(tiles.shape[1])]
+        layers, whole = (torch.stack(parts, 1) for parts in zip(*placed))
+        present, masks = seen_from_above(whole, wanted, self.least_visible)
         for k in range(tiles.shape[1]):
-            layer, shape = self._placed(tiles[:, k], shapes[:, k], corner[:, k])
-            seen = shape & ~covered
-            kept = (k < wanted) & (seen.sum((1, 2)) >= self.least_visible * shape.sum((1, 2)).clamp(min=1))
-            seen &= kept[:, None, None]
-            image = torch.where(seen[:, None], layer, image)
-            covered |= seen
-            present.append(kept)
-            masks.append(seen)
-        present, masks = torch.stack(present, 1), torch.stack(masks, 1)
+            image = torch.where(masks[:, k, None], layers[:, k], image)
         return SceneBatch(image, present, categories, masks, tight_boxes(masks) * present[:, :, None])
 
     def _placed(self, tiles: Tensor, shapes: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,3 +107,21 @@ class Scenes(Described):
         row = torch.arange(len(tiles), device=tiles.device)[:, None, None]
         taken = row, y[:, :, None], x[:, None, :]
         return tiles.permute(0, 2, 3, 1)[taken].permute(0, 3, 1, 2), shapes[taken] & on
+
+
+def seen_from_above(shapes: Tensor, wanted: Tensor, least_visible: float) -> tuple[Tensor, Tensor]:
+    """Which objects are in a scene, bool (B, K), and their pixels that are seen, bool (B, K, H, W).
+
+    `shapes` (B, K, H, W) lie on each other, the first on top; `wanted` (B,) is how many count. One that shows less than
+    `least_visible` of its pixels is left out, and hides nothing.
+    """
+    covered = torch.zeros_like(shapes[:, 0])
+    present, masks = [], []
+    for k, shape in enumerate(shapes.unbind(1)):
+        seen = shape & ~covered
+        kept = (k < wanted) & (seen.sum((1, 2)) >= least_visible * shape.sum((1, 2)).clamp(min=1))
+        seen &= kept[:, None, None]
+        covered |= seen
+        present.append(kept)
+        masks.append(seen)
+    return torch.stack(present, 1), torch.stack(masks, 1)

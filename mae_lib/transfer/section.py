@@ -6,15 +6,17 @@ from typing import Any, ClassVar
 
 from torchvision.models.detection import MaskRCNN
 
+from mae_lib.studies import Separability, section_class
 from mae_lib.studies.section import Reader, Scores, Section, joined, over
 from mae_lib.training import MAE, Hardware
 from mae_lib.transfer.coco import CocoSplit, coco_folder
 from mae_lib.transfer.drawn import drawn
+from mae_lib.transfer.drawn_scenes import DrawnScenes
 from mae_lib.transfer.finetune import DetectionConfig, finetune
 from mae_lib.transfer.scenes import Scenes
 from mae_lib.transfer.scoring import score
 
-DATA = ("scenes", "coco")
+SCENES = {"scenes": Scenes, "drawings": DrawnScenes}
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,21 @@ class Detection(Section):
     """
 
     name: ClassVar[str] = "detection"
-    baselines: ClassVar[tuple[str, ...]] = ("untrained",)
 
     folder: str | None = None
     hardware: Hardware = Hardware()
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Fresh weights; and an encoder trained on labels, where the probes of this world have one."""
+        return "untrained", *(name for name in self._probes.baselines if name == "supervised")
+
+    @property
+    def _probes(self) -> Section:
+        return section_class(Separability.name, self.world)(self.world, self.scale, self.cache)
+
+    def supervised(self, seed: int, device: str) -> MAE:
+        return self._probes.supervised(seed, device)
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
@@ -37,16 +50,17 @@ class Detection(Section):
         if "detection_data" not in self.scale:
             raise ValueError("the scale has no detection_... settings: its preset leaves Section 3.5 out")
         counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
-        if self.scale["detection_data"] not in DATA:
-            raise ValueError(f"detection_data is {self.scale['detection_data']!r}: choose {' or '.join(DATA)}")
-        if self.scale["detection_data"] == "coco":
+        what = self.scale["detection_data"]
+        if what not in (known := (*SCENES, "coco")):
+            raise ValueError(f"detection_data is {what!r}: choose one of {', '.join(known)}")
+        if what == "coco":
             folder = coco_folder(self.folder)
             train = CocoSplit(folder, "train", counts["train"])
             found = {"train": train, "val": CocoSplit(folder, "val", counts["val"], like=train)}
         else:
             given = self.scale["detection_scenes"].items()
             options = {name: tuple(value) if isinstance(value, list) else value for name, value in given}
-            found = drawn(Scenes(size=self.scale["detection_size"], **options), counts, self.cache)
+            found = drawn(SCENES[what](size=self.scale["detection_size"], **options), counts, self.cache)
         for split in found.values():
             split.check_objects()
         return found
@@ -62,7 +76,7 @@ class Detection(Section):
         """
         scratch = reader[0] == "untrained"
         config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
-        name = "scratch" if scratch else "r{:g}-u{}".format(*reader)
+        name = "r{:g}-u{}".format(*reader) if len(reader) == 3 else "scratch" if scratch else reader[0]
         return finetune(config, model, self.data["train"], name, hardware=self.hardware)
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:

@@ -182,10 +182,14 @@ class Drawings(Described):
         z["pose"] = torch.cat([z["shift"], z["scale"][:, None], z["turn"][:, None]], 1)[:, None]
         return z
 
+    def picture(self, z: dict[str, Tensor]) -> Tensor:
+        """The drawings of latents as their hands made them: float32 (B, 4, S, S), colours times opacity, opacity."""
+        return self._drawings[z["designer"].cpu(), z["class"].cpu()].to(z["class"].device).float() / 255
+
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:
         """The images with these numbers, on the device of `indices`."""
-        z, where = self.latents(indices, split), indices.device
-        chosen = self._drawings[z["designer"].cpu(), z["class"].cpu()].to(where).float() / 255
+        z = self.latents(indices, split)
+        chosen = self.picture(z)
         if self.variant == "cue_conflict":
             chosen = self._filled(chosen, z)
         drawing = placed(chosen, z, self.size)

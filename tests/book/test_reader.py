@@ -1,4 +1,4 @@
-"""The rendered book in the hands of a reader: cards, switches, origins, access for all. Skipped without a book."""
+"""The rendered book in the hands of a reader: cards, verdicts, origins, access for all. Skipped without a book."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ if not (HTML / "index.html").exists():
 
 CONTENT = [page for page in sorted(HTML.glob("*.html")) if page.stem not in {"genindex", "search", "prf-prf"}]
 CONTENT += sorted((HTML / "experiments").glob("*.html")) + sorted((HTML / "teaching").glob("*.html"))
-SWITCHED = "3_4_shape_bias"
+SHAPES = "3_4_shape_bias"
 
 
 def name(page: Path) -> str:
@@ -60,7 +60,7 @@ def test_axe_finds_nothing(page, tab):
 
 
 DARK = ["index", "paper_map", "assumptions", "chapter_map", "source_masks", "teaching/guide"]
-DARK += [f"experiments/{one}" for one in (SWITCHED, "3_0_images", "3_5_transfer", "3_6_suggestions", "ledger")]
+DARK += [f"experiments/{one}" for one in (SHAPES, "3_0_images", "3_5_transfer", "3_6_suggestions", "ledger")]
 
 
 @pytest.mark.parametrize("page", DARK)
@@ -103,32 +103,26 @@ def test_nothing_moves_for_those_who_asked_for_it(browser):
 CONTROLS = {
     "theme": ("index", ".theme-switch-button", "Enter", "() => document.documentElement.dataset.mode"),
     "copy a command": (
-        f"experiments/{SWITCHED}",
+        f"experiments/{SHAPES}",
         "#run-card button.copybtn",
         "Enter",
         "e => e.classList.contains('success')",
     ),
     "copy a citation": ("cite", "button.copybtn", "Space", "e => e.classList.contains('success')"),
-    "fold of an origin": (f"experiments/{SWITCHED}", ".mae-origin > summary", "Enter", "e => e.parentElement.open"),
-    "fold of a cell": (f"experiments/{SWITCHED}", "details.hide summary", "Space", "e => e.parentElement.open"),
-    "fold of a verdict": (f"experiments/{SWITCHED}", ".mae-line > summary", "Enter", "e => e.parentElement.open"),
+    "fold of an origin": (f"experiments/{SHAPES}", ".mae-origin > summary", "Enter", "e => e.parentElement.open"),
+    "fold of a cell": (f"experiments/{SHAPES}", "details.hide summary", "Space", "e => e.parentElement.open"),
+    "fold of a verdict": (f"experiments/{SHAPES}", ".mae-line > summary", "Enter", "e => e.parentElement.open"),
     "fold of a solution": (
-        f"experiments/{SWITCHED}",
+        f"experiments/{SHAPES}",
         ".solution .toggle-button, .solution summary",
         "Enter",
         "e => e.closest('.toggle, details')?.open ?? e.classList.contains('toggle-button-hidden')",
     ),
     "quiz": (
-        f"experiments/{SWITCHED}",
+        f"experiments/{SHAPES}",
         ".mae-quiz button",
         "Enter",
         "e => e.closest('form').querySelector('.mae-said').textContent",
-    ),
-    "switch": (
-        f"experiments/{SWITCHED}",
-        ".mae-switch input:checked",
-        "ArrowRight",
-        "() => document.querySelector('.mae-switch input:checked').value",
     ),
     "contents": (
         "index",
@@ -242,7 +236,7 @@ def test_a_word_of_the_glossary_is_linked_once_a_page_and_has_its_card(page):
 @pytest.mark.parametrize("page", [page for page in CONTENT if page.parent.name == "experiments"], ids=name)
 def test_every_figure_says_where_it_comes_from(page):
     soup = BeautifulSoup(page.read_text(), "html.parser")
-    for figure in soup.select("figure.mae-figure:not(:has(mae-scrubber))"):
+    for figure in soup.select("figure.mae-figure:not(:has(mae-scrubber), mae-scrubber *)"):
         origin = figure.find_next_sibling(class_="mae-origin")
         assert "papermill notebooks/" in origin.text and figure.parent["id"]
     assert all(link["href"].startswith("data:text/csv") for link in soup.select(".mae-data"))
@@ -251,31 +245,11 @@ def test_every_figure_says_where_it_comes_from(page):
 # Published
 
 
-def test_the_switch_is_worked_by_keys_and_kept_from_page_to_page(tab):
-    tab.goto((HTML / "experiments" / f"{SWITCHED}.html").as_uri())
-    first = tab.locator(".mae-switch").first
-    values = first.locator("input").evaluate_all("all => all.map(e => e.value)")
-    assert {"this build", "the paper", "all"} < set(values) and first.is_visible()
-    first.locator("input:checked").focus()
-    tab.keyboard.press("ArrowRight")
-    chosen = values[1]
-    assert [box.input_value() for box in tab.locator(".mae-switch input:checked").all()] == [chosen] * tab.locator(
-        ".mae-switch"
-    ).count()
-    for line in tab.locator(".mae-line > summary").all():
-        line.click()
-    shown = tab.locator(".mae-elsewhere > div:visible")
-    assert shown.count() and set(shown.evaluate_all("all => all.map(e => e.dataset.maeScale)")) == {chosen}
-    tab.goto((HTML / "experiments" / "3_1_reconstruction.html").as_uri())
-    assert tab.locator(".mae-switch input:checked").first.input_value() in {chosen, "this build"}
-
-
-def test_without_scripts_all_results_are_there_and_no_switch(browser):
+def test_without_scripts_all_results_are_there(browser):
     context = browser.new_context(java_script_enabled=False)
     plain = context.new_page()
-    plain.goto((HTML / "experiments" / f"{SWITCHED}.html").as_uri())
-    assert not plain.locator(".mae-switch:visible").count()
-    for line in plain.locator(".mae-line > summary").all():
+    plain.goto((HTML / "experiments" / f"{SHAPES}.html").as_uri())
+    for line in plain.locator(".mae-line > summary, .mae-elsewhere > summary").all():
         line.click()
     assert plain.locator(".mae-elsewhere > div").count() == plain.locator(".mae-elsewhere > div:visible").count() > 0
     context.close()
@@ -294,15 +268,14 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     claim = load_claims()["moderate-ratios-prefer-shape"]
     row = tab.locator("tr", has=tab.get_by_text(claim.claim)).first
     row.locator(f"a[href$='#claim-{claim.id}']").click()
-    tab.wait_for_url(f"**/{SWITCHED}.html#claim-{claim.id}")
+    tab.wait_for_url(f"**/{SHAPES}.html#claim-{claim.id}")
     box = tab.locator(f"#claim-{claim.id}")
     box.locator("> summary").click()
 
-    tab.locator(".mae-switch input[value=cpu]").first.check(force=True)
-    published = box.locator("[data-mae-scale=cpu]")
+    published = box.locator(".mae-elsewhere > div", has_text="cpu,")
+    assert published.is_hidden()
+    box.locator(".mae-elsewhere > summary").click()
     published.wait_for(state="visible")
-    tab.locator(".mae-switch input[value='this build']").first.check(force=True)
-    published.wait_for(state="hidden")
     numbers = box.locator(".mae-own > details td").all_text_contents()
     assert numbers
 

@@ -50,7 +50,7 @@ def test_the_frozen_settings_are_settings_of_their_worlds():
 def test_the_frozen_nuisances_are_those_of_the_regime():
     from dataclasses import asdict
 
-    from mae_lib.studies.results import published_folder
+    from mae_lib.folders import published_folder
     from mae_lib.worlds.figurine_nuisances import REGIMES
 
     held = json.loads((published_folder() / "calibration" / "figurines-search.json").read_text())

@@ -89,9 +89,9 @@ def test_the_table_goes_with_the_figure(monkeypatch):
     monkeypatch.setattr(plots, "emit", lambda kind, data, html: handed.append(data))
     show(curve(), "A caption.", "A plot.", "figure-5")
     show(curve(), "A caption.", "A plot.", data=pd.DataFrame({"unit": [4], "value": [1 / 3]}))
-    show(image_grid([np.zeros((2, 3, 4, 4))], ["row"]), "A caption.", "A picture.", switch=True)
-    assert handed[1] == {"name": None, "csv": "unit,value\n4,0.33333\n", "switch": False}
-    assert handed[2] == {"name": None, "csv": "", "switch": True} and handed[0]["name"] == "figure-5"
+    show(image_grid([np.zeros((2, 3, 4, 4))], ["row"]), "A caption.", "A picture.")
+    assert handed[1] == {"name": None, "csv": "unit,value\n4,0.33333\n"}
+    assert handed[2] == {"name": None, "csv": ""} and handed[0]["name"] == "figure-5"
     held = pd.read_csv(io.StringIO(handed[0]["csv"]))
     assert held["metric"].tolist() == ["a", "a", "b", "b"] and "panel" not in held
     assert held["mean"].tolist() == [0.2, 1, 0.2, 1] and (held["low"] < held["mean"]).all()

@@ -20,7 +20,7 @@ from mae_lib.provenance import provenance
 from mae_lib.studies.published_files import csv_of
 from mae_lib.studies.suggestions import COLUMNS
 from maebook.archive import archive
-from maebook.published_runs import HERE, PAPER
+from maebook.published_runs import PAPER
 from maebook.run_card import reproduce_command
 from maebook.sphinx import repository, tables
 from maebook.sphinx.annotate import ALONE, annotate, box
@@ -153,25 +153,27 @@ def test_below_a_title_stands_how_long_the_page_took(page):
     assert (title, text) == ("# A title", "text") and "Runs on a CPU in 41.0 s" in line and "mixed" in line
 
 
-def test_other_results_stand_in_the_verdict_box_and_a_switch_before_the_first(only_tiny):
+def test_all_published_results_stand_folded_in_the_verdict_box(only_tiny):
     results.cache_clear()
     some = [one.id for one in load_claims().values() if one.paper_table == "table_2"][:2]
-    page = fake_page("3_4_shape_bias", list(map(own, some)), [{}, {"switch": True}, {"switch": True}])
+    page = fake_page("3_4_shape_bias", list(map(own, some)), [{}])
     parts = [BeautifulSoup(html, "html.parser") for html in drawn(page)]
     results.cache_clear()
-    assert [len(part.select("fieldset.mae-switch[hidden]")) for part in parts] == [1, 0, 0, 1, 0]
-    shown = {part["data-mae-scale"] for part in parts[0].select(".mae-elsewhere > div")}
-    assert PAPER in shown and shown <= {PAPER, "tiny"} and "ours" in parts[0].select_one(".mae-own").text
-    values = [part["value"] for part in parts[0].select("input")]
-    assert values[0] == HERE and values[-1] == "all" and shown <= set(values[1:-1])
+    for part, claim in zip(parts, some):
+        found = [by[claim].words for by in results().values() if claim in by]
+        said = part.select("details.mae-elsewhere:not([open]) > div > .mae-title span")
+        assert [one.text for one in said] == found and found[0] == results()[PAPER][claim].words
+        assert f"({len(found)})" in part.select_one(".mae-elsewhere > summary").text
+        assert "ours" in part.select_one(".mae-own").text
+    results.cache_clear()
 
 
-def test_a_page_without_other_results_has_no_switch_and_one_of_section_3_says_so(only_tiny):
+def test_a_page_of_section_3_without_other_results_says_so(only_tiny):
     results.cache_clear()
     alone = box(own("figure-4").as_json(), fake_page("2_3_theorem_1", [own("figure-4")]))
     assert "mae-elsewhere" not in alone and "mae-strongest" not in alone
     for name, before in (("2_3_theorem_1", ""), ("3_6_suggestions", ALONE)):
-        assert drawn(fake_page(name, [own("figure-4")], [{"switch": True}]))[0] == before + alone
+        assert drawn(fake_page(name, [own("figure-4")], [{}]))[0] == before + alone
     results.cache_clear()
 
 
@@ -188,7 +190,7 @@ def test_a_verdict_of_a_named_run_is_a_line_that_unfolds_and_shows_the_strongest
         assert "a run" in line.select_one(".mae-verdict .mae-own").text and len(line.select(".mae-strongest")) == heads
 
 
-def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):
+def test_suggestions_are_shown_as_far_as_they_have_come(only_tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     folder = tmp_path / "suggestions"
     folder.mkdir()
@@ -200,9 +202,9 @@ def test_suggestions_are_switched_to_as_far_as_they_have_come(only_tiny, tmp_pat
     (page,) = drawn(fake_page("3_6_suggestions", [own("boundary-left-out-raises-the-level")]))
     (masks,) = drawn(fake_page("3_6_suggestions", [own("structure-masks-raise-the-level")]))
     results.cache_clear()
-    part = BeautifulSoup(page, "html.parser").select_one(".mae-switch ~ .mae-verdict [data-mae-scale=suggestions]")
+    part = BeautifulSoup(page, "html.parser").select_one(".mae-verdict .mae-elsewhere")
     assert "laptop, 3 seeds, not finished" in part.text and "over 3 seeds" in part.text
-    assert masks.startswith(ALONE)  # nothing of it is there yet, and no switch pretends
+    assert masks.startswith(ALONE)  # nothing of it is there yet
     fake_suggestions(folder)
     (folder / "boundary.json").write_text(json.dumps(record))
     words = {claim: one.words for claim, one in results()["suggestions"].items()}

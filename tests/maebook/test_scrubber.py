@@ -2,12 +2,16 @@
 
 import base64
 import io
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from maebook.scrubber import scrubber
+from maebook.scrubber import roulette, scrubber
+
+STATIC = Path(__file__).parents[2] / "book" / "_static"
 
 
 def test_every_frame_is_in_the_page_with_its_images_and_its_words():
@@ -25,3 +29,25 @@ def test_every_frame_is_in_the_page_with_its_images_and_its_words():
         np.testing.assert_array_equal(pixels[:, :8, :3], images[0].transpose(1, 2, 0))
         np.testing.assert_array_equal(pixels[:, 10:, :3], images[1].transpose(1, 2, 0))
         assert (pixels[:, 8:10, 3] == 0).all()
+
+
+def test_a_button_draws_another_frame_and_the_slider_goes_through_all(browser):
+    tab = browser.new_page()
+    frames = {f"seed {seed}": f"<figure>{seed}</figure>" for seed in range(3)}
+    images = np.zeros((1, 3, 4, 4), dtype=np.uint8)
+    pictures = scrubber({f"r = {r}": {"painted": images} for r in (0.1, 0.5, 0.9)}, images, "Words.", "An image")
+    tab.set_content(roulette(frames) + pictures)
+    assert tab.locator("[data-frame]:visible").count() == 6, "without the script all frames are there"
+    tab.add_script_tag(path=STATIC / "scrubber.js")
+    drawn, scrubbed = (tab.locator(f"mae-scrubber{which}") for which in ("[draw]", ":not([draw])"))
+    seen = []
+    for _ in range(12):
+        (shown,) = drawn.locator("[data-frame]:visible").all()
+        assert shown.get_attribute("data-frame") == drawn.locator("output").inner_text()
+        seen.append(shown.inner_text())
+        drawn.get_by_role("button", name="Draw another seed").press("Enter")
+    assert set(seen) == {"0", "1", "2"} and all(a != b for a, b in pairwise(seen))
+    scrubbed.locator("input").press("ArrowRight")
+    (shown,) = scrubbed.locator("[data-frame]:visible").all()
+    assert shown.get_attribute("data-frame") == "r = 0.9" == scrubbed.locator("output").inner_text()
+    tab.close()

@@ -12,7 +12,7 @@ import yaml
 from mae_lib.__main__ import main
 from mae_lib.folders import runs_folder
 from mae_lib.presets import load_preset
-from mae_lib.studies.published_files import called
+from mae_lib.studies.published_files import called, table
 from mae_lib.studies.results import published
 from mae_lib.studies.scores import readers, section_of
 from mae_lib.studies.series import Series
@@ -123,3 +123,26 @@ def test_coco_end_to_end_by_the_command_of_the_real_one(preset, coco, tmp_path, 
     done = [folder.stat().st_mtime_ns for folder in runs_folder().glob("detection-*/done.json")]
     assert main(command) == 0
     assert [folder.stat().st_mtime_ns for folder in runs_folder().glob("detection-*/done.json")] == done
+
+
+def test_drawings_have_a_supervised_start_and_rows_are_added_to(drawn_tiny, tmp_path, monkeypatch, capsys):
+    """Seed by seed, into one folder; other settings replace what it held."""
+    monkeypatch.setenv("MAE_LIB_RUNS", str(drawn_tiny / "runs"))
+    monkeypatch.setenv("MAE_LIB_DRAWINGS", str(drawn_tiny / "pack"))
+    whole = yaml.safe_load((drawn_tiny / "drawn.yaml").read_text())
+    drawn = DETECTION | {"detection_data": "drawings", "detection_scenes": {"side": [16, 30], "categories": 4}}
+    path, out = tmp_path / "drawn.yaml", tmp_path / "out"
+
+    def detect(*options: str, **scale) -> list[dict]:
+        path.write_text(yaml.safe_dump(whole | {"scale": whole["scale"] | drawn | scale}, sort_keys=False))
+        assert main(["detect", "--preset", str(path), "--out", str(out), "--device", "cpu", *options]) == 0
+        return table(out / "detection.csv")
+
+    rows = detect()
+    assert {row["reader"] for row in rows} == {"untrained", "supervised", "trained"}
+    assert "2 of 4: supervised, seed 0: AP box" in capsys.readouterr().out
+    more = detect("--scratch", "--seeds", "[1]")
+    assert more[: len(rows)] == rows and {row["seed"] for row in more[len(rows) :]} == {"1"}
+    assert json.loads((out / "detection.json").read_text())["parameters"]["seeds"] == [0, 1]
+    other = detect("--scratch", detection_lr=0.001)
+    assert {(row["reader"], row["seed"]) for row in other} == {("untrained", "0")}

@@ -1,9 +1,8 @@
 """A notebook's page as the book shows it, drawn from what its outputs hand over.
 
 Below its title stands how long it took; under every figure, where it comes from; and a claim's box is headed by the
-verdict of the strongest run, with the page's own beside it. The box holds all other results too: a script shows one at
-a time, and without it all are there, one below the other. A page of Section 3 that nothing else was published for says
-so instead.
+verdict of the strongest run, with the page's own beside it and all other results folded. A page of Section 3 that
+nothing else was published for says so.
 """
 
 import json
@@ -25,7 +24,6 @@ from maebook.run_card import changed, command_html, duration, parameter_table
 from maebook.sphinx.executed import Page
 from maebook.sphinx.repository import launch_links
 from maebook.strongest import results, standing, strongest
-from maebook.switch import switch
 from maebook.verdict_box import kind, part_html, verdict_html
 
 ALONE = (
@@ -37,19 +35,16 @@ ALONE = (
 def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
     """Draw the outputs of a page's notebook anew, in place, with what the book adds to them.
 
-    A switch stands before the first box of a page that has other results, and before the first figure that it works.
     `launch`: with links that open the notebook elsewhere, answers included.
     """
-    keys = [key for key, by in results().items() if page.own.keys() & by]
-    alone = ALONE if page.name.startswith("3_") else ""
-    first = {VERDICT: switch(keys, 1) if keys else alone, FIGURE: switch(keys, 2) if keys else ""}
+    published = any(page.own.keys() & by for by in results().values())
+    before = iter([ALONE] if page.name.startswith("3_") and not published else [])
     numbers = count(1)
     for data in outputs(book):
         if VERDICT in data:
-            data["text/html"] = first.pop(VERDICT, "") + box(data[VERDICT], page)
+            data["text/html"] = next(before, "") + box(data[VERDICT], page)
         elif FIGURE in data:
-            control = first.pop(FIGURE, "") if data[FIGURE].get("switch") else ""
-            data["text/html"] = control + with_origin(data["text/html"], data[FIGURE], next(numbers), page)
+            data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
     opening = book.cells[0]
     opening.source = re.sub(
         "^# .*$", lambda title: f"{title[0]}\n\n{head(page, launch)}\n", opening.source, count=1, flags=re.M
@@ -79,7 +74,7 @@ def head(page: Page, launch: bool = True) -> str:
 
 
 def box(data: Mapping[str, Any], page: Page) -> str:
-    """A claim under the verdict of the strongest run, the page's own beside it, and all others behind."""
+    """A claim under the verdict of the strongest run, the page's own beside it, and all others folded."""
     verdict, run = Verdict.from_json(data), data.get("run")
     claim, found = load_claims()[verdict.claim], strongest(verdict.claim, page.own[verdict.claim])
     if found is None or found.key == HERE or found.verdict.as_json() == verdict.as_json():
@@ -91,14 +86,14 @@ def box(data: Mapping[str, Any], page: Page) -> str:
 
 
 def elsewhere(claim: str) -> str:
-    """What the rule says of a claim in every other result, a part for each."""
+    """What the rule says of a claim in each published result and in the paper's own tables, folded."""
     parts = [
-        f'<div class="mae-{kind(found.verdict.verdict)}" data-mae-scale="{escape(key)}">'
-        f"{part_html(found.verdict, escape(found.words))}</div>"
-        for key, by in results().items()
+        f'<div class="mae-{kind(found.verdict.verdict)}">{part_html(found.verdict, escape(found.words))}</div>'
+        for by in results().values()
         if (found := by.get(claim))
     ]
-    return f'<div class="mae-elsewhere">{"".join(parts)}</div>' if parts else ""
+    summary = f"<summary>All published results ({len(parts)})</summary>"
+    return f'<details class="mae-elsewhere">{summary}{"".join(parts)}</details>' if parts else ""
 
 
 def with_origin(drawing: str, figure: Mapping[str, Any], number: int, page: Page) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from mae_lib.claims.claims import ICONS, load_claims
-from mae_lib.studies.results import published_folder
+from mae_lib.folders import published_folder
 from mae_lib.training.checkpoints import read_json
 from maebook.run_card import duration
 from maebook.sphinx.executed import Page, drawn, stands

@@ -1,0 +1,52 @@
+"""What the pages of Section 2 train, published as tables that they open at the preset `book`.
+
+    python -m mae_lib theory theorem_2 --out results
+
+writes theorem_2.csv, and theorem_2.json, which says how it was made.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mae_lib.limits.theorem_2 import measured_identification, size_of
+from mae_lib.presets import load_preset
+from mae_lib.provenance import provenance
+from mae_lib.studies.contrastive import mean_scores, measured_encoders
+from mae_lib.studies.learned_levels import measured_levels, measured_tokens
+from mae_lib.training.checkpoints import write_files, write_json
+from mae_lib.training.engine import TRAINER_VERSION
+
+Measure = Callable[[str | Path, list[int], str | None], pd.DataFrame]  # of preset, seeds and device
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a table is measured, and the module whose code its numbers depend on."""
+
+    measure: Measure
+    module: str
+
+
+TABLES = {
+    "theorem_2": Table(lambda p, seeds, _: measured_identification(seeds, *size_of(p)), "mae_lib.limits.theorem_2"),
+    "levels": Table(measured_levels, "mae_lib.studies.learned_levels"),
+    "tokens": Table(measured_tokens, "mae_lib.limits.token_model"),
+    "contrastive": Table(lambda *given: mean_scores(measured_encoders(*given)), "mae_lib.studies.contrastive"),
+}
+
+
+def publish_table(
+    name: str, preset: str | Path, out: str | Path, seeds: list[int] | None = None, device: str | None = None
+) -> Path:
+    """Train and measure what is missing of one of `TABLES`, and write NAME.csv and NAME.json into the folder `out`."""
+    started, out, parameters = time.time(), Path(out), load_preset(preset)
+    parameters |= {} if seeds is None else {"seeds": seeds}
+    table = TABLES[name].measure(preset, parameters["seeds"], device)
+    record = provenance(parameters, (TABLES[name].module,), started, device)
+    write_json(out / f"{name}.json", record | {"trainer": TRAINER_VERSION})
+    write_files({out / f"{name}.csv": table.to_csv(index=False, float_format="%.6g").encode()})
+    return out / f"{name}.csv"
