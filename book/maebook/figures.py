@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
 
@@ -113,7 +114,31 @@ def figure_html(fig: Figure, caption: str, alt: str) -> str:
     prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{svg}".encode()).hexdigest()[:10]
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
     words = f"<figcaption>{escape(caption)}</figcaption>"
-    return f'<figure class="mae-figure">{_inline(svg, prefix, alt)}{words}</figure>'
+    drawn = _inline(svg, prefix, alt).replace("<svg ", f"<svg {_rows(fig)}", 1)
+    return f'<figure class="mae-figure">{drawn}{words}</figure>'
+
+
+def _rows(fig: Figure) -> str:
+    """Where plots that stand one above the other can be cut apart, for slides: `data-mae-rows`, the tops of all rows.
+
+    `data-mae-foot` is where the names of an axis begin that all rows share. In the units of the view box, from its top.
+    """
+    placed = [axis for axis in fig.axes if axis.get_subplotspec()]
+    ends: dict[int, list[tuple[float, float]]] = {}
+    for axis in placed:
+        extent, row = axis.get_tightbbox(), axis.get_subplotspec().rowspan.start
+        ends.setdefault(row, []).append((fig.bbox.height - extent.y1, fig.bbox.height - extent.y0))
+    rows = [(min(top for top, _ in some), max(low for _, low in some)) for _, some in sorted(ends.items())]
+    if len(rows) < 2:
+        return ""
+    tops = [0.0, *((low + top) / 2 for (_, low), (top, _) in pairwise(rows))]
+    found = f'data-mae-rows="{" ".join(f"{72 / fig.dpi * y:.1f}" for y in tops)}" '
+    first, last = placed[0], placed[-1]
+    if first.get_shared_x_axes().joined(first, last) or not any(text.get_text() for text in first.get_xticklabels()):
+        names = [text.get_window_extent().y1 for text in last.get_xticklabels() if text.get_text()]
+        foot = fig.bbox.height - max(names, default=0)
+        found += f'data-mae-foot="{72 / fig.dpi * foot:.1f}" '
+    return found
 
 
 def show(

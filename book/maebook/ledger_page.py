@@ -70,6 +70,15 @@ def counts(entries: Sequence[Entry]) -> str:
     return ", ".join(f"{number[word]} {word}" for word in ICONS if number[word])
 
 
+def outcome(entries: Sequence[Entry], most: int = 2) -> str:
+    """What came out, as Markdown for a slide: all in numbers, and the paper's first claims that are decided."""
+    parts = [f"**{len(entries)} claims**: {counts(entries)}."]
+    for word in ("supported", "contradicted"):
+        some = [entry.claim.claim for entry in entries if entry.verdict == word and not entry.claim.ours][:most]
+        parts += ["\n".join([f"{ICONS[word]} *{word}*, among others:", "", *(f"- {one}" for one in some)])] * bool(some)
+    return "\n\n".join(parts)
+
+
 def badges(words: Iterable[Word]) -> str:
     """The same as a badge for each kind, icon and word."""
     number = Counter(words)

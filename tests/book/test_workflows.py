@@ -23,6 +23,21 @@ def test_they_pass_the_linter(tmp_path):
     assert "runs_on" in broken.read_text() and lint(broken).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("citation-file-format", ["CITATION.cff"]),
+        ("github-issue-config", [".github/ISSUE_TEMPLATE/config.yml"]),
+        ("github-issue-forms", [f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("claim", "fault", "number")]),
+    ],
+)
+def test_what_others_read_is_as_their_schema_says(schema, files):
+    """The schemas come with check-jsonschema; nothing is fetched."""
+    paths = [str(ROOT / file) for file in files]
+    done = CliRunner().invoke(main, ["--builtin-schema", f"vendor.{schema}", *paths])
+    assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_every_make_is_a_target(workflow):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -9,7 +9,7 @@ from fakes import fake_page, fake_suggestions
 
 from mae_lib.claims.claims import ICONS, Verdict, load_claims
 from mae_lib.claims.verdicts import record, verdicts_file
-from maebook.ledger_page import LATE, Entry, counts, gather, head_badges, ledger_html
+from maebook.ledger_page import LATE, Entry, counts, gather, head_badges, ledger_html, outcome
 from maebook.published_runs import HERE, PAPER
 from maebook.sphinx import executed, front, tables
 from maebook.sphinx.annotate import box
@@ -69,6 +69,15 @@ def test_a_row_leads_to_its_verdict_and_its_figure():
     for mark, name in ((f"claim-{claim.id}", "verdict"), ("figure-5", "figure")):
         assert f'<a href="3_1_reconstruction.html#{mark}">{name}</a>' in html
     assert "<a" not in ledger_html([Entry(claim, stands(claim, "not run"))])
+
+
+def test_what_came_out_is_counted_and_the_papers_first_decided_claims_are_named():
+    claims = [claim for claim in load_claims().values() if not claim.ours][:5]
+    words = ("supported", "supported", "undecided", "supported", "contradicted")
+    said = outcome([Entry(claim, stands(claim, word)) for claim, word in zip(claims, words)])
+    assert said.startswith("**5 claims**: 3 supported, 1 contradicted, 1 undecided.")
+    named = [claim.claim in said for claim in claims]
+    assert named == [True, True, False, False, True]
 
 
 def test_the_head_of_a_page_counts_its_own_verdicts():

@@ -62,6 +62,10 @@ def _graded(cell: NotebookNode, name: str, points: int | None, solution: bool) -
     return cell
 
 
+def _for_slides_alone(cell: NotebookNode) -> bool:
+    return "remove-cell" in tags(cell) and "slide" in cell.metadata
+
+
 def _for_nbgrader(cell: NotebookNode) -> NotebookNode:
     """Solutions, checks and answers marked as nbgrader wants them; other cells as they are."""
     label = cell.metadata.get("exercise")
@@ -140,7 +144,8 @@ def edition(
     tasks = contract.exercises(book)
     if kind not in _TURN:
         raise EditionError(f"there is no edition {kind!r}: choose among {', '.join(_TURN)}")
-    cells = [c for c in apart(book) if kind == "instructor" or INSTRUCTOR not in tags(c)]
+    hidden = INSTRUCTOR if kind != "instructor" else None
+    cells = [c for c in apart(book) if hidden not in tags(c) and not _for_slides_alone(c)]
     cells = [_TURN[kind](cell, titles or {}) for cell in cells]
     cells.insert(1, _note(f"editions/{kind}"))
     if kind == "instructor" and name in (notes := guide()):

@@ -3,7 +3,8 @@
 `book/teaching/lectures.yml` lists each lecture's slides in order: text of its own, cells of a notebook, or both. A cell
 is on a slide when it has the lecture's tag, `slideshow.slide_type` as nbconvert knows it, and the slide's name in its
 metadata: `{"tags": ["lecture-1"], "slideshow": {"slide_type": "slide"}, "slide": "figure-4"}`. So figures and numbers
-on a slide are those of the run. Left and right go through them, N shows the notes, S the presenter's view, P prints.
+on a slide are those of the run. A figure of stacked plots that is too tall to be read from a seat becomes a slide for
+each plot. Left and right go through them, N shows the notes, S the presenter's view, P prints.
 """
 
 import re
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from maebook.teaching.slides_page import INDEX, PAGE, PRESENTER, SCRIPT, STYLE
 from maebook.teaching.to_markdown import plain
 
 _FIELDS = {"title", "text", "cells", "notes"}
+_OF_THE_BOOK = ("mae.css", "scrubber.js")
 _LECTURE = {"title", "about", "minutes", "slides"}
 
 
@@ -115,8 +118,48 @@ def shown(cell: NotebookNode) -> str:
     return ""
 
 
-def _section(slide: Slide, cells: Sequence[NotebookNode], number: int, of: int) -> str:
-    body = "\n".join(map(shown, cells))
+_STACKED = re.compile(
+    r'<svg data-mae-rows="(?P<rows>[^"]+)" (?:data-mae-foot="(?P<foot>[^"]+)" )?'
+    r'viewBox="0 0 (?P<width>\S+) (?P<height>[^"]+)"(?P<about>[^>]*)>(?P<drawn>.*?)</svg>',
+    re.S,
+)
+_TALLEST = 275  # points of a figure whose letters, 9 points, are 16 pixels on a slide
+
+
+def apart(html: str) -> list[str]:
+    """A cell's HTML once for each row of its figure, where that is too tall for a slide; else as it is."""
+    found = _STACKED.search(html)
+    if not found or float(found["height"]) <= _TALLEST:
+        return [html]
+    tops = [*map(float, found["rows"].split()), float(found["height"])]
+    bands = [[span] for span in pairwise(tops)]
+    for band in bands[:-1] if found["foot"] else ():
+        band.append((float(found["foot"]), tops[-1]))
+    return [
+        html[: found.start()] + _bands(found, band, number) + html[found.end() :] for number, band in enumerate(bands)
+    ]
+
+
+def _bands(figure: re.Match, spans: Sequence[tuple[float, float]], number: int) -> str:
+    """Horizontal bands of a drawing, one below the other; ids are their own."""
+    parts, at = [], 0.0
+    for part, (top, low) in enumerate(spans):
+        drawn = re.sub(r"\b(fig[0-9a-f]{10})-", rf"\1-{number}-{part}-", figure["drawn"])
+        box = f'y="{at:.1f}" width="{figure["width"]}" height="{low - top:.1f}"'
+        box += ' style="overflow: hidden"'
+        parts.append(f'<svg {box} viewBox="0 {top:.1f} {figure["width"]} {low - top:.1f}">{drawn}</svg>')
+        at += low - top
+    return f'<svg viewBox="0 0 {figure["width"]} {at:.1f}"{figure["about"]}>{"".join(parts)}</svg>'
+
+
+def _bodies(cells: Sequence[NotebookNode]) -> list[str]:
+    """What the cells of a slide show, once for each slide that it takes."""
+    rows = [apart(shown(cell)) for cell in cells]
+    most = max(map(len, rows), default=1)
+    return ["\n".join(some[min(number, len(some) - 1)] for some in rows) for number in range(most)]
+
+
+def _section(slide: Slide, body: str, number: int, of: int) -> str:
     text = f'<div class="text">{rendered(slide.text)}</div>' if slide.text else ""
     figure = f'<div class="show" tabindex="0">{body}</div>' if body else ""
     notes = f'<aside class="notes">{rendered(slide.notes)}</aside>' if slide.notes else ""
@@ -128,8 +171,8 @@ def _section(slide: Slide, cells: Sequence[NotebookNode], number: int, of: int) 
     )
 
 
-def slides_html(lecture: Lecture, books: Mapping[str, NotebookNode], css: str = "") -> str:
-    """One lecture as a page. `books`: executed notebooks by name; `css`: the book's style of figures.
+def slides_html(lecture: Lecture, books: Mapping[str, NotebookNode], css: str = "", scripts: str = "") -> str:
+    """One lecture as a page. `books`: executed notebooks by name; `css` and `scripts`: what the book's figures need.
 
     Raises GuideError for a slide whose cells are missing or show nothing, and for a tagged cell that no slide takes.
     """
@@ -148,12 +191,11 @@ def slides_html(lecture: Lecture, books: Mapping[str, NotebookNode], css: str = 
     for name, found in cells.items():
         if not any(shown(cell).strip() for cell in found):
             raise GuideError(f"{lecture.tag}: the cells of {name!r} show nothing: give notebooks that were executed")
-    of = len(lecture.slides) + 1
     first = Slide(lecture.title, lecture.about, notes=f"About {lecture.minutes} minutes.")
-    sections = [_section(first, [], 1, of)]
-    sections += [_section(s, cells.get(s.cells, []), number, of) for number, s in enumerate(lecture.slides, 2)]
+    given = [(slide, body) for slide in (first, *lecture.slides) for body in _bodies(cells.get(slide.cells, []))]
+    sections = [_section(slide, body, number, len(given)) for number, (slide, body) in enumerate(given, 1)]
     about = {"title": escape(lecture.title), "minutes": lecture.minutes, "style": css + STYLE}
-    return PAGE.format(**about, slides="\n".join(sections), script=SCRIPT, presenter=PRESENTER)
+    return PAGE.format(**about, slides="\n".join(sections), script=SCRIPT + scripts, presenter=PRESENTER)
 
 
 def write_slides(out: Path, executed: Path) -> list[Path]:
@@ -166,8 +208,8 @@ def write_slides(out: Path, executed: Path) -> list[Path]:
         if not (path := executed / f"{name}.ipynb").is_file():
             raise GuideError(f"{path} does not exist: run `make slides`, which executes it first")
         books[name] = read(path)
-    css = (teaching_folder().parent / "_static" / "mae.css").read_text(encoding="utf-8")
-    pages = {lecture: slides_html(lecture, books, css) for lecture in lectures()}
+    css, scripts = ((teaching_folder().parent / "_static" / name).read_text("utf-8") for name in _OF_THE_BOOK)
+    pages = {lecture: slides_html(lecture, books, css, scripts) for lecture in lectures()}
     out.mkdir(parents=True, exist_ok=True)
     static = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     shutil.copyfile(static / "tex-svg-full.js", out / "mathjax.js")

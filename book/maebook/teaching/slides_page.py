@@ -16,22 +16,27 @@ a { color: var(--mark); }
 .slide[hidden] { display: none; }
 .slide h2 { margin: 0 0 2vh; font-size: 1.8em; line-height: 1.2; }
 .slide .body { flex: 1; display: grid; gap: 2vw; align-items: center; min-width: 0; }
-.slide .body > * { min-width: 0; overflow-x: auto; }
-.slide .show { max-height: 80vh; overflow: auto; }
+.slide .body > * { min-width: 0; }
 .slide:not(.both) .text { font-size: 1.3em; }
 .slide a[download] { display: none; } /* a figure's data is the book's to give */
 .slide li { margin: 0.4em 0; }
-.slide table { border-collapse: collapse; font-size: 0.75em; }
+.slide table { border-collapse: collapse; font-size: 0.8em; }
 .slide :is(th, td) { padding: 0.2em 0.7em 0.2em 0; text-align: left; }
-.slide pre { font-size: 0.7em; overflow-x: auto; }
-.slide figcaption { font-size: 0.65em; }
+.slide pre { font-size: 0.8em; overflow-x: auto; }
+.slide figcaption { font-size: 0.8em; line-height: 1.3; }
 .slide figure.mae-figure { margin: 0 auto; max-width: 60rem; }
-.slide figure.mae-figure > svg { max-width: 100% !important; max-height: 68vh; }
+/* A row's name may be wider in the page's letters than the drawing allows for. */
+.slide figure.mae-figure > svg { max-width: 100% !important; max-height: 68vh; overflow: visible; }
+.slide .mae-ledger :is(thead, tr:not([id])) { display: none; } /* a line a section; the book has the claims */
+.slide .mae-ledger .mae-badge { font-size: 1em; }
+.slide .mae-ledger th.mae-title { padding: 0.1em 0; line-height: 1.3; }
+.slide .mae-ledger tbody tr { border: 0; }
+.slide mae-scrubber :is(span, label) { font-size: 0.8em; }
 .slide blockquote { margin: 0.5em 0; padding: 0.1em 1em; border-left: 0.25em solid var(--mark); }
 .slide mjx-container { max-width: 100%; overflow-x: auto; overflow-y: hidden; }
 .slide:first-of-type .body { font-size: 1.2em; }
-.slide footer { position: absolute; right: 5vw; bottom: 1.5vh; color: var(--soft); font-size: 0.7em; }
-.notes { display: none; margin-top: 2vh; padding: 0.3em 1em; border: 1px dashed var(--soft); font-size: 0.75em; }
+.slide footer { position: absolute; right: 5vw; bottom: 1.5vh; color: var(--soft); font-size: 0.8em; }
+.notes { display: none; margin-top: 2vh; padding: 0.3em 1em; border: 1px dashed var(--soft); font-size: 0.8em; }
 .with-notes .notes { display: block; }
 nav { position: fixed; left: 5vw; bottom: 1vh; display: flex; gap: 0.5rem; }
 nav[hidden] { display: none; }
@@ -76,7 +81,17 @@ SCRIPT = r"""
     if (location.hash !== `#${at + 1}`) history.replaceState(null, "", `#${at + 1}`);
     document.title = `${at + 1} · ${document.body.dataset.title}`;
     window.scrollTo(0, 0);
+    enlarge(slides[at]);
     tell();
+  };
+
+  // The names of a grid's rows have room beside the pictures: at least 16 px, however small the grid is shown.
+  const enlarge = (slide) => {
+    for (const text of slide.querySelectorAll("svg:has(image) text")) {
+      const { b, d } = text.getScreenCTM();
+      const least = 16 / Math.hypot(b, d);
+      if (parseFloat(getComputedStyle(text).fontSize) < least) text.style.fontSize = `${least}px`;
+    }
   };
 
   // The presenter's window and this one each say which slide they are at, by number alone.

@@ -2,12 +2,15 @@
 
 import nbformat
 import pytest
+from legible import unreadable
 
+from maebook.figures import figure, figure_html
 from maebook.teaching.exercises import notebooks, read
 from maebook.teaching.guide import GuideError
 from maebook.teaching.slides import (
     Lecture,
     Slide,
+    apart,
     lectures,
     rendered,
     shown,
@@ -79,6 +82,59 @@ def test_markdown_of_cells_loses_headings_and_myst():
     html = shown(cell)
     assert "Title" not in html and "<blockquote>" in html and "{doc}" not in html and r"\[" in html
     assert rendered("a < b") == "<p>a &lt; b</p>\n"
+
+
+def stacked(rows: int, shared: bool) -> str:
+    drawing, axes = figure(rows, 1, height=2.4 * rows, sharex=shared, squeeze=False)
+    for number, axis in enumerate(axes.flat):
+        axis.plot([0, 1], [0, number + 1])
+        axis.set_title(f"plot {number}")
+    axes[-1, 0].set_xlabel("the ratio")
+    return figure_html(drawing, "Plots.", "Plots, one below the other.")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_figure_too_tall_for_a_slide_becomes_a_slide_for_each_plot(tmp_path, browser, shared):
+    assert len(apart(FIGURE)) == 1 == len(apart(stacked(1, shared)))
+    html = slides_html(TWO, {"page": executed(html=stacked(3, shared))})
+    assert html.count('<section class="slide') == 2 + 3 and "5 / 5" in html
+    (tmp_path / "deck.html").write_text(html)
+    tab = browser.new_page(viewport={"width": 1280, "height": 720})
+    for number in range(3):
+        tab.goto(f"{(tmp_path / 'deck.html').as_uri()}#{number + 3}")
+        tab.reload()
+        seen = tab.evaluate(SEEN)
+        assert [text for text in seen if text.startswith("plot")] == [f"plot {number}"]
+        assert ("the ratio" in seen) == (shared or number == 2)
+    ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    tab.close()
+    assert len(ids) == len(set(ids))
+
+
+# The words of a slide's drawing that are not cut away.
+SEEN = """() => [...document.querySelectorAll(".slide:not([hidden]) svg svg text")].filter((text) => {
+  const band = text.ownerSVGElement, box = text.getBoundingClientRect();
+  const { d, f } = band.ownerSVGElement.getScreenCTM();
+  const [top, high] = [f + d * band.y.baseVal.value, d * band.height.baseVal.value];
+  return box.top >= top - 1 && box.bottom <= top + high + 1;
+}).map((text) => text.textContent.trim())"""
+
+
+def test_what_cannot_be_read_is_found(tmp_path, browser):
+    """The check that the book's own slides are put to, in tests/book."""
+    slides = (
+        Slide("Fine", "Text."),
+        Slide("Small", '<p style="font-size: 15px">tiny</p>'),
+        Slide("Long", "\n\n".join(["line"] * 40)),
+        Slide("Cut", '<div style="overflow: hidden; height: 1em">one<br>two</div>'),
+    )
+    (tmp_path / "deck.html").write_text(slides_html(Lecture("lecture-1", "L", "About.", 5, slides), {}))
+    (tmp_path / "mathjax.js").write_text("window.MathJax = { startup: { promise: Promise.resolve() } };")
+    found = unreadable(browser, tmp_path / "deck.html")
+    assert [name.split(" ", 1)[1] for name in found] == ["Small", "Long", "Cut"]
+    assert (
+        "15.0 px" in found["3 Small"][0] and "beyond the slide" in found["4 Long"][-1] and "cut by" in found["5 Cut"][0]
+    )
 
 
 @pytest.fixture
