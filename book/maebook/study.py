@@ -185,8 +185,9 @@ def panels(
     With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
     only their order can be compared. `baselines` (name -> label) are horizontal lines, `bits` a row of `top_bits`.
     `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
+    Raises ValueError where there is nothing to draw.
     """
-    metrics = study.measured(metrics)
+    metrics = study.measured(metrics) if bits else _held(study, metrics)
     count = len(metrics) + bool(bits)
     drawing, axes = figure(count, 2, height=1.5 * count + 0.7, sharex="col", sharey="row", squeeze=False)
     for pair, (metric, label) in zip(axes, metrics.items()):
@@ -212,7 +213,7 @@ def panels(
 
 def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", columns: int = 3) -> Figure:
     """A small plot for each metric (metric -> title) against "ratio" or "unit", with the paper's values as `panels`."""
-    metrics = study.measured(metrics)
+    metrics = _held(study, metrics)
     rows = -(-len(metrics) // columns)
     drawing, axes = figure(rows, columns, height=1.65 * rows + 0.3, squeeze=False)
     for axis in axes.flat[len(metrics) :]:
@@ -227,6 +228,14 @@ def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", col
         axis.set(title=title, xlabel=AXES[x] if number + columns >= len(metrics) else "")
     _legend(drawing, study)
     return drawing
+
+
+def _held(study: Study, metrics: Mapping[str, str]) -> dict[str, str]:
+    """`study.measured(metrics)`, of which there must be some."""
+    if held := study.measured(metrics):
+        return held
+    asked = ", ".join(map(repr, metrics))
+    raise ValueError(f"{study.words}: none of {asked} was measured; preset smoke measures what published runs lack")
 
 
 def _legend(drawing: Figure, study: Study) -> None:

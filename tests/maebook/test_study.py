@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mae_lib.claims.claims import Verdict
-from maebook.study import counted, open_study, panels
+from maebook.study import counted, open_study, panels, small_panels
 
 
 @pytest.fixture
@@ -16,6 +16,12 @@ def test_what_was_not_measured_is_left_out(study):
     asked = {"class token on the object": "area", "class token tells object and background apart": "apart"}
     assert study.measured(asked) == {"class token on the object": "area"}
     assert study.table("ratio", "no such metric").empty and study.means("unit", "no such metric").empty
+
+
+@pytest.mark.parametrize("draw", [panels, small_panels])
+def test_a_figure_of_nothing_measured_is_refused_with_what_was_asked(study, draw):
+    with pytest.raises(ValueError, match=r"tiny, .*: none of 'no such metric' was measured; preset smoke"):
+        draw(study, {"no such metric": "nothing"})
 
 
 def test_a_control_is_a_line_of_the_same_metric_under_another_name(study):

@@ -75,14 +75,11 @@ def test_levels_describe_the_latents(name):
             assert values.shape[2] == level.dim and values.is_floating_point() and (values.std(0) > 0).all()
 
 
-@BY_NAME
+@pytest.mark.parametrize("name", ["figurines", "invertible_tree"])
 def test_the_hierarchy_has_patches_that_tile_the_image(name):
     world = make_world(name)
-    if name in ("photographs", "digits"):
-        assert world.hierarchy is None
-    else:
-        assert world.size % 8 == 0
-        assert world.hierarchy.observables == tuple(f"x_{row}_{column}" for row in range(8) for column in range(8))
+    assert world.size % 8 == 0
+    assert world.hierarchy.observables == tuple(f"x_{row}_{column}" for row in range(8) for column in range(8))
 
 
 @pytest.mark.parametrize("name", ["figurines", "invertible_tree"])
@@ -123,7 +120,8 @@ def test_digits_of_train_and_test_are_different_digits():
 
 
 @pytest.mark.parametrize("name", ["photographs", "digits"])
-def test_a_real_set_has_two_splits(name):
+def test_a_real_set_has_two_splits_and_no_hierarchy(name):
+    assert make_world(name).hierarchy is None
     with pytest.raises(ValueError, match="split is 'val': it must be train or test"):
         make_world(name).sample(torch.arange(2), "val")
 
