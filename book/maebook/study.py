@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from mae_lib.claims.claims import Claim, Verdict, load_claims, load_paper, paper_table
@@ -263,12 +263,17 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
     remember(axis, printed.rename(PAPER).reset_index())
 
 
-def images_here(study: Study) -> bool:
-    """Whether the images of a study can be made here; where not, a sentence says what is missing."""
+def images_here(study: Study, figure: str = "") -> bool:
+    """Whether the images of a study can be made here; where not, a sentence says what is missing.
+
+    It then stands for the `figure` of that name, so that links to it lead somewhere.
+    """
     try:
         return bool(study.series.world.address())
     except FileNotFoundError:
-        display(Markdown("*No pictures here: they need the drawings, which `python -m mae_lib drawings` collects.*"))
+        needs = "they need the drawings, which <code>python -m mae_lib drawings</code> collects."
+        name = f' id="{escape(figure)}"' if figure else ""
+        display(HTML(f"<p{name}><em>No pictures here: {needs}</em></p>"))
         return False
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mae_lib.claims.claims import Verdict
-from maebook.study import counted, open_study, panels, small_panels
+from maebook.study import counted, images_here, open_study, panels, small_panels
 
 
 @pytest.fixture
@@ -51,3 +51,14 @@ def test_means_are_over_seeds_and_images(study):
     assert study.means("ratio", "overlap with the object")[0.75] == pytest.approx(
         table[table["ratio"] == 0.75]["value"].mean()
     )
+
+
+def test_where_no_image_can_be_made_a_sentence_stands_for_the_figure(study, drawn_tiny, monkeypatch, tmp_path, capsys):
+    assert images_here(study, "t-sne") and not capsys.readouterr().out
+    monkeypatch.setenv("MAE_LIB_DRAWINGS", str(tmp_path / "no pack"))
+    handed = []
+    monkeypatch.setattr("maebook.study.display", lambda shown: handed.append(shown.data))
+    drawn = open_study("attention", drawn_tiny / "drawn", [], [], [])
+    assert not images_here(drawn, "t-sne") and not images_here(drawn)
+    assert handed[0].startswith('<p id="t-sne">') and handed[1].startswith("<p><em>No pictures here")
+    assert "python -m mae_lib drawings" in handed[0]
