@@ -106,6 +106,8 @@ TABLES = sorted(map(str, Path("results").glob("*.csv")))
 PUBLISHED = TABLES + sorted(
     str(path) for folder in Path("results").glob("*/") for path in folder.rglob("*") if path.is_file()
 )
+# Where the drawings have been collected, the pages that read published results on them have pictures.
+PACK = [path for path in [(os.environ.get("MAE_LIB_DRAWINGS") or f"{RUNS}/drawings") + "/drawings.json"] if os.path.isfile(path)]
 # A probe on ImageNet and a detector on COCO take days, so each is a job; a page at another scale makes its own.
 PROBED, DETECTED = ("3_0_pretraining", "3_3_separability", "3_4_shape_bias"), ("3_5_transfer",)
 JOBS = {}
@@ -184,7 +186,7 @@ rule notebook:
         preset=lambda w: local([preset_file(AT[w.name])]),
         sources=lambda w: SOURCES[w.name],
         published=lambda w: [p for p in ("results/paper.yaml", "results/claims.yaml") if os.path.exists(p)],
-        results=lambda w: PUBLISHED if "mae_lib/studies/results.py" in SOURCES[w.name]
+        results=lambda w: PUBLISHED + PACK if "mae_lib/studies/results.py" in SOURCES[w.name]
             else TABLES if "mae_lib/tables.py" in SOURCES[w.name] else [],
         runs=lambda w: runs_of(AT[w.name]) if w.name in TRAINED else [],
         jobs=lambda w: JOBS.get(w.name, []),
