@@ -254,12 +254,13 @@ def _probed(one: Results) -> Discovery:
     paper = paper_table("table_1", "ratio").query("metric == @_PROBE").set_index("ratio")["value"]
     rises, worse = (_word(one.name, claim) for claim in _TRAINED)
     seeds, world = len(_seeds(one)), one.series.scale["world"]
+    there = "" if means.idxmax() == _MIRROR else f"; {means[_MIRROR]:.0%} at {_MIRROR:g}"
     drawing, axis = _canvas()
     ratio_curve(axis, table, "ratio")
     axis.set(ylabel="linear probe")
     return Discovery(
         f"Trained on {world} ({seeds} seed{'s' * (seeds > 1)}), encoders probe best at {means.idxmax():g} "
-        f"({means.max():.0%}; {means[_MIRROR]:.0%} at {_MIRROR:g}), in the paper at {paper.idxmax():g}. "
+        f"({means.max():.0%}{there}), in the paper at {paper.idxmax():g}. "
         f"A rise up to {_MIRROR:g}: {rises}. A drop at {max(means.index):g}: {worse}.",
         drawing,
         f"Accuracy of a linear probe by masking ratio on {world}: "
