@@ -1,5 +1,6 @@
 """Each notebook is clean, typed, and takes its preset; a bad parameter or a failing cell leaves nothing half-done."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -50,6 +51,14 @@ class TestEachNotebook:
         cells = nbformat.read(path, as_version=4).cells
         titles = [i for i, c in enumerate(cells) if c.cell_type == "markdown" and re.search("^# ", c.source, re.M)]
         assert titles == [0]
+
+    def test_what_its_code_says_has_no_formula(self, path):
+        """An output's Markdown knows no mathematics: a dollar would stand in the page."""
+        cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        calls = [node for source in cells for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+        said = [node for node in calls if getattr(node.func, "id", "") in ("Markdown", "say", "show_answer")]
+        texts = [part.value for call in said for part in ast.walk(call) if isinstance(part, ast.Constant)]
+        assert not [text for text in texts if isinstance(text, str) and "$" in text]
 
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
