@@ -1,8 +1,10 @@
-"""The answer of a page, which stands at its top."""
+"""The answer of a page, which the book puts at its top: what it is worked out from comes first in a notebook."""
 
 from IPython.display import Markdown, display
 
+ANSWER = "**The answer.**"
+
 
 def show_answer(text: str) -> None:
-    """The answer of a page, at its top: at most 60 words, filled from results."""
-    display(Markdown(f"**The answer.** {text}"))
+    """The answer of a page: at most 60 words, filled from results."""
+    display(Markdown(f"{ANSWER} {text}"))

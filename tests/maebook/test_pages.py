@@ -19,6 +19,7 @@ from mae_lib.claims.claims import Verdict, load_claims
 from mae_lib.provenance import provenance
 from mae_lib.studies.published_files import csv_of
 from mae_lib.studies.suggestions import COLUMNS
+from maebook.answer import ANSWER
 from maebook.archive import archive
 from maebook.published_runs import PAPER
 from maebook.run_card import reproduce_command
@@ -151,6 +152,23 @@ def test_below_a_title_stands_how_long_the_page_took(page):
     annotate(page.book, page)
     title, _, line, *_, text = page.book.cells[0].source.split("\n")
     assert (title, text) == ("# A title", "text") and "Runs on a CPU in 41.0 s" in line and "mixed" in line
+
+
+def test_an_answer_stands_below_the_title_whether_it_is_written_or_worked_out(page):
+    display = nbformat.v4.new_output("display_data", {"text/markdown": f"{ANSWER} 42."})
+    shown = nbformat.v4.new_output("display_data", {"text/markdown": "No answer."})
+    worked = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("(a)=\n# A title\n\nText."), nbformat.v4.new_code_cell("answer()")]
+    )
+    worked.cells[1].outputs = [shown, display]
+    written = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell(f"(a)=\n# A title\n\nText.\n\n{ANSWER} In two\nlines.")]
+    )
+    for book, said in ((worked, "42."), (written, "In two\nlines.")):
+        annotate(book, page)
+        before, after = book.cells[0].source.split(f"{ANSWER} {said}")
+        assert before.startswith("(a)=\n# A title\n\n<p class") and after.strip() == "Text."
+    assert worked.cells[1].outputs == [shown]
 
 
 def test_all_published_results_stand_folded_in_the_verdict_box(only_tiny):

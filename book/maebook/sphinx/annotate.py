@@ -1,8 +1,8 @@
 """A notebook's page as the book shows it, drawn from what its outputs hand over.
 
-Below its title stands how long it took; under every figure, where it comes from; and a claim's box is headed by the
-verdict of the strongest run, with the page's own beside it and all other results folded. A page of Section 3 that
-nothing else was published for says so.
+Below its title stand its answer and how long it took; under every figure, where it comes from; and a claim's box is
+headed by the verdict of the strongest run, with the page's own beside it and all other results folded. A page of
+Section 3 that nothing else was published for says so.
 """
 
 import json
@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from mae_lib.claims.claims import Verdict, load_claims
 from mae_lib.presets import load_preset
+from maebook.answer import ANSWER
 from maebook.bundles import FIGURE, VERDICT, outputs
 from maebook.figures import data_url
 from maebook.ledger_page import LATE, head_badges
@@ -45,10 +46,23 @@ def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
             data["text/html"] = next(before, "") + box(data[VERDICT], page)
         elif FIGURE in data:
             data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
+    first = "\n\n".join(filter(None, (head(page, launch), taken_answer(book))))
     opening = book.cells[0]
-    opening.source = re.sub(
-        "^# .*$", lambda title: f"{title[0]}\n\n{head(page, launch)}\n", opening.source, count=1, flags=re.M
-    )
+    opening.source = re.sub("^# .*$", lambda title: f"{title[0]}\n\n{first}\n", opening.source, count=1, flags=re.M)
+
+
+def taken_answer(book: NotebookNode) -> str:
+    """The answer of a page, taken from where its notebook says or works it out; empty where there is none."""
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            if (text := output.get("data", {}).get("text/markdown", "")).startswith(ANSWER):
+                cell.outputs.remove(output)
+                return text
+    opening = book.cells[0]
+    paragraphs = opening.source.split("\n\n")
+    written = [one for one in paragraphs if one.startswith(ANSWER)]
+    opening.source = "\n\n".join(one for one in paragraphs if one not in written)
+    return "\n\n".join(written)
 
 
 def takes(page: Page) -> str:
