@@ -34,6 +34,7 @@ from maebook.answer import show_answer as show_answer
 from maebook.bundles import VERDICT, emit
 from maebook.figures import AXES, DASHES, INK, MARKERS, figure, ratio_curve, remember
 from maebook.published_runs import described
+from maebook.strongest import strongest
 from maebook.verdict_box import in_words, verdict_html
 
 PAPER = "the paper"
@@ -261,6 +262,17 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
     scaled = low + (printed - printed.min()) / (printed.max() - printed.min()) * (high - low)
     axis.plot(ours.index, scaled, MARKERS[1], ls=":", color=INK, alpha=0.55, mfc="none", lw=1.2, label=PAPER)
     remember(axis, printed.rename(PAPER).reset_index())
+
+
+def outcome(study: Study, claim: str) -> str:
+    """The word of a claim in this run: "undecided, leans against"."""
+    return in_words(study.verdict(load_claims()[claim]))
+
+
+def counted_claims(study: Study, page: str) -> str:
+    """`counted` over a page's claims, each by the strongest run that has it, as the page's chips show it."""
+    own = study.verdicts(page)
+    return counted(found.verdict if (found := strongest(claim)) else own[claim] for claim in own)
 
 
 def images_here(study: Study, figure: str = "") -> bool:
