@@ -24,7 +24,7 @@ _COUNT = 6
 def redrawn() -> dict[str, np.ndarray]:
     """By what is kept, "first" for the originals: uint8 (6, 3, 32, 32) each, test images 0 to 5 of the figurines."""
     rows = ["first", *_KEPT]
-    sheet = np.asarray(Image.open(_FILE))  # (rows * side, images * side, 3)
+    sheet = np.asarray(Image.open(_FILE, formats=["PNG"]))  # (rows * side, images * side, 3)
     tiles = sheet.reshape(len(rows), len(sheet) // len(rows), _COUNT, -1, 3)
     return dict(zip(rows, tiles.transpose(0, 2, 4, 1, 3), strict=True))
 
