@@ -11,10 +11,10 @@ import torch
 from torch import LongTensor
 
 from mae_lib.randomness import integers, uniform
-from mae_lib.transfer.scenes import SceneBatch, seen_from_above
+from mae_lib.transfer.scenes import SceneBatch, check_canvas, seen_from_above
 from mae_lib.worlds.drawing_rendering import boxes_of, ground, laid, lit, placed
 from mae_lib.worlds.drawings import Drawings
-from mae_lib.worlds.world import Described, require
+from mae_lib.worlds.world import Described
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,7 @@ class DrawnScenes(Described):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        few, many = self.objects
-        small, large = self.side
-        require(self.size > 0 and self.size % 16 == 0, "size", self.size, "a positive multiple of 16")
-        require(0 <= few <= many and many >= 1, "objects", self.objects, "two numbers in order, the second at least 1")
-        require(16 <= small <= large <= self.size, "side", self.side, f"two lengths in order, from 16 to {self.size}")
-        require(0 < self.least_visible <= 1, "least_visible", self.least_visible, "in (0, 1]")
+        check_canvas(self.size, self.objects, self.side, self.least_visible, smallest=16)
         _ = self.drawings
 
     @cached_property

@@ -49,12 +49,7 @@ class Scenes(Described):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        few, many = self.objects
-        small, large = self.side
-        require(self.size > 0 and self.size % 16 == 0, "size", self.size, "a positive multiple of 16")
-        require(0 <= few <= many and many >= 1, "objects", self.objects, "two numbers in order, the second at least 1")
-        require(8 <= small <= large <= self.size, "side", self.side, f"two lengths in order, from 8 to {self.size}")
-        require(0 < self.least_visible <= 1, "least_visible", self.least_visible, "in (0, 1]")
+        check_canvas(self.size, self.objects, self.side, self.least_visible, smallest=8)
         _ = self.figurines
 
     @cached_property
@@ -107,6 +102,18 @@ class Scenes(Described):
         row = torch.arange(len(tiles), device=tiles.device)[:, None, None]
         taken = row, y[:, :, None], x[:, None, :]
         return tiles.permute(0, 2, 3, 1)[taken].permute(0, 3, 1, 2), shapes[taken] & on
+
+
+def check_canvas(
+    size: int, objects: tuple[int, int], side: tuple[float, float], least_visible: float, smallest: int
+) -> None:
+    """Refuse options that no scene can have; `smallest` is the least side of an object in pixels."""
+    few, many = objects
+    small, large = side
+    require(size > 0 and size % 16 == 0, "size", size, "a positive multiple of 16")
+    require(0 <= few <= many and many >= 1, "objects", objects, "two numbers in order, the second at least 1")
+    require(smallest <= small <= large <= size, "side", side, f"two lengths in order, from {smallest} to {size}")
+    require(0 < least_visible <= 1, "least_visible", least_visible, "in (0, 1]")
 
 
 def seen_from_above(shapes: Tensor, wanted: Tensor, least_visible: float) -> tuple[Tensor, Tensor]:
