@@ -1,14 +1,99 @@
-"""Where the nodes of a hierarchy stand in a drawing, and how its edges run: plain Python, as a browser has no more."""
+"""What a drawing of a hierarchy shows: where its nodes stand, how large, by which names, and how its edges run.
 
-from collections.abc import Hashable
-from itertools import product
+Two pens draw it: SVG, which a script changes, and matplotlib, beside other plots. Plain Python, for browsers too.
+"""
+
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from itertools import pairwise, product
 from math import hypot
+from typing import NamedTuple
 
-from mae_lib.theory import LatentHierarchy
+from mae_lib.theory import LatentHierarchy, SharedInformation
 
 Point = tuple[float, float]
 LARGEST = 100  # nodes; beyond that a picture of the book's width shows nothing
+SETS = ("c", "split", "s_m", "s_mc")  # of Theorem 1, as `SharedInformation` has them
 _ROOM_ACROSS, _ROOM_UP = 0.42, 0.34  # from a node's middle to where an edge may pass, in columns and levels
+
+
+class Node(NamedTuple):
+    """A node: `point` in columns and levels, `radius` and `font` in the pen's unit, the `state` one of SETS or ""."""
+
+    point: Point
+    radius: float
+    name: tuple[str, str]  # letters and subscript
+    font: float  # 0 where the name could not be read
+    state: str
+    latent: bool
+    masked: bool
+
+
+class Drawing(NamedTuple):
+    """Its nodes in the order of the hierarchy, the bend of each edge in columns, and the width of a column."""
+
+    nodes: dict[Hashable, Node]
+    bends: dict[tuple[Hashable, Hashable], float]
+    column: float
+
+
+def arrange(
+    hierarchy: LatentHierarchy,
+    shared: SharedInformation | None = None,
+    masked: Iterable[Hashable] = (),
+    labels: Mapping[Hashable, str] | None = None,
+    width: float = 360.0,
+    radius: float = 16.0,
+    font: float = 12.0,
+) -> Drawing:
+    """A drawing `width` wide, with nodes of at most `radius` and names of at most `font`, all in the pen's unit.
+
+    Nodes carry their names, or what `labels` says of them. Raises ValueError for more than 100 nodes, or one masked
+    that is no pixel.
+    """
+    masked, latents, place = set(masked), set(hierarchy.latents), layout(hierarchy)
+    if len(place) > LARGEST:
+        raise ValueError(f"{len(place)} nodes are too many to be read: draw a hierarchy of at most {LARGEST}")
+    if unknown := masked - set(hierarchy.observables):
+        raise ValueError(f"masked nodes {sorted(map(str, unknown))} are no observables of this hierarchy")
+    across = [x for x, _ in place.values()]
+    column = width / (max(across) - min(across) + 1.2)
+    names = {v: letters((labels or {}).get(v, str(v))) for v in hierarchy.nodes}
+    radii, fonts = {}, {}
+    for level in {y for _, y in place.values()}:
+        row = _row(place, level)
+        gap = min((b - a for (a, _), (b, _) in pairwise(row)), default=9.0)
+        radii[level] = min(radius, 0.44 * column * gap)
+        room = 1.9 * radii[level] if level else min(0.85 * column, 3.4 * radius)  # a pixel's name stands below it
+        size = min(font, room / max(0.58, *(ems(names[v]) for _, v in row)))
+        fonts[level] = size if size >= 0.54 * font else 0.0
+    nodes = {
+        v: Node(
+            place[v], radii[place[v][1]], names[v], fonts[place[v][1]], _state(v, shared), v in latents, v in masked
+        )
+        for v in hierarchy.nodes
+    }
+    return Drawing(nodes, bends(hierarchy), column)
+
+
+def _row(place: Mapping[Hashable, Point], level: float) -> list[tuple[float, Hashable]]:
+    """The nodes of a level from left to right, with where they stand."""
+    return sorted(((x, v) for v, (x, y) in place.items() if y == level), key=lambda pair: pair[0])
+
+
+def _state(node: Hashable, shared: SharedInformation | None) -> str:
+    return next((name for name in SETS if shared is not None and node in getattr(shared, name)), "")
+
+
+def letters(name: str) -> tuple[str, str]:
+    """A name and its subscript: "x_10" is x and 10, "z4_0" is z and 4,0."""
+    parts = re.fullmatch(r"([A-Za-z])_?(\d+(?:_\d+)*)", name)
+    return (parts[1], parts[2].replace("_", ",")) if parts else (name, "")
+
+
+def ems(name: tuple[str, str]) -> float:
+    """About how wide a name is, in its font size."""
+    return 0.58 * (len(name[0]) + 0.75 * len(name[1]))
 
 
 def _spread(wanted: dict[Hashable, float], gap: float) -> dict[Hashable, float]:
