@@ -215,12 +215,12 @@ def suggestions(given: Given) -> None:
     print(publish_suggestions(given.preset, given.out, given.seeds, given.device, given.only))
 
 
-def theory(given: Given) -> None:
-    from mae_lib.studies.theory_tables import publish_table
+def table(given: Given) -> None:
+    from mae_lib.studies.page_tables import publish_table
 
     _note_device(given)
     seeds = None if given.seeds is None else parse_yaml(given.seeds, "--seeds")
-    print(publish_table(given.table, given.preset, given.out, seeds, given.device))
+    print(publish_table(given.name, given.preset, given.out, seeds, given.device))
 
 
 def crate(given: Given) -> None:
@@ -379,13 +379,17 @@ COMMANDS = {
             DEVICE,
         ),
     ),
-    "theory": Command(
-        theory,
-        "train and measure what a page of Section 2 shows, and publish it as a table",
-        "Write TABLE.csv, which a page of Section 2 opens at the preset book, and its provenance. What the runs folder "
-        "holds is not trained again.",
+    "table": Command(
+        table,
+        "train and measure what a page shows beside the series, and publish it as a table",
+        "Write NAME.csv, which a page opens at the preset book, and its provenance. What the runs folder holds is not "
+        "trained again.",
         (
-            option("table", choices=("theorem_2", "levels", "tokens", "observers", "contrastive"), help="which table"),
+            option(
+                "name",
+                choices=("theorem_2", "levels", "tokens", "observers", "contrastive", "schedules"),
+                help="which table",
+            ),
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results"),
             SEEDS,

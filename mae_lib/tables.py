@@ -12,5 +12,5 @@ def published_table(name: str, **options: object) -> pd.DataFrame:
     """The table NAME.csv; `options` go to `pandas.read_csv`. Raises ValueError where there is none."""
     file = published_folder() / f"{name}.csv"
     if not file.is_file():
-        raise ValueError(f"{file} is not there: python -m mae_lib theory {name} makes it; or choose another preset")
+        raise ValueError(f"{file} is not there: python -m mae_lib table {name} makes it; or choose another preset")
     return pd.read_csv(file, **options)

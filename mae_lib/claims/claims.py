@@ -16,7 +16,8 @@ from mae_lib.claims.orderings import Basis, Finding
 from mae_lib.claims.rules import COUNTS, check_rule
 from mae_lib.folders import checkout
 
-SERIES = ("ratio", "unit", "encoder", "boundary", "masks", "mask", "condition", "none")
+OF_RUNS = ("ratio", "unit", "encoder")  # the variables of a series of runs
+SERIES = (*OF_RUNS, "images", "boundary", "masks", "mask", "condition", "none")
 REPEATED = {"seeds": "seed", "processes": "process"}  # what a column `seed` tells apart, many and one
 Word = Literal["supported", "contradicted", "mixed", "undecided", "not run"]
 Lean = Literal["supported", "against"]

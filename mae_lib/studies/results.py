@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mae_lib.claims.claims import Claim, Verdict, load_claims
+from mae_lib.claims.claims import OF_RUNS, Claim, Verdict, load_claims
 from mae_lib.claims.verdicts import decide
 from mae_lib.folders import published_folder
 from mae_lib.presets import SERIES_RATIO, load_preset
@@ -141,8 +141,8 @@ class Results:
         return section.derived(held) if held else {}
 
     def verdicts(self) -> dict[str, Verdict]:
-        """What becomes of every claim of Section 3 at this scale, by id."""
-        claims = [claim for claim in load_claims().values() if claim.notebook in SECTION_OF]
+        """What becomes of every claim of Section 3 on a series of runs at this scale, by id."""
+        claims = [one for one in load_claims().values() if one.notebook in SECTION_OF and one.series in OF_RUNS]
         return {claim.id: decide(claim, self.evidence(claim)) for claim in claims}
 
     def evidence(self, claim: Claim, section: Section | None = None) -> pd.DataFrame:

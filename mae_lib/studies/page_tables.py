@@ -1,6 +1,6 @@
-"""What the pages of Section 2 train, published as tables that they open at the preset `book`.
+"""What a page trains beside the series, published as a table that it opens at the preset `book`.
 
-    python -m mae_lib theory theorem_2 --out results
+    python -m mae_lib table theorem_2 --out results
 
 writes theorem_2.csv, and theorem_2.json, which says how it was made.
 """
@@ -18,6 +18,7 @@ from mae_lib.provenance import provenance
 from mae_lib.studies.contrastive import mean_scores, measured_encoders
 from mae_lib.studies.learned_levels import measured_levels, measured_tokens
 from mae_lib.studies.observers import measured_observers
+from mae_lib.studies.schedules import measured_schedules
 from mae_lib.training.checkpoints import write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 
@@ -38,6 +39,7 @@ TABLES = {
     "tokens": Table(measured_tokens, "mae_lib.limits.token_model"),
     "observers": Table(measured_observers, "mae_lib.studies.observers"),
     "contrastive": Table(lambda *given: mean_scores(measured_encoders(*given)), "mae_lib.studies.contrastive"),
+    "schedules": Table(measured_schedules, "mae_lib.studies.schedules"),
 }
 
 

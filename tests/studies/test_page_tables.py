@@ -1,12 +1,13 @@
-"""Tables of Section 2: each that a page opens is published with its provenance, and has what its measuring gives."""
+"""Tables beside the series: each that a page opens is published with its provenance, with what its measuring gives."""
 
 import pandas as pd
 import pytest
 
 from mae_lib.folders import shipped_folder
 from mae_lib.limits import theorem_2
-from mae_lib.studies import contrastive, learned_levels, observers
-from mae_lib.studies.theory_tables import TABLES, publish_table
+from mae_lib.studies import contrastive, learned_levels, observers, schedules
+from mae_lib.studies.page_tables import TABLES, publish_table
+from mae_lib.studies.results import Results
 from mae_lib.tables import published_table
 from mae_lib.training.checkpoints import read_json
 
@@ -16,6 +17,7 @@ COLUMNS = {
     "tokens": ("level", "apart", "told", "step", "ratio", "seed"),
     "observers": observers.COLUMNS,
     "contrastive": contrastive.COLUMNS,
+    "schedules": schedules.COLUMNS,
 }
 
 
@@ -28,7 +30,7 @@ def test_each_is_published(name):
 
 def test_one_is_written_with_its_provenance_and_read_back(tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
-    with pytest.raises(ValueError, match="python -m mae_lib theory tokens makes it"):
+    with pytest.raises(ValueError, match="python -m mae_lib table tokens makes it"):
         published_table("tokens")
     path = publish_table("tokens", "smoke", tmp_path, seeds=[1])
     assert published_table("tokens").equals(pd.read_csv(path)) and set(published_table("tokens")["seed"]) == {1}
@@ -39,3 +41,15 @@ def test_observers_are_compared_along_one_series_at_a_time():
     table = published_table("observers")
     assert observers.observed_along(table, "ratio")["unit"].nunique() == 1
     assert observers.observed_along(table, "unit")["ratio"].nunique() == 1
+
+
+def test_schedules_stand_beside_the_runs_of_the_presets_own():
+    other = pd.DataFrame(
+        [(150_000, 0.5, 0, "IN1K", 0.2, 10), (150_000, 0.9, 0, "IN1K", 0.1, 10)], columns=schedules.COLUMNS
+    )
+    table = schedules.beside(other, Results.open(shipped_folder() / "desk"))
+    own = table[table["images"] == 300_000]
+    assert sorted(own["ratio"]) == [0.5, 0.75, 0.9] and set(own["seed"]) == {0} and set(own["metric"]) == {"IN1K"}
+    gained = schedules.high_over_low(table).set_index("images")["value"]
+    assert gained[150_000] == pytest.approx(-0.1)
+    assert gained[300_000] == own.set_index("ratio")["value"].loc[[0.9, 0.5]].diff().iloc[-1] * -1
