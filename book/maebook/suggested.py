@@ -16,9 +16,17 @@ from mae_lib.claims.verdicts import decide
 from mae_lib.metrics.training_cost import step_cost
 from mae_lib.presets import load_scale, opens_published
 from mae_lib.studies.better_masking import lowest_units
-from mae_lib.studies.suggestions import SUGGESTIONS, UNTRAINED, decided, published_provenance, suggestion
+from mae_lib.studies.suggestions import (
+    SUGGESTIONS,
+    UNTRAINED,
+    decided,
+    published_provenance,
+    ratio_series,
+    suggestion,
+)
 from mae_lib.theory import LatentHierarchy
 from mae_lib.training import PretrainConfig
+from maebook import bits_beside
 from maebook.faults_and_speed import held
 from maebook.figures import AXES, INK, MARKERS, PALETTE, figure, image_grid, ratio_curve, summarise
 
@@ -31,6 +39,7 @@ class Suggested:
     """The scores of each suggestion, tidy, and `counts` by claim for those that no series of runs decides."""
 
     words: str  # which run it is
+    bits: Mapping[str, pd.DataFrame] | None  # of the top level, by ratio
     tables: Mapping[str, pd.DataFrame]
     counts: dict[str, Any] = field(default_factory=dict)
 
@@ -61,8 +70,10 @@ def open_suggested(preset: str | Path, seeds: Sequence[int]) -> Suggested:
     number = tables["boundary"]["seed"].nunique()
     of = "this build"
     if opens_published(preset):
-        of = f"published at preset {published_provenance('boundary')['parameters']['preset']}"
-    return Suggested(f"{of}, {number} seed{'s' * (number > 1)}", tables)
+        preset = published_provenance("extremes")["parameters"]["preset"]
+        of = f"published at preset {preset}"
+    bits = bits_beside.top_bits(ratio_series(preset, [0]))
+    return Suggested(f"{of}, {number} seed{'s' * (number > 1)}", bits, tables)
 
 
 def step_costs(preset: str | Path) -> pd.DataFrame:
@@ -92,7 +103,7 @@ def wins(costs: pd.DataFrame) -> list[dict[str, int]]:
 
 def overview(suggested: Suggested, levels: Mapping[str, float]) -> Figure:
     """A panel for each suggestion; `levels` is the mean level of c by way of masking, for the second."""
-    drawing, (boundary, masks, extremes) = figure(3, 1, height=6.4)
+    drawing, (boundary, masks, extremes, bits) = figure(4, 1, height=7.6, height_ratios=(1, 1, 1, 0.6))
     table = suggested.tables["boundary"]
     shown = {"class probe": "class", "corners probe": "corners"}
     rows = table[table["metric"].isin(shown)]
@@ -108,6 +119,8 @@ def overview(suggested: Suggested, levels: Mapping[str, float]) -> Figure:
     _untrained(extremes, suggested.means("extremes", "pixels read")[UNTRAINED])
     extremes.set(xlabel=AXES["ratio"], ylabel="R²")
     extremes.set_title("3 · Extreme ratio: own pixels read", loc="left")
+    bits_beside.bits_panel(bits, suggested.bits, "ratio")
+    bits.set_title(bits_beside.TITLE, loc="left")
     return drawing
 
 
