@@ -180,12 +180,14 @@ def panels(
     baselines: Mapping[str, str] | None = None,
     bits: Mapping[str, pd.DataFrame] | None = None,
     controls: Mapping[str, str] | None = None,
+    others: Sequence[Study] = (),
 ) -> Figure:
     """Two plots for each metric (metric -> label), against the ratio and the unit.
 
     With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
     only their order can be compared. `baselines` (name -> label) are horizontal lines, `bits` a row of `top_bits`.
     `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
+    `others` are runs on other images, a line each.
     Raises ValueError where there is nothing to draw.
     """
     metrics = study.measured(metrics) if bits else _held(study, metrics)
@@ -195,6 +197,10 @@ def panels(
         for axis, x in zip(pair, ("ratio", "unit")):
             table = study.table(x, metric)
             ratio_curve(axis, table, x)
+            for number, other in enumerate(others, 1):
+                if len(table := other.table(x, metric)):
+                    ratio_curve(axis, table.assign(run=other.name), x, by="run", first=number)
+                    axis.get_legend().remove()
             for number, (prefix, words) in enumerate((controls or {}).items(), 1):
                 mean = study.means(x, prefix + metric)
                 axis.plot(mean.index, mean, MARKERS[number], ls=DASHES[number], color=INK, alpha=0.7, label=words)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 import torch
@@ -67,8 +68,7 @@ class PretrainConfig:
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         require(self.clip is None or self.clip > 0, "clip", self.clip, "above 0, or null for none")
         require(-(2**63) <= self.seed < 2**63, "seed", self.seed, "a 64-bit integer")
-        with torch.device("meta"):  # sizes are checked where they are used, without memory
-            self.model()
+        _check_sizes(**self._sizes())
         require(self.mask_shape in ("units", "blocks"), "mask_shape", self.mask_shape, "units or blocks")
         require(self.boundary >= 0, "boundary", self.boundary, "0 or more patches")
         self._check_units()
@@ -91,9 +91,12 @@ class PretrainConfig:
 
     def model(self) -> MAE:
         """The model with fresh weights, drawn from torch's generator."""
-        sizes = ("width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
+        return MAE(**self._sizes())
+
+    def _sizes(self) -> dict[str, Any]:
+        sizes = ("image_size", "patch", "width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
         pixels = ("norm_pixels", "pixel_mean", "pixel_std", "class_tokens")
-        return MAE(self.image_size, self.patch, **{name: getattr(self, name) for name in sizes + pixels})
+        return {name: getattr(self, name) for name in sizes + pixels}
 
     def masks(self) -> MaskSampler | PartitionMasks | BlockMasks:
         if self.mask_shape == "blocks":
@@ -131,3 +134,9 @@ class PretrainConfig:
     def name(self) -> str:
         """The name of the run's folder."""
         return f"{self.world}-r{self.mask_ratio:g}-u{self.unit}-s{self.seed}-{self.key}"
+
+
+@cache  # the masks of a series differ in nothing that is checked here
+def _check_sizes(**sizes: Any) -> None:
+    with torch.device("meta"):  # checked where they are used, without memory
+        MAE(**sizes)
