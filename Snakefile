@@ -20,6 +20,7 @@ import nbformat
 import yaml
 from snakemake.logging import logger
 
+from mae_lib.claims.pages import SECTION_OF
 from mae_lib.presets import load_preset, opens_published, preset_file, preset_word, series
 from maebook import forkserver
 from maebook.page_presets import preset_of_page
@@ -109,13 +110,12 @@ PUBLISHED = TABLES + sorted(
 # Where the drawings have been collected, the pages that read published results on them have pictures.
 PACK = [path for path in [(os.environ.get("MAE_LIB_DRAWINGS") or f"{RUNS}/drawings") + "/drawings.json"] if os.path.isfile(path)]
 # A probe on ImageNet and a detector on COCO take days, so each is a job; a page at another scale makes its own.
-PROBED, DETECTED = ("3_0_pretraining", "3_3_separability", "3_4_shape_bias"), ("3_5_transfer",)
-JOBS = {}
+PROBED, JOBS = ("pretraining", "separability", "shape_bias"), {}
 if PARAMETERS["scale"].get("world") == "imagenet":
-    JOBS |= dict.fromkeys(PROBED, runs_of(PRESET, "evaluate"))
+    JOBS |= {page: runs_of(PRESET, "evaluate") for page, section in SECTION_OF.items() if section in PROBED}
 if PARAMETERS["scale"].get("detection_data") == "coco":
     scratch = [f"{RUNS}/detect/{WORD}/scratch-s{seed}.txt" for seed in PARAMETERS["seeds"]]
-    JOBS |= dict.fromkeys(DETECTED, runs_of(PRESET, "detect") + scratch)
+    JOBS |= {page: runs_of(PRESET, "detect") + scratch for page, section in SECTION_OF.items() if section == "detection"}
 FORKED = "OMP_NUM_THREADS={threads} {sys.executable:q} -m maebook.forkserver "
 MAE_LIB, MAEBOOK = FORKED + "mae_lib ", FORKED + "maebook "
 MASK = " --mask-ratio {wildcards.ratio:q} --unit {wildcards.unit:q}"

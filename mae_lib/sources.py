@@ -12,7 +12,7 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 _PARENTS = {"mae_lib": _CHECKOUT, "maebook": _CHECKOUT / "book"}
 
 
-def _file(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
     """The file of `mae_lib.x.y`, or None when the name is not a module of a package here (a function, say)."""
     package, *steps = module.split(".")
     base = _PARENTS[package].joinpath(package, *steps) if package in _PARENTS else _CHECKOUT / "none"
@@ -33,7 +33,7 @@ def _package_imports(tree: ast.AST) -> set[str]:
 def _loaded(names: set[str]) -> set[Path]:
     """Files that importing `names` runs: each module and the packages above it."""
     lines = (name.split(".") for name in names)
-    return {path for steps in lines for n in range(1, len(steps) + 1) if (path := _file(".".join(steps[:n])))}
+    return {path for steps in lines for n in range(1, len(steps) + 1) if (path := module_file(".".join(steps[:n])))}
 
 
 @cache
@@ -56,14 +56,19 @@ def source_files(*modules: str) -> list[Path]:
     Raises ModuleNotFoundError for a name that is not a module of the package.
     """
     for name in modules:
-        if _file(name) is None:
+        if module_file(name) is None:
             raise ModuleNotFoundError(f"{name} is not a module of {' or '.join(_PARENTS)}")
     return _closure(_loaded(set(modules)))
 
 
 def modules_of_code(code: str) -> list[str]:
-    """Modules of the packages that a piece of Python, a notebook's cells say, imports, sorted."""
-    return sorted(filter(_file, _package_imports(ast.parse(code))))
+    """Modules of the packages that a piece of Python, a notebook's cells say, imports or names as
+    "mae_lib.x:function", to show its source; sorted.
+    """
+    tree = ast.parse(code)
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    named = {text.split(":")[0] for text in texts if ":" in text}
+    return sorted(filter(module_file, _package_imports(tree) | named))
 
 
 def source_hash(*modules: str, without: str | None = None) -> str:

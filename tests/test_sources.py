@@ -14,7 +14,7 @@ ROOT = Path(sources.__file__).parent
 def test_the_closure_holds_what_an_import_really_loads():
     code = "import sys, maebook.execute; print(*(m for m in sys.modules if m.split('.')[0] in ('mae_lib', 'maebook')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    files = {sources._file(name) for name in loaded}
+    files = {sources.module_file(name) for name in loaded}
     assert files <= set(sources.source_files("maebook.execute"))
 
 
@@ -49,3 +49,8 @@ def test_an_unknown_module_is_named():
 def test_code_of_a_notebook():
     files = sources.source_files(*sources.modules_of_code("from mae_lib.presets import load_preset\nimport numpy"))
     assert ROOT / "presets.py" in files and ROOT / "randomness.py" not in files
+
+
+def test_code_that_a_notebook_only_shows():
+    said = 'show_source("mae_lib.training.mae:MAE.encode")\nprint("mae_lib.nothing: text", "mae_lib.theory")'
+    assert sources.modules_of_code(said) == ["mae_lib.training.mae"]

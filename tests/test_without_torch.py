@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 MODULES = ("mae_lib.theory", "mae_lib.presets", "mae_lib.provenance", "mae_lib.claims.verdicts")
-# Pages of Section 2 that train nothing; 2.2 takes the model of `mae_lib.training` apart, which is torch.
-PAGES = (
+PAGES = (  # of Section 2, those that train nothing
     "2_1_generating_process",
+    "2_2_masked_autoencoder",
     "2_3_theorem_1",
     "2_3_mask_levels",
     "2_3_bits_per_level",

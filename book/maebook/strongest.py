@@ -14,9 +14,10 @@ from functools import cache
 from typing import Any
 
 from mae_lib.claims.claims import Claim, Verdict, load_claims, paper_table
+from mae_lib.claims.pages import SECTION_OF
 from mae_lib.claims.verdicts import decide
 from mae_lib.presets import load_preset
-from mae_lib.studies.results import SECTION_OF, published
+from mae_lib.studies.results import published
 from mae_lib.studies.suggestions import (
     FOLDER,
     SUGGESTIONS,
@@ -54,7 +55,7 @@ def results() -> dict[str, dict[str, Result]]:
         found[one.name] = {
             claim: Result(one.name, words[section], verdict, one.size, finished, one.superseded)
             for claim, verdict in one.verdicts().items()
-            if (section := SECTION_OF[load_claims()[claim].notebook]) in words
+            if (section := load_claims()[claim].measured) in words
         }
     found[FOLDER] = {claim: result for name in SUGGESTIONS for claim, result in _suggestion(name).items()}
     printed = {claim.id: of_paper(claim) for claim in load_claims().values() if claim.paper_table}

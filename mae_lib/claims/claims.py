@@ -13,6 +13,7 @@ import yaml
 
 from mae_lib.claims.guards import Guard
 from mae_lib.claims.orderings import Basis, Finding
+from mae_lib.claims.pages import SECTION_OF
 from mae_lib.claims.rules import COUNTS, check_rule
 from mae_lib.folders import checkout
 
@@ -44,6 +45,11 @@ class Claim:
     figure: str | None = None
     paper_table: str | None = None
     paper_contradicts_itself: str | None = None
+
+    @property
+    def measured(self) -> str | None:
+        """The section whose scores decide the claim, on any run that has them; None where its page does it live."""
+        return SECTION_OF.get(self.notebook) if self.series in OF_RUNS else None
 
     @property
     def reads(self) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mae_lib.claims.claims import OF_RUNS, Claim, Verdict, load_claims
+from mae_lib.claims.claims import Claim, Verdict, load_claims
 from mae_lib.claims.verdicts import decide
 from mae_lib.folders import published_folder
 from mae_lib.presets import SERIES_RATIO, load_preset
@@ -19,15 +19,6 @@ from mae_lib.studies.scores import measure_all, readers, section_of
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import Run
 from mae_lib.training.checkpoints import read_json
-
-SECTION_OF = {  # the section that a page's claims are decided from
-    "3_0_pretraining": "pretraining",
-    "3_1_reconstruction": "reconstruction",
-    "3_2_attention": "attention",
-    "3_3_separability": "separability",
-    "3_4_shape_bias": "shape_bias",
-    "3_5_transfer": "detection",
-}
 
 
 @dataclass(frozen=True)
@@ -141,8 +132,8 @@ class Results:
         return section.derived(held) if held else {}
 
     def verdicts(self) -> dict[str, Verdict]:
-        """What becomes of every claim of Section 3 on a series of runs at this scale, by id."""
-        claims = [one for one in load_claims().values() if one.notebook in SECTION_OF and one.series in OF_RUNS]
+        """What becomes of every claim of Section 3 at this scale, by id."""
+        claims = [claim for claim in load_claims().values() if claim.measured]
         return {claim.id: decide(claim, self.evidence(claim)) for claim in claims}
 
     def evidence(self, claim: Claim, section: Section | None = None) -> pd.DataFrame:
@@ -150,7 +141,7 @@ class Results:
 
         `section` is that of the claim's page with options of its own.
         """
-        section = section or self.section(SECTION_OF[claim.notebook])
+        section = section or self.section(claim.measured)
         scores, images = self.scores(section), self.image_scores(section)
         if images and all(set(images.get(r, ())) >= set(one) & set(claim.metrics) for r, one in scores.items()):
             scores = images

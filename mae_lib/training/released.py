@@ -56,7 +56,11 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
     decoder = "decoder_pred.weight" in state
     if not decoder:
         known.pop("decoder_heads", None)  # transformers writes them beside an encoder alone, too
-    told = sizes(path, state) | known | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
+    shapes = sizes(path, state)
+    for name in overrides.keys() & shapes.keys() - {"heads", "decoder_heads"}:  # no shape tells those two
+        if overrides[name] != shapes[name]:
+            raise CheckpointError(f"{path}: its {name} is {shapes[name]} and cannot be {overrides[name]!r}")
+    told = shapes | known | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
     whole = {**scale, **told, "unit": told["patch"], **overrides}
     if "heads" not in overrides | known and told["width"] not in _HEADS:
         _log.warning("%s does not tell its heads: %d, of 64 of the width each; else set heads", path, told["heads"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from mae_lib.claims.claims import Verdict, load_claims
+from mae_lib.claims.pages import SECTION_OF
 from mae_lib.claims.verdicts import record, verdicts_file
 from mae_lib.presets import load_preset
 from maebook.ledger_page import gather
@@ -16,8 +17,7 @@ from maebook.page_presets import preset_of_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]
-ON_PHOTOGRAPHS = {"3_0_pretraining", "3_1_reconstruction", "3_2_attention", "3_3_separability", "3_4_shape_bias"}
-ON_PHOTOGRAPHS |= {"3_5_transfer", "ledger"}
+ON_PHOTOGRAPHS = {*SECTION_OF, "ledger"}
 
 
 def test_pages_that_need_latents_open_published_runs_in_a_book_on_photographs(tmp_path):

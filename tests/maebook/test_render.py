@@ -1,5 +1,8 @@
 """A book that builds, and one that does not: the last good pages stay."""
 
+import inspect
+import textwrap
+
 import nbformat
 import pytest
 
@@ -30,10 +33,14 @@ def test_a_warning_fails_the_build_and_leaves_the_last_good_pages(tmp_path):
     assert "Good" in page.read_text() and "Bad" not in page.read_text()
 
 
-def test_source_is_shown_as_it_stands_without_its_indentation(capsys, monkeypatch):
+def test_source_is_shown_as_it_stands_without_its_indentation(monkeypatch):
     shown = []
     monkeypatch.setattr("maebook.source.display", lambda thing: shown.append(thing.data))
     from mae_lib.training.masks import MaskSampler
 
-    show_source(MaskSampler.sample)
+    show_source(MaskSampler.sample, "mae_lib.training.masks:MaskSampler.sample", "mae_lib.training.masks:MaskSampler")
     assert shown[0].startswith("*`mae_lib.training.masks`*\n\n```python\ndef sample(self, seed: int")
+    assert shown[0] == shown[1] and textwrap.dedent(inspect.getsource(MaskSampler.sample)) in shown[0]
+    assert "```python\n@dataclass(frozen=True)\nclass MaskSampler(Masks):" in shown[2]
+    with pytest.raises(ValueError, match=r"no 'MaskSampler\.hide' to show: choose among .*sample"):
+        show_source("mae_lib.training.masks:MaskSampler.hide")

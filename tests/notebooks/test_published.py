@@ -8,21 +8,14 @@ import pytest
 from fakes import fake_detection, fake_suggestions
 from IPython.display import display
 
+from mae_lib.claims.pages import SECTION_OF
 from mae_lib.presets import load_preset, load_scale
 from mae_lib.studies import better_masking, series
 from mae_lib.transfer import section as detection
 from maebook.execute import execute
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-STUDIES = (
-    "3_0_pretraining",
-    "3_1_reconstruction",
-    "3_2_attention",
-    "3_3_separability",
-    "3_4_shape_bias",
-    "3_5_transfer",
-)
-OPENED = (*STUDIES, "3_6_suggestions")  # at the preset `book`
+OPENED = (*SECTION_OF, "3_6_suggestions")  # at the preset `book`
 
 
 def test_it_runs_without_a_run_and_shows_every_seed(only_tiny, tmp_path, monkeypatch, forked):
@@ -65,7 +58,7 @@ def test_no_page_trains_at_the_preset_book(page, untrained, monkeypatch):
     run(page, {"preset": "book"})
 
 
-@pytest.mark.parametrize("page", STUDIES)
+@pytest.mark.parametrize("page", SECTION_OF)
 def test_a_page_opens_a_folder_of_results(page, untrained):
     run(page, {"preset": str(untrained / "tiny")})
 

@@ -35,15 +35,13 @@ def test_a_world_names_what_measures_it(series):
 
 def test_every_claim_finds_its_metrics_but_those_of_parts_and_corners(series):
     from mae_lib.claims.claims import load_claims
-    from mae_lib.studies.results import SECTION_OF
 
     sections = [section_of(name, series) for name in SECTIONS]
     who = {section.name: [reader for reader in readers(section, series) if len(reader) > 1] for section in sections}
     found = {section.name: measure_all(section, series, who[section.name]) for section in sections}
     for claim in load_claims().values():
-        section = SECTION_OF.get(claim.notebook)
-        if section in found:
-            there = {metric for scores in found[section].values() for metric in scores}
+        if claim.measured in found:
+            there = {metric for scores in found[claim.measured].values() for metric in scores}
             lacking = [metric for metric in claim.metrics if metric not in there]
             assert all("part" in name or name in OF_FIGURINES for name in lacking), (claim.id, lacking)
     for scores in found.values():

@@ -108,6 +108,14 @@ def test_settings_beside_the_weights_are_read(tmp_path, real_data):
     assert PretrainConfig.from_scale(SCALE).norm_pixels is True
 
 
+def test_a_setting_that_the_shapes_contradict_is_refused(tmp_path, real_data):
+    torch.save({"model": facebook()}, tmp_path / "mine.pth")
+    size = import_model(tmp_path / "mine.pth", SCALE, tmp_path / "runs").config.image_size
+    assert import_model(tmp_path / "mine.pth", SCALE, tmp_path / "runs", image_size=size).config.image_size == size
+    with pytest.raises(CheckpointError, match=rf"mine\.pth: its image_size is {size} and cannot be {2 * size}\Z"):
+        import_model(tmp_path / "mine.pth", SCALE, tmp_path / "runs", image_size=2 * size)
+
+
 class Malicious:
     def __reduce__(self):
         return os.mkdir, ("owned",)

@@ -1,0 +1,10 @@
+"""The pages that show a section of the paper on a run: whatever treats them alike reads their names here."""
+
+SECTION_OF = {  # `mae_lib.studies` has the sections
+    "3_0_pretraining": "pretraining",
+    "3_1_reconstruction": "reconstruction",
+    "3_2_attention": "attention",
+    "3_3_separability": "separability",
+    "3_4_shape_bias": "shape_bias",
+    "3_5_transfer": "detection",
+}
