@@ -32,12 +32,14 @@ from mae_lib.training import MAE
 from maebook import bits_beside
 from maebook.answer import show_answer as show_answer
 from maebook.bundles import VERDICT, emit
-from maebook.figures import AXES, DASHES, INK, MARKERS, figure, ratio_curve, remember
+from maebook.figures import AXES, DASHES, INK, MARKERS, PALETTE, figure, ratio_curve, remember
 from maebook.published_runs import described
 from maebook.strongest import strongest
 from maebook.verdict_box import in_words, verdict_html
 
 PAPER = "the paper"
+# Each baseline's line, the same on all pages.
+BASELINES = dict(zip(("untrained", "supervised", "pixels", "uniform"), DASHES[2:], strict=True))
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def panels(
     for pair, (metric, label) in zip(axes, metrics.items()):
         for axis, x in zip(pair, ("ratio", "unit")):
             table = study.table(x, metric)
-            ratio_curve(axis, table, x)
+            _curve(axis, table, x)
             for number, other in enumerate(others, 1):
                 if len(table := other.table(x, metric)):
                     ratio_curve(axis, table.assign(run=other.name), x, by="run", first=number)
@@ -207,9 +209,9 @@ def panels(
             printed = study.printed(x, metric) if paper else None
             if printed is not None:
                 _beside(axis, printed, study.means(x, metric))
-            for number, (who, words) in enumerate((baselines or {}).items(), 2):
+            for who, words in (baselines or {}).items():
                 if pd.notna(level := study.baseline(who, metric)):
-                    axis.axhline(level, color=INK, lw=1, ls=DASHES[number], alpha=0.7, label=words)
+                    axis.axhline(level, color=INK, lw=1, ls=BASELINES[who], alpha=0.7, label=words)
             axis.set_xlabel(AXES[x] if metric == list(metrics)[-1] else "")
         pair[0].set_title(label, loc="left")
     if bits:
@@ -226,7 +228,7 @@ def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", col
     for axis in axes.flat[len(metrics) :]:
         axis.set_axis_off()
     for number, (axis, (metric, title)) in enumerate(zip(axes.flat, metrics.items())):
-        ratio_curve(axis, study.table(x, metric), x)
+        _curve(axis, study.table(x, metric), x)
         printed = study.printed(x, metric)
         if printed is not None:
             _beside(axis, printed, study.means(x, metric))
@@ -235,6 +237,18 @@ def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", col
         axis.set(title=title, xlabel=AXES[x] if number + columns >= len(metrics) else "")
     _legend(drawing, study)
     return drawing
+
+
+def _curve(axis: Any, table: pd.DataFrame, x: str) -> None:
+    """`ratio_curve` with a dot for each of several seeds, and paler bars: those of three seeds may span the plot."""
+    ratio_curve(axis, table, x)
+    if table["seed"].nunique() < 2:
+        return
+    _, caps, bars = axis.containers[0]
+    for part in (*caps, *bars):
+        part.set_alpha(0.45)
+    seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
+    axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=PALETTE[1], zorder=3, label="a seed")
 
 
 def _held(study: Study, metrics: Mapping[str, str]) -> dict[str, str]:

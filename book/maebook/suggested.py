@@ -29,6 +29,7 @@ from mae_lib.training import PretrainConfig
 from maebook import bits_beside
 from maebook.faults_and_speed import held
 from maebook.figures import AXES, INK, MARKERS, PALETTE, figure, image_grid, ratio_curve, summarise
+from maebook.study import BASELINES
 
 LOW, HIGH = 0.1, 0.9  # the extreme ratios
 _FAMILIES = np.array([[0.1, 0.45, 0.7], [0.8, 0.4, 0.1], [0.1, 0.6, 0.45], [0.8, 0.5, 0.65]])  # colours
@@ -138,7 +139,7 @@ def _by_level(axis: Axes, table: pd.DataFrame, levels: Mapping[str, float]) -> N
 
 def _untrained(axis: Axes, value: float) -> None:
     axis.margins(y=0.2)
-    axis.axhline(value, color=INK, ls="--", lw=1.2, alpha=0.7)
+    axis.axhline(value, color=INK, ls=BASELINES["untrained"], lw=1.2, alpha=0.7)
     axis.annotate("untrained", (0.01, value), (0, 3), ("axes fraction", "data"), "offset points", fontsize=9)
 
 

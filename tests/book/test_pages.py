@@ -1,5 +1,6 @@
 """The rendered book, as a browser meets it: whole, offline, legible on a phone. Skipped where none is built."""
 
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -94,6 +95,37 @@ def test_on_a_phone_nothing_leaves_nothing_fails_and_nothing_is_cut_off(page, br
     )
     context.close()
     assert not outside and not errors and width <= 375 and not cut
+
+
+# Every text of the figures and its size on the screen. An axis' name may be turned; an index is small.
+LETTERS = """() => {
+    for (const folded of document.querySelectorAll("details")) folded.open = true;
+    const size = element => parseFloat(getComputedStyle(element).fontSize);
+    return [...document.querySelectorAll(".mae-figure svg text")].filter(text => text.checkVisibility()).map(text => {
+        const {a, b} = text.getScreenCTM();
+        return [text.textContent, Math.max(size(text), ...[...text.children].map(size)) * Math.hypot(a, b)];
+    });
+}"""
+
+
+@pytest.mark.parametrize("page", [page for page in CONTENT if soup(page).select(".mae-figure svg text")], ids=name)
+def test_on_a_phone_the_text_of_figures_is_legible(page, browser):
+    context = browser.new_context(viewport={"width": 375, "height": 800})
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    sizes = tab.evaluate(LETTERS)
+    context.close()
+    assert sizes and not [(text, size) for text, size in sizes if size < 9]
+
+
+@pytest.mark.parametrize("page", [page for page in NOTEBOOKS if re.match(r"3_[1-5]_", page.stem)], ids=name)
+def test_the_first_figure_stands_high(page, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    top = tab.locator(".mae-figure").first.bounding_box()["y"]
+    context.close()
+    assert top < 1.5 * 900
 
 
 def test_search_finds_a_word_of_a_notebook(browser):

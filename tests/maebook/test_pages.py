@@ -21,6 +21,7 @@ from mae_lib.studies.published_files import csv_of
 from mae_lib.studies.suggestions import COLUMNS
 from maebook.answer import ANSWER
 from maebook.archive import archive
+from maebook.bundles import FIGURE
 from maebook.published_runs import PAPER
 from maebook.run_card import reproduce_command
 from maebook.sphinx import repository, tables
@@ -169,6 +170,19 @@ def test_an_answer_stands_below_the_title_whether_it_is_written_or_worked_out(pa
         before, after = book.cells[0].source.split(f"{ANSWER} {said}")
         assert before.startswith("(a)=\n# A title\n\n<p class") and after.strip() == "Text."
     assert worked.cells[1].outputs == [shown]
+
+
+def test_the_figure_of_an_answer_stands_below_it_and_its_cell_links_there(page):
+    cell = page.book.cells[1]
+    cell.metadata["tags"] = ["answer"]
+    figures = [one for one in cell.outputs if FIGURE in one.data]
+    figures[0].data[FIGURE]["name"] = "shown"
+    annotate(page.book, page)
+    opening = BeautifulSoup(page.book.cells[0].source, "html.parser")
+    assert [one["id"] for one in opening.select(".mae-shown")] == ["shown"] and "\n\n<div" in page.book.cells[0].source
+    assert "\n\n" not in str(opening.select_one(".mae-shown"))
+    first, second = (BeautifulSoup(one.data["text/html"], "html.parser") for one in figures)
+    assert first.a["href"] == "#shown" and not first.select(".mae-shown") and second.select(".mae-shown")
 
 
 def test_all_published_results_stand_folded_in_the_verdict_box(only_tiny):

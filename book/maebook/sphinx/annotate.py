@@ -1,8 +1,8 @@
 """A notebook's page as the book shows it, drawn from what its outputs hand over.
 
-Below its title stand its answer and how long it took; under every figure, where it comes from; and a claim's box is
-headed by the verdict of the strongest run, with the page's own beside it and all other results folded. A page of
-Section 3 that nothing else was published for says so.
+Below its title stand how long it took, its answer and the figure that shows it; under every figure, where it comes
+from; and a claim's box is headed by the verdict of the strongest run, with the page's own beside it and all other
+results folded. A page of Section 3 that nothing else was published for says so.
 """
 
 import json
@@ -46,7 +46,7 @@ def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
             data["text/html"] = next(before, "") + box(data[VERDICT], page)
         elif FIGURE in data:
             data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
-    first = "\n\n".join(filter(None, (head(page, launch), taken_answer(book))))
+    first = "\n\n".join(filter(None, (head(page, launch), taken_answer(book), taken_figure(book))))
     opening = book.cells[0]
     opening.source = re.sub("^# .*$", lambda title: f"{title[0]}\n\n{first}\n", opening.source, count=1, flags=re.M)
 
@@ -63,6 +63,18 @@ def taken_answer(book: NotebookNode) -> str:
     written = [one for one in paragraphs if one.startswith(ANSWER)]
     opening.source = "\n\n".join(one for one in paragraphs if one not in written)
     return "\n\n".join(written)
+
+
+def taken_figure(book: NotebookNode) -> str:
+    """The figure of the cell that is tagged "answer", which keeps a link to it; empty where there is none."""
+    for cell in book.cells:
+        if "answer" not in cell.metadata.get("tags", ()):
+            continue
+        for data in (output["data"] for output in cell.outputs if FIGURE in output.get("data", {})):
+            html, link = data["text/html"], f'<a href="#{data[FIGURE]["name"]}">The figure</a>'
+            data["text/html"] = f'<p class="mae-alone">{link} stands below the answer.</p>'
+            return re.sub(r"\n\s*\n", "\n", html)  # a blank line would end the HTML within Markdown
+    return ""
 
 
 def takes(page: Page) -> str:

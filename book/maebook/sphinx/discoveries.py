@@ -92,22 +92,22 @@ def inverted_u() -> Discovery:
         drawing,
         "Three curves over the masking ratio, each rising to a peak and falling; higher levels peak further right.",
         ("2_3_bits_per_level", "2_3_mask_levels"),
-        "bits-peak-in-between",
+        "higher-levels-peak-at-higher-ratios",
     )
 
 
 def mirror() -> Discovery:
-    """The size of c against the bits of the class, on the figurines' grammar."""
+    """The size of c against the bits that the class tells about hidden corners, on the figurines' grammar."""
     bits = _bits(code_grammar())[:, -1]
     sinks = np.array([expected_sinks((4, 4), IndependentUnits(r)).sum() for r in _RATIOS])
     drawing, axis = _canvas()
-    _lines(axis, {"latents in c": sinks / sinks.max(), "bits of the class": bits / bits.max()}, 2)
+    _lines(axis, {"latents in c": sinks / sinks.max(), "what the class tells": bits / bits.max()}, 2)
     axis.set(ylabel="share of its most")
     pair = _bits(code_grammar(), (_MIRROR, 1 - _MIRROR))[:, -1]
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
-        f"The shared set c has one law at r and 1\u00a0−\u00a0r; what it tells differs: {pair[0]:.1f} bits of the "
-        f"class at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe: "
+        f"The shared set c has one law at r and 1\u00a0−\u00a0r; what the class tells about hidden corners differs: "
+        f"{pair[0]:.1f} bits at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe: "
         f"{imagenet[_MIRROR]:.0f}% and {imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
         "Two curves over the masking ratio: the number of latents in c is symmetric about one half, the bits are not.",

@@ -219,6 +219,6 @@ def _readout(unit: str, percent: int, hidden: np.ndarray, found: Sequence[str]) 
         '<div class="mae-hero-said" role="status" aria-live="polite">'
         f'<p><span data-said="hidden">{hidden.sum()} of {hidden.size}</span> patches hidden. '
         f'<i>c</i>: <b data-said="c">{told(found, "c")}</b>. <i>A</i>: <span data-said="A">{told(found, "c", "split")}'
-        "</span>.</p><p>What each level tells of them (exact, the mean over such masks):</p>"
+        "</span>.</p><p>What each level tells of them (exact, the mean over masks that hide as many units):</p>"
         f'<ul data-most="{most}">{"".join(rows)}</ul></div>'
     )

@@ -52,7 +52,7 @@ def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
             f"## `{published_run.name}`",
             f"{_facts(first)}; made on {published_run.provenance['device']}. "
             f"World: {{ref}}`{first.world} <world-{first.world.replace('_', '-')}>`. Licence: {licence(first.world)}.",
-            list_table(header, rows, "mae-weights"),
+            list_table(header, rows, "mae-weights mae-numbers"),
             f"To load the first of them in timm:\n\n```python\n{loading(next(iter(runs.values())))}\n```",
             f"{_pixels(first)}",
         ]
