@@ -220,21 +220,36 @@ def panels(
     return drawing
 
 
-def small_panels(study: Study, metrics: Mapping[str, str], x: str = "ratio", columns: int = 3) -> Figure:
-    """A small plot for each metric (metric -> title) against "ratio" or "unit", with the paper's values as `panels`."""
+def small_panels(
+    study: Study,
+    metrics: Mapping[str, str],
+    x: str = "ratio",
+    columns: int = 3,
+    bits: Mapping[str, pd.DataFrame] | None = None,
+) -> Figure:
+    """A small plot for each metric (metric -> title) against "ratio" or "unit", with the paper's values as `panels`.
+
+    The last one is of `bits`, if given.
+    """
     metrics = _held(study, metrics)
-    rows = -(-len(metrics) // columns)
+    count = len(metrics) + bool(bits)
+    rows = -(-count // columns)
     drawing, axes = figure(rows, columns, height=1.65 * rows + 0.3, squeeze=False)
-    for axis in axes.flat[len(metrics) :]:
-        axis.set_axis_off()
-    for number, (axis, (metric, title)) in enumerate(zip(axes.flat, metrics.items())):
+    for axis, (metric, title) in zip(axes.flat, metrics.items()):
         _curve(axis, study.table(x, metric), x)
         printed = study.printed(x, metric)
         if printed is not None:
             _beside(axis, printed, study.means(x, metric))
+        axis.set_title(title)
+    if bits:
+        bits_beside.bits_panel(axes.flat[count - 1], bits, x)
+        axes.flat[count - 1].set_title("bits (theory)")
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    for number, axis in enumerate(axes.flat[:count]):
         points = axis.get_xticks()
         axis.set_xticks(points, [f"{point:g}" if n % 2 == 0 else "" for n, point in enumerate(points)])  # room for half
-        axis.set(title=title, xlabel=AXES[x] if number + columns >= len(metrics) else "")
+        axis.set_xlabel(AXES[x] if number + columns >= count else "")
     _legend(drawing, study)
     return drawing
 
