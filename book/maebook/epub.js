@@ -21,6 +21,7 @@ async ([pages, style]) => {
         shape.setAttribute(name, value === ink ? "currentColor" : value);
         if (alpha && alpha !== "1") shape.setAttribute(`${name}-opacity`, alpha);
       }
+      if (shape.matches(".ground")) shape.setAttribute("fill", "none");  // by night the page is not white
     }
   };
   const plain = (value) => {

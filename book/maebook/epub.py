@@ -25,6 +25,7 @@ from maebook.sphinx.front_door import picture
 STYLE, COVER, FLATTEN = "book.css", "cover.png", Path(__file__).with_name("epub.js")
 _OPF, _DC = "http://www.idpf.org/2007/opf", "http://purl.org/dc/elements/1.1/"
 _DATA = re.compile(r'\b((?:href|src)=")data:image/([a-z]+)(?:\+xml)?;base64,([^"]+)')
+_GROUND = "var(--pst-color-background, Canvas)"  # of a figure; a night page is darker than its Canvas
 _PICTURE = re.compile(r'<(?:img|image) [^>]*?(?:href|src)="([^":]+)"')
 
 
@@ -83,7 +84,7 @@ def _flat(binary: str, folder: Path, pages: list[str]) -> Iterator[tuple[str, by
             tab.goto(f"http://book/{page}")
             up = "../" * page.count("/")
             text = tab.evaluate(FLATTEN.read_text(encoding="utf-8"), [pages, up + STYLE])
-            text = _DATA.sub(partial(_apart, folder, up), text)
+            text = _DATA.sub(partial(_apart, folder, up), text.replace(_GROUND, "none"))
             yield page, text.encode()
             for image in _PICTURE.findall(text):
                 file = (folder / page).parent.joinpath(image).resolve()

@@ -25,6 +25,7 @@ OPF, XHTML, MATH = (
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+PAPER = "var(--pst-color-background, Canvas)"
 CONFIG = """title: Small
 author: Nobody
 only_build_toc_files: true
@@ -41,7 +42,7 @@ The ratio $r<1$ and [the front](../index.md), {{ref}}`the end <end>`, <a href="n
 $$\\sum_x \\mathbf{{x}} \\tag{{1}}$$
 
 <mae-explorer data-model="{{}}"><div class="bar live" hidden><button>flip</button></div>
-<svg viewBox="0 0 9 9" role="img" aria-label="A tree"><path d="M0 0L9 9"/></svg>
+<svg viewBox="0 0 9 9" role="img" aria-label="A tree"><path d="M0 0L9 9" style="fill: {PAPER}"/></svg>
 <div class="still">still</div></mae-explorer>
 <img alt="A dot" src="data:image/png;base64,{base64.b64encode(PIXEL).decode()}">
 <form class="mae-quiz"><fieldset><legend>Why?</legend><input type="radio" id="a"><label for="a">So<br>there</label>
@@ -106,6 +107,7 @@ def test_formulas_are_mathml_and_no_script_is_needed(chapter):
     text = "".join(chapter.itertext())
     assert "still" in text and "flip" not in text and "alert" not in text and "\\sum" not in text
     names = {element.tag.removeprefix(XHTML) for element in chapter.iter()}
+    assert "var(" not in ElementTree.tostring(chapter, "unicode")  # by night a page has another ground
     assert not names & {"script", "style", "form", "input", "button", "mae-explorer"} and "svg" in str(names)
 
 
