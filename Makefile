@@ -31,7 +31,7 @@ export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf zip editions launch slides test faults benchmarks lint serve clean constraints
+.PHONY: help book pdf epub zip editions launch slides test faults benchmarks lint serve clean constraints
 .DELETE_ON_ERROR:
 
 help: ## What there is to say
@@ -61,6 +61,9 @@ book: $(READY) ## Run what is stale and render the book; train everything: make 
 
 pdf: book ## Print the whole book as one PDF (needs Chromium or Chrome)
 	@$(BIN)/python -m maebook pdf --preset="$$PRESET"
+
+epub: book ## Write the whole book as an e-book, an EPUB (needs Chromium or Chrome)
+	@$(BIN)/python -m maebook epub --preset="$$PRESET"
 
 zip: book ## Pack the rendered book into an archive that opens from disk
 	@$(BIN)/python -m maebook zip

@@ -88,6 +88,13 @@ def test_conda_environment_is_in_step_with_pyproject():
     assert pip == ["-c constraints.txt", "-e .[dev]"] and "dev" in PROJECT["optional-dependencies"]
 
 
+def test_binder_installs_notebooks_alone_at_the_pins():
+    lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
+    assert lines[-2:] == ["-c ../constraints.txt", ".[notebooks]"] and "notebooks" in PROJECT["optional-dependencies"]
+    version = (ROOT / "binder" / "runtime.txt").read_text().strip().removeprefix("python-")
+    assert version in minors()
+
+
 def minors() -> list[str]:
     """The versions of Python that `requires-python` admits: "3.11" and so on."""
     low, high = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups())

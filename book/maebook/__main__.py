@@ -1,6 +1,7 @@
 """The book's command line: `python -m maebook SUBCOMMAND`."""
 
 import sys
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -33,10 +34,22 @@ def render(given: Given) -> None:
 
 def pdf(given: Given) -> None:
     from maebook.pdf import make_pdf
+
+    _whole(given, make_pdf)
+
+
+def epub(given: Given) -> None:
+    from maebook.epub import make_epub
+
+    _whole(given, make_epub)
+
+
+def _whole(given: Given, make: Callable[[Path, str, Path, Path], Path]) -> None:
+    """The whole book as one file."""
     from maebook.render import BookError
 
     try:
-        print(make_pdf(_root(), preset_word(given.preset), given.runs.resolve(), given.out.resolve()))
+        print(make(_root(), preset_word(given.preset), given.runs.resolve(), given.out.resolve()))
     except BookError as error:
         sys.exit(str(error))
 
@@ -101,6 +114,12 @@ COMMANDS = {
         "print the whole book as one PDF; needs Chromium or Chrome",
         "",
         (PRESET, RUNS, _out("book/_build/book.pdf")),
+    ),
+    "epub": Command(
+        epub,
+        "write the whole book as an e-book, an EPUB; needs Chromium or Chrome",
+        "",
+        (PRESET, RUNS, _out("book/_build/book.epub")),
     ),
     "zip": Command(
         pack, "pack the rendered book into an archive that opens from disk", "", (_out("book/_build/book.zip"),)

@@ -7,6 +7,13 @@ from pathlib import Path
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 
 
+def entry(name: str) -> zipfile.ZipInfo:
+    """A file of an archive, of the same date and rights whenever and wherever it is packed."""
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.external_attr = 0o644 << 16
+    return info
+
+
 def archive(pages: Path, target: Path) -> Path:
     """Pack the folder `pages` into `target`, under the target's own name; returns `target`.
 
@@ -17,8 +24,7 @@ def archive(pages: Path, target: Path) -> Path:
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as packed:
         for file in sorted(path for path in pages.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(f"{target.stem}/{file.relative_to(pages).as_posix()}", _EPOCH)
-            entry.external_attr = 0o644 << 16
-            packed.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+            name = f"{target.stem}/{file.relative_to(pages).as_posix()}"
+            packed.writestr(entry(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
     os.replace(aside, target)
     return target

@@ -40,7 +40,8 @@ def render(root: Path, preset: str, runs: Path, builder: str = "html") -> Path:
     _mirror(runs / "notebooks" / preset, root / "book" / "experiments")
     aside = runs / ("book" if builder == "html" else f"book-{builder}")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
-    command += ["--config", "_config.yml", "--builder", builder]
+    chosen = ["custom", "--custom-builder", builder] if builder == "epub" else [builder]
+    command += ["--config", "_config.yml", "--builder", *chosen]
     command += ["--path-output", str(aside), "-n", "-W", "--keep-going", "--quiet"]
     # All pages anew: Sphinx would keep pages that are gone, and the bibliography as it was before one citation more.
     shutil.rmtree(aside, ignore_errors=True)

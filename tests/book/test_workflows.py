@@ -27,6 +27,7 @@ def test_they_pass_the_linter(tmp_path):
     ("schema", "files"),
     [
         ("citation-file-format", ["CITATION.cff"]),
+        ("dependabot", [".github/dependabot.yml"]),
         ("github-issue-config", [".github/ISSUE_TEMPLATE/config.yml"]),
         ("github-issue-forms", [f".github/ISSUE_TEMPLATE/{name}.yml" for name in ("claim", "fault", "number")]),
     ],
@@ -43,3 +44,10 @@ def test_every_make_is_a_target(workflow):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     asked = set(re.findall(r"run: make (\w+)", workflow.read_text()))
     assert asked and asked <= targets
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_action_is_pinned_to_a_commit_and_says_its_version(workflow):
+    """A tag can be moved to other code."""
+    used = re.findall(r"uses: (.*)", workflow.read_text())
+    assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", one) for one in used)

@@ -39,11 +39,11 @@ def tags(book: str, title: str, page: str, said: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(title: str) -> bytes:
-    """The picture, PNG of WIDTH x HEIGHT: the paper's Figure 4 under the mask that shares its root, and a title."""
+def picture(title: str, width: int = WIDTH, height: int = HEIGHT, dpi: int = 100) -> bytes:
+    """The picture, PNG of `width` x `height`: the paper's Figure 4 under the mask that shares its root, and a title."""
     hierarchy = LatentHierarchy.figure_4()
     masked = hierarchy.observables[:3]
-    drawing = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor="white")
+    drawing = Figure(figsize=(width / dpi, height / dpi), dpi=dpi, facecolor="white", layout="none")
     axes = drawing.add_axes((0.2, 0.03, 0.6, 0.72))
     draw_hierarchy(axes, hierarchy, locate_shared_information(hierarchy, masked), masked, legend=False)
     drawing.text(0.5, 0.87, title, ha="center", va="center", fontsize=26, color="#222222", wrap=True)

@@ -36,8 +36,8 @@ def _fill(app, docname, source):
         source[0] = filled(source[0], Path(app.srcdir), PAGES)
     else:
         book = nbformat.reads(source[0], as_version=4)
-        if app.builder.name == "html":  # a printed page shows the notebook as it is
-            annotate(book, PAGES[name], launch=app.config.mae_answers)
+        if app.builder.name != "singlehtml":  # a printed page shows the notebook as it is
+            annotate(book, PAGES[name], launch=app.config.mae_answers and app.builder.name == "html")
         for data in outputs(book):  # MyST-NB warns of types that it does not know
             for kind in KINDS:
                 data.pop(kind, None)

@@ -6,6 +6,7 @@ The one place that knows it is `repository-code` in CITATION.cff; a build on a h
 
 import os
 import re
+import subprocess
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -46,7 +47,8 @@ LAUNCH = "launch"  # the branch of notebooks that install the book's package whe
 def launch_addresses(notebook: str, branch: str = "main") -> dict[str, str]:
     """Service -> address that opens `notebook` there; empty without a repository.
 
-    Binder makes the environment from `branch`. Colab has one of its own, so it opens a copy on the branch `launch`.
+    Binder makes the environment of `binder/` from `branch`. Colab has one of its own, so it opens a copy on the branch
+    `launch`.
     """
     if not (address := repository()):
         return {}
@@ -69,8 +71,16 @@ import subprocess
 import sys
 
 if "google.colab" in sys.modules:
-    package = "mae_lib[notebooks] @ git+{address}"
+    package = "mae_lib[notebooks] @ git+{address}@{commit}"
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)"""
+
+
+def _commit(root: Path) -> str:
+    """What is checked out in `root`, so that a notebook of today meets today's package later too."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"{root} is no git checkout, whose commit the notebooks would install")
+    return done.stdout.strip()
 
 
 def write_launch(out: Path, root: Path | None = None) -> Path:
@@ -78,11 +88,12 @@ def write_launch(out: Path, root: Path | None = None) -> Path:
 
     They are as they are, or without answers where the book in `root` is.
 
-    Raises ValueError without a repository to install from.
+    Raises ValueError without a repository and a commit of it to install.
     """
     if not (address := repository()):
         raise ValueError("no repository is named: give `repository-code` in CITATION.cff or $MAE_LIB_REPOSITORY")
-    cell = nbformat.v4.new_code_cell(_INSTALL.format(address=address), id="install", metadata={"tags": ["hide-input"]})
+    install = _INSTALL.format(address=address, commit=_commit(checkout() or Path.cwd()))
+    cell = nbformat.v4.new_code_cell(install, id="install", metadata={"tags": ["hide-input"]})
     cell.metadata["jupyter"] = {"source_hidden": True}
     cell.metadata["cellView"] = "form"  # Colab's word for the same
     out.mkdir(parents=True, exist_ok=True)
