@@ -292,9 +292,10 @@ def image_grid(rows: Sequence[ArrayLike], row_labels: Sequence[str], column_labe
         labels = f"{len(row_labels)} row and {len(column_labels)} column labels"
         raise ValueError(f"{labels} for {len(rows)} rows of {columns} images: give one each")
     gap = max(1, width // 16)
-    cell = (WIDTH - 0.075 * max(map(len, row_labels))) / columns
+    cell = (WIDTH - 0.085 * max(map(len, row_labels))) / columns
     fig, ax = figure(height=cell * len(rows) * height / width + (0.3 if column_labels else 0.05))
     ax.imshow(tiled(rows, gap), interpolation="none")
+    ax.set_anchor("E")  # what is too much room is left to the labels
     ax.set_yticks([r * (height + gap) + height / 2 for r in range(len(rows))], row_labels)
     centres = [c * (width + gap) + width / 2 for c in range(columns)] if column_labels else []
     ax.set_xticks(centres, column_labels)

@@ -147,6 +147,13 @@ def test_a_grid_keeps_every_pixel():
     assert (picture[9:, :6] == [9, 9, 9, 255]).all() and (picture[8, :, 3] == 0).all() and (picture[:, 6, 3] == 0).all()
 
 
+@pytest.mark.parametrize("label", ["photographs", "s = 16 px", "not un-normalised"])
+def test_names_of_rows_lie_within_the_picture(label):
+    fig = image_grid([np.zeros((6, 3, 8, 8))] * 5, [label] * 5)
+    FigureCanvasAgg(fig).draw()
+    assert all(text.get_window_extent().x0 >= 0 for text in fig.axes[0].get_yticklabels())
+
+
 def test_grids_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="give one each"):
         image_grid([torch.rand(2, 3, 8, 8)], ["a", "b"])
