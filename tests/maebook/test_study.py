@@ -1,5 +1,7 @@
 """A study shows what a run holds, and leaves out what it lacks."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -30,11 +32,24 @@ def test_a_control_is_a_line_of_the_same_metric_under_another_name(study):
     means = study.means("ratio", "another image: overlap with the object")
     assert list(line.get_xdata()) == list(means.index) == [0.5, 0.75, 0.9]
     assert list(line.get_ydata()) == list(means)
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "another"]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "another", "a seed"]
 
 
-def test_without_anything_beside_it_a_figure_has_no_legend(study):
-    assert not panels(study, {"overlap with the object": "overlap"}).legends
+def test_each_of_several_seeds_is_a_dot_and_one_seed_needs_no_legend(study):
+    drawing = panels(study, {"overlap with the object": "overlap"})
+    dots = next(line for line in drawing.axes[0].lines if line.get_label() == "a seed")
+    assert len(dots.get_xdata()) == len(study.series.by("ratio"))
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "a seed"]
+    first = {mask: config for mask, config in study.series.configs.items() if mask[2] == 0}
+    one = replace(study, results=replace(study.results, series=replace(study.series, configs=first)))
+    assert not panels(one, {"overlap with the object": "overlap"}).legends
+
+
+def test_another_run_is_a_line_of_its_own(study):
+    drawing = panels(study, {"overlap with the object": "overlap"}, others=[study])
+    ours, other = (one for one in drawing.axes[0].containers)
+    assert list(ours.lines[0].get_ydata()) == list(other.lines[0].get_ydata())
+    assert ours.lines[0].get_marker() != other.lines[0].get_marker()
 
 
 def test_the_verdicts_of_a_page_are_counted_by_their_word(study):
