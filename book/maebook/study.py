@@ -141,8 +141,9 @@ class Study:
         return pd.read_csv(path).query("seed in @self.series.seeds")
 
     def verdicts(self, page: str) -> dict[str, Verdict]:
-        """What becomes of every claim of a page ("3_2_attention"), by claim."""
-        return {claim.id: self.verdict(claim) for claim in load_claims().values() if claim.notebook == page}
+        """What becomes of every claim of a page ("3_2_attention") that a run decides, by claim."""
+        claims = [claim for claim in load_claims().values() if claim.notebook == page and claim.measured]
+        return {claim.id: self.verdict(claim) for claim in claims}
 
     def verdict(self, claim: Claim) -> Verdict:
         """What the claim's rule says of this run."""

@@ -32,7 +32,7 @@ def test_a_control_is_a_line_of_the_same_metric_under_another_name(study):
     means = study.means("ratio", "another image: overlap with the object")
     assert list(line.get_xdata()) == list(means.index) == [0.5, 0.75, 0.9]
     assert list(line.get_ydata()) == list(means)
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "another", "a seed"]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "a seed", "another"]
 
 
 def test_each_of_several_seeds_is_a_dot_and_one_seed_needs_no_legend(study):
