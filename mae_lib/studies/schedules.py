@@ -1,6 +1,6 @@
-"""Does a longer schedule change which ratio probes best? The same masks and seeds, trained on fewer images.
+"""Does a longer schedule change which ratio probes best? The same masks and seeds, trained to the end on fewer images.
 
-The preset's own schedule is the longest; its runs are those of Section 3, published with it.
+The preset's own schedule is the longest; its runs are those of Section 3, published with their scores over training.
 """
 
 from collections.abc import Sequence
@@ -9,50 +9,46 @@ from pathlib import Path
 import pandas as pd
 
 from mae_lib.folders import published_folder
-from mae_lib.metrics.robustness import SETS
 from mae_lib.presets import load_scale
-from mae_lib.studies.results import Results
-from mae_lib.studies.scores import measure, section_of
+from mae_lib.studies.published_files import CURVES
+from mae_lib.studies.scores import section_of
 from mae_lib.studies.series import Series
 from mae_lib.tables import published_table
 from mae_lib.training.checkpoints import read_json
 
-COLUMNS = ("images", "ratio", "seed", "metric", "value", "count")
 RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
 TIMES = (0.25, 0.5)  # of the images that the preset itself shows
 
 
 def measured_schedules(preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
-    """Train what is missing and probe it on the six sets: a row for each length, ratio, seed and set, as means."""
+    """Train what is missing and probe it when finished, as models on their way are probed: rows as in `curves.csv`."""
     scale, rows = load_scale(preset), []
     for seed in seeds:
         for images in (int(times * scale["images"]) for times in TIMES):
             series = Series.of(preset, list(RATIOS), [scale["unit"]], [seed], {"images": images})
-            series.train(device)
             section = section_of("separability", series)
-            for mask in series.by("ratio"):
-                scores = measure(section, series, mask, device)
-                held = {metric: scores[metric] for metric in SETS if metric in scores}
-                rows += [(images, mask[0], seed, metric, of.mean(), len(of)) for metric, of in held.items()]
-    return pd.DataFrame(rows, columns=COLUMNS)
+            for mask, run in series.train(device).items():
+                if mask in series.by("ratio"):
+                    scores = section.on_the_way(run.load())
+                    rows += [(*mask, images, metric, of.mean(), len(of)) for metric, of in scores.items()]
+    return pd.DataFrame(rows, columns=CURVES)
 
 
-def by_schedule(metric: str) -> pd.DataFrame:
-    """The published table of one set, with the runs of the preset's own schedule: tidy, a mean for each seed.
+def by_schedule() -> pd.DataFrame:
+    """The published table with the finished models of the preset's own schedule, of the same masks and seeds.
 
     Raises ValueError where one of the two is not published.
     """
     table = published_table("schedules")
     preset = read_json(published_folder() / "schedules.json")["parameters"]["preset"]
-    return beside(table[table["metric"] == metric], Results.open(published_folder() / preset))
+    return beside(table, published_table(f"{preset}/curves"))
 
 
-def beside(schedules: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """`schedules` of one metric, and what `results` holds of the same metric, ratios and seeds."""
-    scores = {mask: one for mask, one in results.scores("separability").items() if mask in results.series.configs}
-    own = results.series.tidy("ratio", scores)
-    own = own[own["ratio"].isin(RATIOS) & own["seed"].isin(schedules["seed"]) & own["metric"].isin(schedules["metric"])]
-    return pd.concat([schedules, own.assign(images=results.series.scale["images"], count=schedules["count"].iloc[0])])
+def beside(schedules: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """`schedules` and what `curves` end with, for the same masks, seeds and metrics."""
+    same = ["ratio", "unit", "seed", "metric"]
+    finished = curves[curves["images"] == curves["images"].max()]
+    return pd.concat([schedules, finished.merge(schedules[same].drop_duplicates(), on=same)], ignore_index=True)
 
 
 def high_over_low(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from mae_lib.folders import shipped_folder
 from mae_lib.limits import theorem_2
 from mae_lib.studies import contrastive, learned_levels, observers, schedules
 from mae_lib.studies.page_tables import TABLES, publish_table
-from mae_lib.studies.results import Results
+from mae_lib.studies.published_files import CURVES
 from mae_lib.tables import published_table
 from mae_lib.training.checkpoints import read_json
 
@@ -17,7 +17,7 @@ COLUMNS = {
     "tokens": ("level", "apart", "told", "step", "ratio", "seed"),
     "observers": observers.COLUMNS,
     "contrastive": contrastive.COLUMNS,
-    "schedules": schedules.COLUMNS,
+    "schedules": CURVES,
 }
 
 
@@ -43,13 +43,14 @@ def test_observers_are_compared_along_one_series_at_a_time():
     assert observers.observed_along(table, "unit")["ratio"].nunique() == 1
 
 
-def test_schedules_stand_beside_the_runs_of_the_presets_own():
-    other = pd.DataFrame(
-        [(150_000, 0.5, 0, "IN1K", 0.2, 10), (150_000, 0.9, 0, "IN1K", 0.1, 10)], columns=schedules.COLUMNS
+def test_schedules_stand_beside_the_finished_runs_of_the_presets_own():
+    shorter = pd.DataFrame(
+        [(ratio, 4, 0, 150_000, "class probe", value, 10) for ratio, value in ((0.5, 0.2), (0.9, 0.1))], columns=CURVES
     )
-    table = schedules.beside(other, Results.open(shipped_folder() / "desk"))
-    own = table[table["images"] == 300_000]
-    assert sorted(own["ratio"]) == [0.5, 0.75, 0.9] and set(own["seed"]) == {0} and set(own["metric"]) == {"IN1K"}
-    gained = schedules.high_over_low(table).set_index("images")["value"]
-    assert gained[150_000] == pytest.approx(-0.1)
-    assert gained[300_000] == own.set_index("ratio")["value"].loc[[0.9, 0.5]].diff().iloc[-1] * -1
+    curves = published_table("desk/curves")
+    table = schedules.beside(shorter, curves)
+    own = table[table["images"] > 150_000]
+    assert sorted(own["ratio"]) == [0.5, 0.9] and set(own["seed"]) == {0} and set(own["unit"]) == {4}
+    last = curves.query("images == images.max() and unit == 4 and seed == 0").set_index("ratio")["value"]
+    gained = schedules.high_over_low(table)["value"].tolist()
+    assert gained == pytest.approx([-0.1, last[0.9] - last[0.5]])
