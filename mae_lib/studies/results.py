@@ -129,7 +129,7 @@ class Results:
             return self.scores(section)
         wanted = readers(section, self.series)
         held = {r: one for r, one in read_image_scores(self.directory, section.name).items() if r in wanted}
-        return section.derived(held) if held else {}
+        return section.derived(_paired(held)) if held else {}
 
     def verdicts(self) -> dict[str, Verdict]:
         """What becomes of every claim of Section 3 at this scale, by id."""
@@ -153,6 +153,18 @@ class Results:
             return table
         counts = self._rows[self._rows["section"] == section.name].groupby("metric")["count"].min()
         return table.assign(count=table["metric"].map(counts).fillna(counts.max()))
+
+
+def _paired(scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
+    """Without the metrics whose images are not the same for all readers, of which means alone can be compared.
+
+    IN-A is what an untrained encoder misses, and on another machine it may miss other images.
+    """
+    counts: dict[str, set[int]] = {}
+    for one in scores.values():
+        for metric, values in one.items():
+            counts.setdefault(metric, set()).add(len(values))
+    return {reader: {m: v for m, v in one.items() if len(counts[m]) == 1} for reader, one in scores.items()}
 
 
 def _reader(row: Any) -> Reader:

@@ -8,6 +8,7 @@ import pytest
 
 from mae_lib.claims.claims import load_claims
 from mae_lib.claims.verdicts import decide
+from mae_lib.studies.image_scores import image_scores_file
 from mae_lib.studies.results import Results, encoder_table, published, strongest_run
 from mae_lib.studies.scores import measure_all, section_of
 from mae_lib.studies.series import Series
@@ -62,6 +63,20 @@ def test_means_alone_give_the_same_differences_and_say_what_they_leave_out(only_
         assert (new.basis, old.basis) == ("seeds and images", "seeds") and says in old.why and says not in new.why
         for a, b in zip(new.findings, old.findings):
             assert a.numbers["difference"] == pytest.approx(b.numbers["difference"], rel=2e-3, abs=2e-3)
+
+
+def test_images_that_another_machine_chose_differently_are_compared_by_their_means(only_tiny, tmp_path):
+    shutil.copytree(only_tiny, tmp_path / "moved")
+    file = image_scores_file(tmp_path / "moved", (0.9, 8, 1), {})[0]
+    with np.load(file, allow_pickle=False) as held:
+        kept = {name: held[name] for name in held.files}
+    kept["separability/IN-A"] = kept["separability/IN-A"][1:]
+    np.savez_compressed(file, **kept)
+    images = Results.open(tmp_path / "moved").image_scores("separability")
+    assert all("IN1K" in one and "IN-A" not in one for one in images.values())
+    before, after = (Results.open(folder).verdicts() for folder in (only_tiny, tmp_path / "moved"))
+    assert after["extreme-ratio-hurts-probe"].basis == before["extreme-ratio-hurts-probe"].basis == "seeds and images"
+    assert after["moderate-ratio-is-robust"].basis in ("seeds", None)
 
 
 def test_scores_of_images_are_kept_to_half_precision(only_tiny):
