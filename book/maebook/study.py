@@ -200,10 +200,8 @@ def panels(
         for axis, x in zip(pair, ("ratio", "unit")):
             table = study.table(x, metric)
             _curve(axis, table, x)
-            for number, other in enumerate(others, 1):
-                if len(table := other.table(x, metric)):
-                    ratio_curve(axis, table.assign(run=other.name), x, by="run", first=number)
-                    axis.get_legend().remove()
+            for number, other in enumerate(others, 2):
+                _means(axis, other, x, metric, number)
             for number, (prefix, words) in enumerate((controls or {}).items(), 1):
                 mean = study.means(x, prefix + metric)
                 axis.plot(mean.index, mean, MARKERS[number], ls=DASHES[number], color=INK, alpha=0.7, label=words)
@@ -265,6 +263,19 @@ def _curve(axis: Any, table: pd.DataFrame, x: str) -> None:
         part.set_alpha(0.45)
     seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
     axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=PALETTE[1], zorder=3, label="a seed")
+
+
+def _means(axis: Any, study: Study, x: str, metric: str, number: int) -> None:
+    """Means of a run beside another, a dot for each seed; no bars, which for two seeds would fill the plot."""
+    table = study.table(x, metric)
+    if table.empty:
+        return
+    look = {"color": PALETTE[number], "ls": DASHES[number], "marker": MARKERS[number], "lw": 1.6}
+    mean = study.means(x, metric)
+    axis.plot(mean.index, mean, label=study.name, **look)
+    remember(axis, mean.rename("value").reset_index().assign(run=study.name))
+    seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
+    axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=PALETTE[number])
 
 
 def _held(study: Study, metrics: Mapping[str, str]) -> dict[str, str]:

@@ -45,11 +45,11 @@ def test_each_of_several_seeds_is_a_dot_and_one_seed_needs_no_legend(study):
     assert not panels(one, {"overlap with the object": "overlap"}).legends
 
 
-def test_another_run_is_a_line_of_its_own(study):
-    drawing = panels(study, {"overlap with the object": "overlap"}, others=[study])
-    ours, other = (one for one in drawing.axes[0].containers)
-    assert list(ours.lines[0].get_ydata()) == list(other.lines[0].get_ydata())
-    assert ours.lines[0].get_marker() != other.lines[0].get_marker()
+def test_another_run_is_a_line_of_means_beside_the_first(study):
+    axis = panels(study, {"overlap with the object": "overlap"}, others=[study]).axes[0]
+    other = next(line for line in axis.lines if line.get_label() == "tiny")
+    assert list(other.get_ydata()) == list(study.means("ratio", "overlap with the object"))
+    assert other.get_marker() != axis.containers[0].lines[0].get_marker()
 
 
 def test_the_verdicts_of_a_page_are_counted_by_their_word(study):
