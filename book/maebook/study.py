@@ -37,7 +37,7 @@ from maebook.published_runs import described
 from maebook.strongest import strongest
 from maebook.verdict_box import in_words, verdict_html
 
-PAPER = "the paper"
+PAPER = "the paper, to our scale"
 # Each baseline's line, the same on all pages.
 BASELINES = dict(zip(("untrained", "supervised", "pixels", "uniform"), DASHES[2:], strict=True))
 
@@ -272,8 +272,8 @@ def _means(axis: Any, study: Study, x: str, metric: str, number: int) -> None:
         return
     look = {"color": PALETTE[number], "ls": DASHES[number], "marker": MARKERS[number], "lw": 1.6}
     mean = study.means(x, metric)
-    axis.plot(mean.index, mean, label=study.name, **look)
-    remember(axis, mean.rename("value").reset_index().assign(run=study.name))
+    axis.plot(mean.index, mean, label=study.series.world.name, **look)
+    remember(axis, mean.rename("value").reset_index().assign(run=study.series.world.name))
     seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
     axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=PALETTE[number])
 

@@ -47,7 +47,7 @@ def test_each_of_several_seeds_is_a_dot_and_one_seed_needs_no_legend(study):
 
 def test_another_run_is_a_line_of_means_beside_the_first(study):
     axis = panels(study, {"overlap with the object": "overlap"}, others=[study]).axes[0]
-    other = next(line for line in axis.lines if line.get_label() == "tiny")
+    other = next(line for line in axis.lines if line.get_label() == "figurines")
     assert list(other.get_ydata()) == list(study.means("ratio", "overlap with the object"))
     assert other.get_marker() != axis.containers[0].lines[0].get_marker()
 
