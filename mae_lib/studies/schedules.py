@@ -37,11 +37,12 @@ def measured_schedules(preset: str | Path, seeds: Sequence[int], device: str | N
 def by_schedule() -> pd.DataFrame:
     """The published table with the finished models of the preset's own schedule, of the same masks and seeds.
 
-    Raises ValueError where one of the two is not published.
+    Empty where no table is published. Raises ValueError where the preset's runs are not.
     """
-    table = published_table("schedules")
+    if not (published_folder() / "schedules.json").is_file():
+        return pd.DataFrame(columns=CURVES)
     preset = read_json(published_folder() / "schedules.json")["parameters"]["preset"]
-    return beside(table, published_table(f"{preset}/curves"))
+    return beside(published_table("schedules"), published_table(f"{preset}/curves"))
 
 
 def beside(schedules: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
