@@ -134,15 +134,22 @@ class Results:
     def verdicts(self) -> dict[str, Verdict]:
         """What becomes of every claim of Section 3 at this scale, by id."""
         claims = [claim for claim in load_claims().values() if claim.measured]
-        return {claim.id: decide(claim, self.evidence(claim)) for claim in claims}
+        held = {name: self._held(self.section(name)) for name in {claim.measured for claim in claims}}
+        return {claim.id: decide(claim, self._table(claim, *held[claim.measured])) for claim in claims}
 
     def evidence(self, claim: Claim, section: Section | None = None) -> pd.DataFrame:
         """The table that decides a claim, without what was not measured: image by image, or means with their counts.
 
         `section` is that of the claim's page with options of its own.
         """
-        section = section or self.section(claim.measured)
-        scores, images = self.scores(section), self.image_scores(section)
+        return self._table(claim, *self._held(section or self.section(claim.measured)))
+
+    def _held(self, section: Section) -> tuple[str, dict[Reader, dict[str, Any]], dict[Reader, Scores]]:
+        return section.name, self.scores(section), self.image_scores(section)
+
+    def _table(
+        self, claim: Claim, section: str, scores: dict[Reader, dict[str, Any]], images: dict[Reader, Scores]
+    ) -> pd.DataFrame:
         if images and all(set(images.get(r, ())) >= set(one) & set(claim.metrics) for r, one in scores.items()):
             scores = images
         kept = {r: {m: v for m, v in s.items() if m in claim.reads} for r, s in scores.items()}
@@ -151,7 +158,7 @@ class Results:
         table = encoder_table(self.series, kept) if claim.series == "encoder" else self.series.tidy(claim.series, kept)
         if "image" in table:
             return table
-        counts = self._rows[self._rows["section"] == section.name].groupby("metric")["count"].min()
+        counts = self._rows[self._rows["section"] == section].groupby("metric")["count"].min()
         return table.assign(count=table["metric"].map(counts).fillna(counts.max()))
 
 
