@@ -283,7 +283,8 @@ def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, 
     figure.locator(".mae-origin > summary").click()
     link = figure.locator("a.mae-data")
     assert unquote(link.get_attribute("href")).startswith("data:text/csv") and link.get_attribute("download")
-    cell = figure.locator("xpath=ancestor::div[contains(@class, 'cell ') or contains(@class, 'cell_')][last()]")
+    place = tab.locator("p.mae-alone a", has_text="The figure")  # what the cell keeps of it
+    cell = place.locator("xpath=ancestor::div[contains(@class, 'cell ') or contains(@class, 'cell_')][last()]")
     for fold in cell.locator("details.hide > summary").all():
         fold.click()
     assert "show(" in cell.inner_text()
