@@ -215,7 +215,7 @@ def panels(
         pair[0].set_title(label, loc="left")
     if bits:
         bits_beside.bits_row(axes, bits)
-    _legend(drawing, study)
+    _legend(drawing, study.series.world.name if others else study.name)
     return drawing
 
 
@@ -249,7 +249,7 @@ def small_panels(
         points = axis.get_xticks()
         axis.set_xticks(points, [f"{point:g}" if n % 2 == 0 else "" for n, point in enumerate(points)])  # room for half
         axis.set_xlabel(AXES[x] if number + columns >= count else "")
-    _legend(drawing, study)
+    _legend(drawing, study.name)
     return drawing
 
 
@@ -261,8 +261,7 @@ def _curve(axis: Any, table: pd.DataFrame, x: str) -> None:
     _, caps, bars = axis.containers[0]
     for part in (*caps, *bars):
         part.set_alpha(0.45)
-    seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
-    axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=PALETTE[1], zorder=3, label="a seed")
+    _dots(axis, table, x, PALETTE[1], label="a seed")
 
 
 def _means(axis: Any, study: Study, x: str, metric: str, number: int) -> None:
@@ -274,8 +273,13 @@ def _means(axis: Any, study: Study, x: str, metric: str, number: int) -> None:
     mean = study.means(x, metric)
     axis.plot(mean.index, mean, label=study.series.world.name, **look)
     remember(axis, mean.rename("value").reset_index().assign(run=study.series.world.name))
+    _dots(axis, table, x, PALETTE[number])
+
+
+def _dots(axis: Any, table: pd.DataFrame, x: str, colour: str, label: str | None = None) -> None:
+    """Each seed's mean."""
     seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
-    axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=PALETTE[number])
+    axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=colour, zorder=3, label=label)
 
 
 def _held(study: Study, metrics: Mapping[str, str]) -> dict[str, str]:
@@ -286,12 +290,12 @@ def _held(study: Study, metrics: Mapping[str, str]) -> dict[str, str]:
     raise ValueError(f"{study.words}: none of {asked} was measured; preset smoke measures what published runs lack")
 
 
-def _legend(drawing: Figure, study: Study) -> None:
-    """What each kind of line is, once for all plots; none where there is one kind."""
+def _legend(drawing: Figure, ours: str) -> None:
+    """What each kind of line is, once for all plots; none where there is one kind. `ours` names the first."""
     found = {text: line for axis in drawing.axes for line, text in zip(*axis.get_legend_handles_labels())}
     if found:
-        ours = drawing.axes[0].containers[0]
-        drawing.legend([ours, *found.values()], [study.name, *found], loc="outside upper center", ncols=3)
+        first = drawing.axes[0].containers[0]
+        drawing.legend([first, *found.values()], [ours, *found], loc="outside upper center", ncols=3)
 
 
 def _printed(metric: str, x: str) -> pd.Series | None:

@@ -158,7 +158,10 @@ class Separability(Section):
         if purity in one:
             found[f"{purity} over chance"] = one[purity] - 1 / self.laid_out
         if {"IN-A", "IN1K"} <= one.keys():
-            found["IN-A as a share of IN1K"] = np.array([np.mean(one["IN-A"]) / max(np.mean(one["IN1K"]), 1e-9)])
+            share = np.mean(one["IN-A"]) / max(np.mean(one["IN1K"]), 1e-9)
+            found["IN-A as a share of IN1K"] = (
+                np.array([share]) if np.ndim(one["IN-A"]) else share
+            )  # as of images, or means
         if self.tokens_apart and set(pools) <= one.keys():
             found["lead of the mean token over the class token"] = one[pools[0]] - one[pools[1]]
         return found

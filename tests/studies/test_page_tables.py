@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from mae_lib.__main__ import main
 from mae_lib.folders import shipped_folder
 from mae_lib.limits import theorem_2
 from mae_lib.studies import contrastive, learned_levels, observers, schedules
@@ -41,6 +42,12 @@ def test_observers_are_compared_along_one_series_at_a_time():
     table = published_table("observers")
     assert observers.observed_along(table, "ratio")["unit"].nunique() == 1
     assert observers.observed_along(table, "unit")["ratio"].nunique() == 1
+
+
+def test_the_command_line_knows_each(capsys):
+    with pytest.raises(SystemExit):
+        main(["table", "--help"])
+    assert f"{{{','.join(TABLES)}}}" in capsys.readouterr().out
 
 
 def test_schedules_stand_beside_the_finished_runs_of_the_presets_own():
