@@ -19,10 +19,10 @@ from mae_lib.studies.contrastive import mean_scores, measured_encoders
 from mae_lib.studies.learned_levels import measured_levels, measured_tokens
 from mae_lib.studies.observers import measured_observers
 from mae_lib.studies.schedules import measured_schedules
-from mae_lib.training.checkpoints import write_files, write_json
+from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 
-Measure = Callable[[str | Path, list[int], str | None], pd.DataFrame]  # of preset, seeds and device
+Measure = Callable[..., pd.DataFrame]  # of preset, seeds and device
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Table:
 
     measure: Measure
     module: str
+    goes_on: bool = False  # it takes hours: `measure` takes the rows that are there too, and trains the others
 
 
 TABLES = {
@@ -39,18 +40,31 @@ TABLES = {
     "tokens": Table(measured_tokens, "mae_lib.limits.token_model"),
     "observers": Table(measured_observers, "mae_lib.studies.observers"),
     "contrastive": Table(lambda *given: mean_scores(measured_encoders(*given)), "mae_lib.studies.contrastive"),
-    "schedules": Table(measured_schedules, "mae_lib.studies.schedules"),
+    "schedules": Table(measured_schedules, "mae_lib.studies.schedules", goes_on=True),
 }
 
 
 def publish_table(
     name: str, preset: str | Path, out: str | Path, seeds: list[int] | None = None, device: str | None = None
 ) -> Path:
-    """Train and measure what is missing of one of `TABLES`, and write NAME.csv and NAME.json into the folder `out`."""
+    """Train and measure what is missing of one of `TABLES`, and write NAME.csv and NAME.json into the folder `out`.
+
+    A table of hours keeps the rows that the folder has of the same scale, by the same trainer.
+    """
     started, out, parameters = time.time(), Path(out), load_preset(preset)
     parameters |= {} if seeds is None else {"seeds": seeds}
-    table = TABLES[name].measure(preset, parameters["seeds"], device)
+    there = (_there(out, name, parameters["scale"]),) if TABLES[name].goes_on else ()
+    table = TABLES[name].measure(preset, parameters["seeds"], device, *there)
     record = provenance(parameters, (TABLES[name].module,), started, device)
     write_json(out / f"{name}.json", record | {"trainer": TRAINER_VERSION})
     write_files({out / f"{name}.csv": table.to_csv(index=False, float_format="%.6g").encode()})
     return out / f"{name}.csv"
+
+
+def _there(out: Path, name: str, scale: dict) -> pd.DataFrame | None:
+    """The rows of an earlier call, where they are of this scale and by this trainer."""
+    if not (out / f"{name}.json").is_file():
+        return None
+    record = read_json(out / f"{name}.json")
+    alike = record["parameters"]["scale"] == scale and record["trainer"] == TRAINER_VERSION
+    return pd.read_csv(out / f"{name}.csv") if alike else None

@@ -38,6 +38,25 @@ def test_one_is_written_with_its_provenance_and_read_back(tmp_path, monkeypatch)
     assert read_json(tmp_path / "tokens.json")["parameters"]["seeds"] == [1]
 
 
+def test_schedules_go_on_where_a_folder_stops(tmp_path, monkeypatch):
+    trained = []
+
+    def finished(preset, ratios, seed, images, device):
+        trained.extend((ratio, seed, images) for ratio in ratios)
+        return pd.DataFrame([(ratio, 4, seed, images, "class probe", 0.5, 10) for ratio in ratios], columns=CURVES)
+
+    monkeypatch.setattr(schedules, "_finished", finished)
+    file = publish_table("schedules", "desk", tmp_path, seeds=[0])
+    table = pd.read_csv(file)
+    assert len(table) == len(trained) == len(schedules.TIMES) * len(schedules.RATIOS)
+    table[2:].to_csv(file, index=False)  # as an earlier call that asked for less leaves it
+    publish_table("schedules", "desk", tmp_path, seeds=[0, 1])
+    assert trained[len(table) :] == trained[:2] + [(ratio, 1, images) for ratio, _, images in trained[: len(table)]]
+    assert pd.read_csv(file).query("seed == 0").equals(table)
+    publish_table("schedules", "smoke", tmp_path, seeds=[0])  # another scale begins anew
+    assert pd.read_csv(file)["images"].max() < table["images"].max()
+
+
 def test_observers_are_compared_along_one_series_at_a_time():
     table = published_table("observers")
     assert observers.observed_along(table, "ratio")["unit"].nunique() == 1
