@@ -100,14 +100,18 @@ class Series:
         """
         import pandas as pd  # training runs where it is not installed
 
-        tables, images = [], False
-        for mask in self.by(variable):
-            for metric, numbers in values[mask].items():
-                images |= np.ndim(numbers) > 0
-                about = {variable: mask[variable == "unit"], "seed": mask[2], "metric": metric}
-                tables.append(pd.DataFrame({**about, "value": np.atleast_1d(numbers)}))
-        whole = pd.concat(tables).rename_axis("image").reset_index()
-        return whole[[variable, "seed", "metric", *(["image"] if images else []), "value"]]
+        each = [(mask, metric, np.atleast_1d(of)) for mask in self.by(variable) for metric, of in values[mask].items()]
+        masks, metrics, numbers = zip(*each, strict=True)
+        lengths = [len(of) for of in numbers]
+        per_image = any(np.ndim(of) > 0 for mask in masks for of in values[mask].values())
+        columns = {
+            variable: np.repeat([mask[variable == "unit"] for mask in masks], lengths),
+            "seed": np.repeat([mask[2] for mask in masks], lengths),
+            "metric": np.repeat(metrics, lengths),
+            **({"image": np.concatenate([np.arange(length) for length in lengths])} if per_image else {}),
+            "value": np.concatenate(numbers),
+        }
+        return pd.DataFrame(columns)
 
 
 def _listed(name: str, value: Any) -> list:
