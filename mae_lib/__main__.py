@@ -208,19 +208,12 @@ def detect(given: Given) -> None:
     publish_detection(given.preset, given.out, seeds, only or None, given.coco, _hardware(given))
 
 
-def suggestions(given: Given) -> None:
-    from mae_lib.studies.suggestions import publish_suggestions
-
-    _note_device(given)
-    print(publish_suggestions(given.preset, given.out, given.seeds, given.device, given.only))
-
-
 def table(given: Given) -> None:
     from mae_lib.studies.page_tables import publish_table
 
     _note_device(given)
-    seeds = None if given.seeds is None else parse_yaml(given.seeds, "--seeds")
-    print(publish_table(given.name, given.preset, given.out, seeds, given.device))
+    for name in given.names:
+        print(publish_table(name, given.preset, given.out, given.seeds, given.device))
 
 
 def crate(given: Given) -> None:
@@ -365,30 +358,21 @@ COMMANDS = {
             DEVICE,
         ),
     ),
-    "suggestions": Command(
-        suggestions,
-        "train and measure what Section 3.6 suggests at a preset, and publish it in a folder",
-        "Train the masked autoencoder with each of the settings that Section 3.6 suggests, measure it, and "
-        "write the scores, seed by seed, in two files for each suggestion. What is finished is never done again: the "
-        "same command goes on after a kill.",
-        (
-            preset_option(),
-            option("--out", type=Path, required=True, help="the folder, for example results/suggestions"),
-            option("--only", help="boundary, masks or extremes; what the folder holds of the others stays"),
-            SEEDS,
-            DEVICE,
-        ),
-    ),
     "table": Command(
         table,
         "train and measure what a page shows beside the series, and publish it as a table",
-        "Write NAME.csv, which a page opens at the preset book, and its provenance. What the runs folder holds is not "
-        "trained again.",
+        "Write NAME.csv, which a page opens at the preset book, and its provenance, seed by seed. The same command "
+        "goes on after a kill, or with more seeds. Section 3.6 has boundary, masks and extremes, in results/suggestions.",
         (
             option(
-                "name",
-                choices=("theorem_2", "levels", "tokens", "observers", "contrastive", "schedules"),
-                help="which table",
+                "names",
+                nargs="+",
+                metavar="NAME",
+                choices=(
+                    *("theorem_2", "levels", "tokens", "observers", "contrastive", "schedules"),
+                    *("boundary", "masks", "extremes"),  # Section 3.6
+                ),
+                help="%(choices)s",
             ),
             preset_option(),
             option("--out", type=Path, required=True, help="the folder, for example results"),

@@ -40,7 +40,7 @@ def fake_page(
 
 
 def fake_suggestions(folder: Path, wall_seconds: float | None = 1.0, scale: dict | None = None) -> Path:
-    """Section 3.6 as `python -m mae_lib suggestions` publishes it, of two seeds; roots are `ROOTS` + seed / 100."""
+    """Section 3.6 as `python -m mae_lib table` publishes it, of two seeds; roots are `ROOTS` + seed / 100."""
     arms = {"boundary": BOUNDARIES, "masks": (*MASKS, "untrained"), "extremes": (*RATIOS, "untrained")}
     parameters = {"preset": "smoke", "seeds": [0, 1], "scale": scale or load_scale("smoke")}
     folder.mkdir(parents=True, exist_ok=True)

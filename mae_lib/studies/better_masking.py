@@ -1,7 +1,7 @@
 """Section 3.6, carried out: the runs that its first two suggestions ask for, at the compute of the plain one.
 
 Each suggestion is a setting of `PretrainConfig`, so an arm is the plain series with that setting varied: same world,
-model, seeds, steps and share of visible patches. Pages and `python -m mae_lib suggestions` share these arms.
+model, seeds, steps and share of visible patches. Pages and `python -m mae_lib table` share these arms.
 """
 
 from dataclasses import dataclass

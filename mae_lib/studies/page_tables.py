@@ -1,14 +1,16 @@
-"""What a page trains beside the series, published as a table that it opens at the preset `book`.
+"""What pages train beside the series, published as tables that they open at the preset `book`.
 
     python -m mae_lib table theorem_2 --out results
 
-writes theorem_2.csv, and theorem_2.json, which says how it was made.
+writes theorem_2.csv, and theorem_2.json, which says how it was made. What takes long is written seed by seed, and the
+same command goes on after a kill, or with more seeds; `wall_seconds` is null until the last seed is in.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,53 +20,72 @@ from mae_lib.provenance import provenance
 from mae_lib.studies.contrastive import mean_scores, measured_encoders
 from mae_lib.studies.learned_levels import measured_levels, measured_tokens
 from mae_lib.studies.observers import measured_observers
+from mae_lib.studies.publish import different
 from mae_lib.studies.schedules import measured_schedules
+from mae_lib.studies.series import listed
+from mae_lib.studies.suggestions import SUGGESTIONS
 from mae_lib.training.checkpoints import read_json, write_files, write_json
 from mae_lib.training.engine import TRAINER_VERSION
 
-Measure = Callable[..., pd.DataFrame]  # of preset, seeds and device
+Measure = Callable[[str | Path, list[int], str | None], pd.DataFrame]  # of preset, seeds and device
 
 
 @dataclass(frozen=True)
 class Table:
-    """How a table is measured, and the module whose code its numbers depend on."""
+    """How a table is measured, and the modules whose code its numbers depend on."""
 
     measure: Measure
-    module: str
-    goes_on: bool = False  # it takes hours: `measure` takes the rows that are there too, and trains the others
+    modules: tuple[str, ...]
+    by_seed: bool = True  # a seed's rows do not depend on the others
 
 
 TABLES = {
-    "theorem_2": Table(lambda p, seeds, _: measured_identification(seeds, *size_of(p)), "mae_lib.limits.theorem_2"),
-    "levels": Table(measured_levels, "mae_lib.studies.learned_levels"),
-    "tokens": Table(measured_tokens, "mae_lib.limits.token_model"),
-    "observers": Table(measured_observers, "mae_lib.studies.observers"),
-    "contrastive": Table(lambda *given: mean_scores(measured_encoders(*given)), "mae_lib.studies.contrastive"),
-    "schedules": Table(measured_schedules, "mae_lib.studies.schedules", goes_on=True),
+    "theorem_2": Table(lambda p, seeds, _: measured_identification(seeds, *size_of(p)), ("mae_lib.limits.theorem_2",)),
+    "levels": Table(measured_levels, ("mae_lib.studies.learned_levels",)),
+    "tokens": Table(measured_tokens, ("mae_lib.limits.token_model",)),
+    "observers": Table(measured_observers, ("mae_lib.studies.observers",), by_seed=False),
+    "contrastive": Table(
+        lambda *given: mean_scores(measured_encoders(*given)), ("mae_lib.studies.contrastive",), by_seed=False
+    ),
+    "schedules": Table(measured_schedules, ("mae_lib.studies.schedules",)),
+    **{name: Table(one.table, one.modules) for name, one in SUGGESTIONS.items()},
 }
 
 
 def publish_table(
-    name: str, preset: str | Path, out: str | Path, seeds: list[int] | None = None, device: str | None = None
+    name: str, preset: str | Path, out: str | Path, seeds: list[int] | str | None = None, device: str | None = None
 ) -> Path:
     """Train and measure what is missing of one of `TABLES`, and write NAME.csv and NAME.json into the folder `out`.
 
-    A table of hours keeps the rows that the folder has of the same scale, by the same trainer.
+    Raises ValueError for a folder that holds the table of another preset or trainer, or of other seeds.
     """
-    started, out, parameters = time.time(), Path(out), load_preset(preset)
-    parameters |= {} if seeds is None else {"seeds": seeds}
-    there = (_there(out, name, parameters["scale"]),) if TABLES[name].goes_on else ()
-    table = TABLES[name].measure(preset, parameters["seeds"], device, *there)
-    record = provenance(parameters, (TABLES[name].module,), started, device)
-    write_json(out / f"{name}.json", record | {"trainer": TRAINER_VERSION})
-    write_files({out / f"{name}.csv": table.to_csv(index=False, float_format="%.6g").encode()})
+    started, out, one, parameters = time.time(), Path(out), TABLES[name], load_preset(preset)
+    parameters["seeds"] = listed("seeds", parameters["seeds"] if seeds is None else seeds)
+    held, text = _held(out, name, parameters)
+    missing = [seed for seed in parameters["seeds"] if seed not in held]
+    if not missing:
+        print(f"{out / name}.csv: complete already")
+    elif not one.by_seed:
+        held, text, missing = [], "", [parameters["seeds"]]
+    else:
+        missing = [[seed] for seed in missing]
+    for number, part in enumerate(missing, 1):
+        text += one.measure(preset, part, device).to_csv(index=False, float_format="%.6g", header=not text)
+        record = provenance(parameters, one.modules, started if number == len(missing) else None, device)
+        held += part
+        write_json(out / f"{name}.json", record | {"seeds": held, "trainer": TRAINER_VERSION})
+        write_files({out / f"{name}.csv": text.encode()})
     return out / f"{name}.csv"
 
 
-def _there(out: Path, name: str, scale: dict) -> pd.DataFrame | None:
-    """The rows of an earlier call, where they are of this scale and by this trainer."""
+def _held(out: Path, name: str, parameters: dict[str, Any]) -> tuple[list[int], str]:
+    """The seeds that a folder has of a table, and its text."""
     if not (out / f"{name}.json").is_file():
-        return None
+        return [], ""
     record = read_json(out / f"{name}.json")
-    alike = record["parameters"]["scale"] == scale and record["trainer"] == TRAINER_VERSION
-    return pd.read_csv(out / f"{name}.csv") if alike else None
+    apart = different(parameters, record["parameters"], more_seeds=True)
+    if (trainer := record.get("trainer", 1)) != TRAINER_VERSION:
+        apart.append(f"trainer is {trainer} there, not {TRAINER_VERSION}")
+    if apart:
+        raise ValueError(f"{out / name}.csv is another table ({'; '.join(apart)}): give another folder, or remove it")
+    return record["seeds"], (out / f"{name}.csv").read_text()

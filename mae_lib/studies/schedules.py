@@ -21,31 +21,17 @@ RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
 TIMES = (0.25, 0.5, 2)  # as many images as the preset itself shows
 
 
-def measured_schedules(
-    preset: str | Path, seeds: Sequence[int], device: str | None = None, there: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Train what is missing and probe it when finished, as models on their way are probed: rows as in `curves.csv`.
-
-    What `there` has already, rows of the same scale, stays as it is and is not trained.
-    """
-    scale = load_scale(preset)
-    lengths = [int(times * scale["images"]) for times in TIMES]
-    rows = pd.DataFrame(columns=CURVES) if there is None else there
-    for seed, images in ((seed, images) for seed in seeds for images in lengths):
-        had = rows.query("seed == @seed and images == @images")["ratio"].tolist()
-        if missing := [ratio for ratio in RATIOS if ratio not in had]:
-            rows = pd.concat([rows, _finished(preset, missing, seed, images, device)], ignore_index=True)
-    return rows.sort_values(["seed", "images", "ratio"], ignore_index=True)
-
-
-def _finished(preset: str | Path, ratios: list[float], seed: int, images: int, device: str | None) -> pd.DataFrame:
-    series = Series.of(preset, ratios, [load_scale(preset)["unit"]], [seed], {"images": images})
-    section = section_of("separability", series)
-    runs = {mask: run for mask, run in series.train(device).items() if mask in series.by("ratio")}
-    scores = {mask: section.on_the_way(run.load()) for mask, run in runs.items()}
-    rows = [
-        (*mask, images, metric, of.mean(), len(of)) for mask, found in scores.items() for metric, of in found.items()
-    ]
+def measured_schedules(preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
+    """Train what is missing and probe it when finished, as models on their way are probed: rows as in `curves.csv`."""
+    scale, rows = load_scale(preset), []
+    for seed in seeds:
+        for images in (int(times * scale["images"]) for times in TIMES):
+            series = Series.of(preset, list(RATIOS), [scale["unit"]], [seed], {"images": images})
+            section = section_of("separability", series)
+            for mask, run in series.train(device).items():
+                if mask in series.by("ratio"):
+                    scores = section.on_the_way(run.load())
+                    rows += [(*mask, images, metric, of.mean(), len(of)) for metric, of in scores.items()]
     return pd.DataFrame(rows, columns=CURVES)
 
 

@@ -51,7 +51,7 @@ class Series:
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> "Series":
         """From a whole preset's parameters. Raises ValueError as `of` does."""
-        lists = {name: _listed(name, parameters[name]) for name in ("mask_ratios", "units", "seeds")}
+        lists = {name: listed(name, parameters[name]) for name in ("mask_ratios", "units", "seeds")}
         scale = parameters["scale"]
         masks = series({**lists, "scale": scale})
         made = {(r, u, s): PretrainConfig.from_scale(scale, mask_ratio=r, unit=u, seed=s) for r, u, s in masks}
@@ -114,7 +114,8 @@ class Series:
         return pd.DataFrame(columns)
 
 
-def _listed(name: str, value: Any) -> list:
+def listed(name: str, value: Any) -> list:
+    """A preset's list, "mask_ratios", "units" or "seeds", also as text. Raises ValueError for what is none."""
     value = parse_yaml(value, name) if isinstance(value, str) else value
     if not isinstance(value, list) or not value:
         raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry, such as [0.1, 0.9]")

@@ -1,17 +1,12 @@
-"""Section 3.6 with several seeds by one command, published in a folder and read back.
+"""Section 3.6 as tables: the arms of each suggestion, trained and measured, and the claims that they decide.
 
-    python -m mae_lib suggestions --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
+    python -m mae_lib table boundary masks extremes --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
 
-Suggestion after suggestion and seed after seed; what is trained and measured lies in the runs folder and is never done
-twice. The folder holds what is finished at any time, two files for each suggestion: NAME.csv, a row for each arm, seed
-and metric, and NAME.json, its provenance, whose `wall_seconds` is null until the last seed is in. With `--only NAME`
-those two alone are written.
+A table has a row for each arm, seed and metric.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +20,6 @@ from mae_lib.claims.orderings import Measured, holm
 from mae_lib.claims.verdicts import decide
 from mae_lib.folders import published_folder
 from mae_lib.presets import load_preset, opens_published
-from mae_lib.provenance import provenance
 from mae_lib.studies import Reader, Scores
 from mae_lib.studies.better_masking import (
     TreeLevels,
@@ -35,23 +29,17 @@ from mae_lib.studies.better_masking import (
     tree_series,
 )
 from mae_lib.studies.low_level import LowLevel
-from mae_lib.studies.publish import different
-from mae_lib.studies.published_files import csv_of
 from mae_lib.studies.scores import measure, section_of
 from mae_lib.studies.series import Series
 from mae_lib.theory import LatentHierarchy
 from mae_lib.training import Run
-from mae_lib.training.checkpoints import read_json, write_files, write_json
-from mae_lib.training.engine import TRAINER_VERSION
+from mae_lib.training.checkpoints import read_json
 from mae_lib.worlds.world import need_latents
 
 PAGE, FOLDER = "3_6_suggestions", "suggestions"
 COLUMNS = ("arm", "seed", "metric", "value", "count")
 UNTRAINED = "untrained"
 _SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
-
-Row = tuple[Any, int, str, str, int]
-
 
 Arms = Iterator[tuple[Any, Scores]]  # an arm of a suggestion and what was measured of it
 
@@ -68,63 +56,11 @@ class Suggestion:
         """What its numbers decide."""
         return [one for one in load_claims().values() if (one.notebook, one.series) == (PAGE, self.series)]
 
-
-def publish_suggestions(
-    preset: str | Path,
-    out: str | Path,
-    seeds: list[int] | str | None = None,
-    device: str | None = None,
-    only: str | None = None,
-) -> Path:
-    """Train and measure what is missing of all suggestions, or of `only` one, and write it into `out`.
-
-    Raises ValueError for a suggestion that there is not, and for a folder that holds results of another preset, of
-    other seeds or code, or something else; what it holds of other suggestions does not matter and stays as it is.
-    """
-    if only is not None and only not in SUGGESTIONS:
-        raise ValueError(f"suggestion {only!r} is unknown: choose one of {', '.join(SUGGESTIONS)}")
-    names = list(SUGGESTIONS) if only is None else [only]
-    parameters, out = load_preset(preset), Path(out)
-    if seeds is not None:
-        parameters["seeds"] = yaml.safe_load(seeds) if isinstance(seeds, str) else seeds
-    ratios = ratio_series(preset, parameters["seeds"])  # all is checked before any work starts
-    if "boundary" in names:
-        boundary_series(preset, parameters["seeds"])
-    if "extremes" in names:
-        need_latents(ratios.world)
-    missing = [name for name in names if not _is_whole(out, name, parameters)]
-    if not missing:
-        print(f"{out}: complete already")
-    for name in missing:
-        _publish(name, preset, out, parameters, device)
-    return out
-
-
-def _publish(name: str, preset: str | Path, out: Path, parameters: dict[str, Any], device: str | None) -> None:
-    one, started, rows = SUGGESTIONS[name], time.time(), []
-    record = provenance(parameters, one.modules, device=device) | {"trainer": TRAINER_VERSION, "wall_seconds": None}
-    for seed in parameters["seeds"]:
-        rows += [row for arm, scores in one.measured(preset, seed, device) for row in _rows(arm, seed, scores)]
-        write_json(out / f"{name}.json", record)
-        write_files({out / f"{name}.csv": csv_of(COLUMNS, rows)})
-    record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_json(out / f"{name}.json", record | {"wall_seconds": round(time.time() - started, 1)})
-
-
-def _is_whole(out: Path, name: str, parameters: dict[str, Any]) -> bool:
-    """Whether the folder holds all of a suggestion. Raises ValueError if it holds anything else, but for the others."""
-    if not out.exists() or not any(out.iterdir()):
-        return False
-    if not any((out / f"{known}.json").is_file() for known in SUGGESTIONS):
-        raise ValueError(f"{out} is not empty and holds no published suggestions: give another folder")
-    if not (out / f"{name}.json").is_file():
-        return False
-    held = read_json(out / f"{name}.json")
-    if held.get("trainer", 1) != TRAINER_VERSION or different(parameters, held["parameters"], more_seeds=True):
-        raise ValueError(
-            f"{out} holds {name} of another preset, other seeds or another trainer: remove {name}.csv and {name}.json"
-        )
-    return held["wall_seconds"] is not None and held["seeds"] == parameters["seeds"]
+    def table(self, preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
+        """Train what is missing and measure it: `COLUMNS`. Raises ValueError for a world without latents."""
+        arms = [(arm, seed, scores) for seed in seeds for arm, scores in self.measured(preset, seed, device)]
+        rows = [(arm, seed, m, v.mean(), len(v)) for arm, seed, scores in arms for m, v in scores.items()]
+        return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def ratio_series(preset: str | Path, seeds: list[int] | str) -> Series:
@@ -156,6 +92,7 @@ def _masks(preset: str | Path, seed: int, device: str | None) -> Arms:
 
 def _extremes(preset: str | Path, seed: int, device: str | None) -> Arms:
     series = ratio_series(preset, [seed])
+    need_latents(series.world)
     section = LowLevel(series.world, series.scale, series.cache)
     yield UNTRAINED, measure(section, series, (UNTRAINED, seed), device)
     for mask, run in _trained(series, f"every ratio, seed {seed}", device).items():
@@ -169,10 +106,6 @@ def _trained(series: Series, what: str, device: str | None) -> dict[Reader, Run]
 
 def _took(run: Run) -> Scores:
     return {"training seconds": np.array([run.done["seconds"]])}
-
-
-def _rows(arm: Any, seed: int, scores: Scores) -> list[Row]:
-    return [(arm, seed, metric, f"{v.mean():.10g}", len(v)) for metric, v in scores.items()]
 
 
 _CODE = ("mae_lib.studies.better_masking", "mae_lib.studies", "mae_lib.training.pretrain")
@@ -203,14 +136,8 @@ def published_provenance(name: str) -> dict[str, Any] | None:
     return read_json(file) if file.is_file() else None
 
 
-def verdicts() -> dict[str, Verdict]:
-    """What becomes of the suggestions' claims over published seeds, by id; of each not before its last seed is in."""
-    finished = [name for name in SUGGESTIONS if (published_provenance(name) or {}).get("wall_seconds")]
-    return {id: verdict for name in finished for id, verdict in verdicts_of(name).items()}
-
-
 def verdicts_of(name: str) -> dict[str, Verdict]:
-    """The same of one suggestion, as far as it has come."""
+    """What becomes of its claims over the published seeds, by id, as far as it has come."""
     table = published_suggestion(name)
     return {claim.id: decided(claim, table) for claim in SUGGESTIONS[name].claims()}
 
@@ -248,7 +175,6 @@ def suggestion(name: str, preset: str | Path, seeds: Sequence[int]) -> pd.DataFr
         if (table := published_suggestion(name)).empty:
             raise ValueError(f"{published_folder() / FOLDER} holds no {name}: choose a preset that trains")
         return table
-    need_latents(ratio_series(preset, seeds).world)
     measured = {(arm, seed): scores for seed in seeds for arm, scores in SUGGESTIONS[name].measured(preset, seed, None)}
     return tidy(SUGGESTIONS[name].series, measured)
 

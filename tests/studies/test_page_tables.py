@@ -1,5 +1,8 @@
 """Tables beside the series: each that a page opens is published with its provenance, with what its measuring gives."""
 
+import re
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -7,10 +10,10 @@ from mae_lib.__main__ import main
 from mae_lib.folders import shipped_folder
 from mae_lib.limits import theorem_2
 from mae_lib.studies import contrastive, learned_levels, observers, schedules
-from mae_lib.studies.page_tables import TABLES, publish_table
+from mae_lib.studies.page_tables import TABLES, Table, publish_table
 from mae_lib.studies.published_files import CURVES
 from mae_lib.tables import published_table
-from mae_lib.training.checkpoints import read_json
+from mae_lib.training.checkpoints import read_json, write_json
 
 COLUMNS = {
     "theorem_2": theorem_2.COLUMNS,
@@ -22,7 +25,7 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", COLUMNS)
 def test_each_is_published(name):
     table = published_table(name)
     assert tuple(table) == COLUMNS[name] and table.notna().any().all()
@@ -38,23 +41,49 @@ def test_one_is_written_with_its_provenance_and_read_back(tmp_path, monkeypatch)
     assert read_json(tmp_path / "tokens.json")["parameters"]["seeds"] == [1]
 
 
-def test_schedules_go_on_where_a_folder_stops(tmp_path, monkeypatch):
-    trained = []
+def test_a_table_goes_on_with_the_seeds_that_it_lacks(tmp_path, monkeypatch, capsys):
+    asked, broken = [], [2]
 
-    def finished(preset, ratios, seed, images, device):
-        trained.extend((ratio, seed, images) for ratio in ratios)
-        return pd.DataFrame([(ratio, 4, seed, images, "class probe", 0.5, 10) for ratio in ratios], columns=CURVES)
+    def measured(preset, seeds, device):
+        asked.extend(seeds)
+        if seeds == broken:
+            raise KeyboardInterrupt
+        return pd.DataFrame([(f"{seed:.2f}", seed, seed / 3) for seed in seeds], columns=["condition", "seed", "value"])
 
-    monkeypatch.setattr(schedules, "_finished", finished)
-    file = publish_table("schedules", "desk", tmp_path, seeds=[0])
-    table = pd.read_csv(file)
-    assert len(table) == len(trained) == len(schedules.TIMES) * len(schedules.RATIOS)
-    table[2:].to_csv(file, index=False)  # as an earlier call that asked for less leaves it
-    publish_table("schedules", "desk", tmp_path, seeds=[0, 1])
-    assert trained[len(table) :] == trained[:2] + [(ratio, 1, images) for ratio, _, images in trained[: len(table)]]
-    assert pd.read_csv(file).query("seed == 0").equals(table)
-    publish_table("schedules", "smoke", tmp_path, seeds=[0])  # another scale begins anew
-    assert pd.read_csv(file)["images"].max() < table["images"].max()
+    monkeypatch.setitem(TABLES, "tokens", Table(measured, ("mae_lib.presets",)))
+    with pytest.raises(KeyboardInterrupt):
+        publish_table("tokens", "smoke", tmp_path, "[1, 0, 2]")
+    held = read_json(tmp_path / "tokens.json")
+    assert held["seeds"] == [1, 0] and held["wall_seconds"] is None
+    broken.clear()
+    path = publish_table("tokens", "smoke", tmp_path, [1, 0, 2])
+    assert asked == [1, 0, 2, 2] and read_json(tmp_path / "tokens.json")["wall_seconds"] is not None
+    assert path.read_text() == "condition,seed,value\n1.00,1,0.333333\n0.00,0,0\n2.00,2,0.666667\n"
+    publish_table("tokens", "smoke", tmp_path, [1, 0, 2])
+    assert "complete already" in capsys.readouterr().out and len(asked) == 4
+    monkeypatch.setitem(TABLES, "tokens", replace(TABLES["tokens"], by_seed=False))
+    publish_table("tokens", "smoke", tmp_path, [0, 1, 2, 3])  # all anew: what it says depends on which seeds there are
+    assert asked[4:] == [0, 1, 2, 3] and len(pd.read_csv(path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("preset", "seeds", "says"),
+    [
+        ("desk", [0], "is another table (preset is 'smoke' there, not 'desk'; "),
+        ("smoke", [1], "is another table (seeds is [0] there, not [1])"),
+        ("smoke", "[a]", "seeds holds 'a': each must be a whole number"),
+        ("smoke", [], "seeds is []: it must be a list with at least one entry"),
+    ],
+)
+def test_another_table_is_refused_before_work(preset, seeds, says, tmp_path, monkeypatch):
+    monkeypatch.setitem(TABLES, "tokens", Table(lambda *_: pd.DataFrame({"seed": [0]}), ("mae_lib.presets",)))
+    publish_table("tokens", "smoke", tmp_path, [0])
+    monkeypatch.setitem(TABLES, "tokens", Table(lambda *_: pytest.fail("it trained"), ("mae_lib.presets",)))
+    with pytest.raises(ValueError, match=re.escape(says)):
+        publish_table("tokens", preset, tmp_path, seeds)
+    write_json(tmp_path / "tokens.json", read_json(tmp_path / "tokens.json") | {"trainer": 0})
+    with pytest.raises(ValueError, match="trainer is 0 there"):
+        publish_table("tokens", "smoke", tmp_path, [0])
 
 
 def test_observers_are_compared_along_one_series_at_a_time():
@@ -66,7 +95,7 @@ def test_observers_are_compared_along_one_series_at_a_time():
 def test_the_command_line_knows_each(capsys):
     with pytest.raises(SystemExit):
         main(["table", "--help"])
-    assert f"{{{','.join(TABLES)}}}" in capsys.readouterr().out
+    assert ", ".join(TABLES) in " ".join(capsys.readouterr().out.split())
 
 
 def test_schedules_stand_beside_the_finished_runs_of_the_presets_own():
