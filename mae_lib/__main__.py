@@ -362,7 +362,8 @@ COMMANDS = {
         table,
         "train and measure what a page shows beside the series, and publish it as a table",
         "Write NAME.csv, which a page opens at the preset book, and its provenance, seed by seed. The same command "
-        "goes on after a kill, or with more seeds. Section 3.6 has boundary, masks and extremes, in results/suggestions.",
+        "goes on after a kill, or with more seeds. Section 3.6 has boundary, masks and extremes, in "
+        "results/suggestions.",
         (
             option(
                 "names",
