@@ -21,6 +21,7 @@ from mae_lib.theory.grammars import code_grammar
 from mae_lib.theory.graph_from_masks import descendant_dims, gromov_products, shared_dimension, tree_from_products
 from mae_lib.theory.information import expected_bits
 from mae_lib.theory.mask_levels import IndependentUnits, expected_sinks, mean_level
+from maebook import bits_beside
 from maebook.figures import DASHES, INK, MARKERS, PALETTE, figure, ratio_curve, summarise
 from maebook.strongest import results
 from maebook.verdict_box import in_words
@@ -56,11 +57,20 @@ def discoveries() -> Iterator[Discovery]:
         yield from transferred()
 
 
-def _canvas(rows: int = 1, **options) -> tuple[Figure, Axes]:
+def _canvas(rows: int = 1, height: float = 2.1, **options) -> tuple[Figure, Axes]:
     """Smaller than a figure of a notebook, so that its text is as large on a phone."""
-    drawing, axes = figure(rows, height=2.1, **options)
-    drawing.set_size_inches(3.3, 2.1)
+    drawing, axes = figure(rows, height=height, **options)
+    drawing.set_size_inches(3.3, height)
     return drawing, axes
+
+
+def _above_bits(one: Results, label: str) -> tuple[Figure, Axes]:
+    """A canvas for a curve over the ratio, with the bits of the top level under the same masks below it."""
+    drawing, (axis, below) = _canvas(2, 2.7, height_ratios=(2, 1), sharex="col")
+    bits_beside.bits_panel(below, bits_beside.top_bits(one.series), "ratio")
+    below.set_ylabel("bits")
+    axis.set_ylabel(label)
+    return drawing, axis
 
 
 def _bits(tree: DiscreteTree, ratios: Sequence[float] = _RATIOS) -> np.ndarray:
@@ -211,6 +221,7 @@ def tree_from_masks() -> Discovery:
     )
 
 
+_BITS = "Below, the bits that only the top level tells of what is hidden, in theory."
 _PROBE, _TRAINED = "IN1K", ("probe-rises-to-three-quarters", "extreme-ratio-hurts-probe")
 
 
@@ -255,9 +266,9 @@ def _probed(one: Results) -> Discovery:
     rises, worse = (_word(one.name, claim) for claim in _TRAINED)
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     there = "" if means.idxmax() == _MIRROR else f"; {means[_MIRROR]:.0%} at {_MIRROR:g}"
-    drawing, axis = _canvas()
+    drawing, axis = _above_bits(one, "linear probe")
     ratio_curve(axis, table, "ratio")
-    axis.set(ylabel="linear probe")
+    axis.set_xlabel("")
     return Discovery(
         f"Trained on {world} ({seeds} seed{'s' * (seeds > 1)}), encoders probe best at {means.idxmax():g} "
         f"({means.max():.0%}{there}), in the paper at {paper.idxmax():g}. "
@@ -265,7 +276,7 @@ def _probed(one: Results) -> Discovery:
         drawing,
         f"Accuracy of a linear probe by masking ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
-        + ".",
+        + f". {_BITS}",
         ("3_3_separability",),
         _TRAINED[0],
         chip=False,
@@ -285,10 +296,10 @@ def _detected(one: Results) -> Discovery:
     fresh = np.mean(found["untrained"])
     labels = f", a start from labels {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
     seeds, world = len(_seeds(one)), one.series.scale["world"]
-    drawing, axis = _canvas()
+    drawing, axis = _above_bits(one, "box AP")
     ratio_curve(axis, table, "ratio")
     axis.axhline(fresh, color=INK, lw=1, ls=":")
-    axis.set(ylabel="box AP")
+    axis.set_xlabel("")
     return Discovery(
         f"Detectors on scenes of {world} ({seeds} seed{'s' * (seeds > 1)}) gain most from ratio {means.idxmax():g}: "
         f"{means.max() - fresh:+.1f} box AP over fresh weights{labels}. "
@@ -296,7 +307,7 @@ def _detected(one: Results) -> Discovery:
         drawing,
         f"Box AP by masking ratio on scenes of {world}: "
         + ", ".join(f"{value:.1f} at {ratio:g}" for ratio, value in means.items())
-        + f"; from fresh weights {fresh:.1f}, a dotted line.",
+        + f"; from fresh weights {fresh:.1f}, a dotted line. {_BITS}",
         ("3_5_transfer",),
         _BEST_START,
         chip=False,
