@@ -12,8 +12,7 @@ import torch
 
 from mae_lib.theory.discrete_tree import DiscreteTree
 from mae_lib.theory.grammars import code_grammar
-from mae_lib.theory.information import expected_bits, mask_bits
-from mae_lib.theory.mask_levels import IndependentUnits
+from mae_lib.theory.information import mask_bits
 from mae_lib.training.masks import Masks
 from mae_lib.worlds.figurines import Figurines
 
@@ -54,31 +53,14 @@ def z_order(grid: int) -> np.ndarray:
     return np.argsort(sum((rows >> b & 1) << (2 * b + 1) | (columns >> b & 1) << (2 * b) for b in bits))
 
 
-def bits_by_level(
-    tree: DiscreteTree, ratios: Sequence[float], units: Sequence[int] = (1,), patch: int = 1
-) -> pd.DataFrame:
-    """The expected bits of each level for units masked independently: a tidy table, exact.
-
-    units: sides in pixels, each a power of two patches. Columns: ratio, unit, level (1 = lowest), bits (an image, over
-    its hidden patches), share (of all bits gained; NaN where none is). Raises ValueError for a unit that fits no block.
-    """
-    count = len(tree.hierarchy.observables)
-    laws, tables = [IndependentUnits(r) for r in ratios], []
-    for unit in units:
-        side = unit // patch
-        if side < 1 or side * patch != unit or side & (side - 1) or count % side**2:
-            raise ValueError(f"unit is {unit}: it must be a power of two patches of {patch} pixels, within the image")
-        found = expected_bits(tree, laws, np.arange(count) // side**2)
-        tables.append(_tidy(ratios, [unit] * len(ratios), found.by_level))
-    return pd.concat(tables, ignore_index=True)
-
-
 def bits_of_masks(
     tree: DiscreteTree, samplers: Mapping[tuple[float, int], Masks], draws: int = 256, seed: int = 0
 ) -> pd.DataFrame:
-    """The same table for the masks that models were trained with, (ratio, unit) -> sampler: a mean over `draws` masks.
+    """Bits of each level under the masks that models were trained with, (ratio, unit) -> sampler, as a tidy table.
 
-    Of each mask the bits are exact; only masks are drawn. Raises ValueError for masks that do not fit the tree.
+    Of each mask the bits are exact; only the `draws` masks are drawn. Columns: ratio, unit, level (1 = lowest), bits (an
+    image, over its hidden patches), share (of all bits gained; NaN where none is). Raises ValueError for masks that do
+    not fit the tree.
     """
     grid, rows = int(len(tree.hierarchy.observables) ** 0.5), []
     for sampler in samplers.values():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mae_lib.limits.bits_by_level import bits_by_level, bits_of_masks, figurine_tree, quadtree_code, z_order
+from mae_lib.limits.bits_by_level import bits_of_masks, figurine_tree, quadtree_code, z_order
 from mae_lib.limits.ideal_observer import own_patches
 from mae_lib.theory.information import expected_bits, mask_bits
-from mae_lib.theory.mask_levels import FixedCount, IndependentUnits, square_units
+from mae_lib.theory.mask_levels import FixedCount, square_units
 from mae_lib.theory.sampled_information import sampled_bits
 from mae_lib.training.masks import MaskSampler
 from mae_lib.worlds.figurines import Figurines
@@ -37,19 +37,6 @@ def test_the_figurines_tree_is_the_worlds():
             figurine_tree(world, patch)
 
 
-def test_a_table_holds_what_the_theory_says():
-    tree = figurine_tree(Figurines(size=32), 4)
-    table = bits_by_level(tree, [0.5, 0.75], [4, 8], patch=4)
-    found = table.pivot(index=["unit", "ratio"], columns="level", values="bits")
-    laws = [IndependentUnits(0.5), IndependentUnits(0.75)]
-    for unit, groups in ((4, np.arange(64)), (8, np.arange(64) // 4)):
-        np.testing.assert_allclose(found.loc[unit], expected_bits(tree, laws, groups).by_level)
-    np.testing.assert_allclose(table.groupby(["ratio", "unit"])["share"].sum(), 1)
-    for unit in (2, 6, 12, 64):
-        with pytest.raises(ValueError, match=f"unit is {unit}"):
-            bits_by_level(tree, [0.5], [unit], patch=4)
-
-
 def test_drawn_masks_of_a_fixed_number_meet_the_exact_law():
     tree = quadtree_code(4)
     table = bits_of_masks(tree, {(0.75, 1): MaskSampler(4, 1, 1, 0.75), (0.75, 2): MaskSampler(4, 1, 2, 0.75)})
@@ -59,6 +46,7 @@ def test_drawn_masks_of_a_fixed_number_meet_the_exact_law():
     for unit, exact in zip((1, 2), wanted):
         found = table[table["unit"] == unit].sort_values("level")["bits"]
         assert (np.abs(found - exact.by_level[0]) <= 4 * error + 1e-12).all()
+    np.testing.assert_allclose(table.groupby("unit")["share"].sum(), 1)
     with pytest.raises(ValueError, match="masks of 64 patches do not fit a tree over 16"):
         bits_of_masks(tree, {(0.75, 1): MaskSampler(8, 1, 1, 0.75)})
 
