@@ -59,8 +59,8 @@ def bits_of_masks(
     """Bits of each level under the masks that models were trained with, (ratio, unit) -> sampler, as a tidy table.
 
     Of each mask the bits are exact; only the `draws` masks are drawn. Columns: ratio, unit, level (1 = lowest), bits
-    (an image, over its hidden patches), share (of all bits gained; NaN where none is). Raises ValueError for masks that do
-    not fit the tree.
+    (an image, over its hidden patches), share (of all bits gained; NaN where none is). Raises ValueError for masks
+    that do not fit the tree.
     """
     grid, rows = int(len(tree.hierarchy.observables) ** 0.5), []
     for sampler in samplers.values():

@@ -200,6 +200,17 @@ def test_all_published_results_stand_folded_in_the_verdict_box(only_tiny):
     results.cache_clear()
 
 
+def test_what_is_contradicted_stands_below_the_answer_by_name(page):
+    both = fake_page(
+        "2_3_theorem_1", [Verdict("figure-4", "contradicted", "ours"), own("theorem-2-needs-an-injective-decoder")]
+    )
+    annotate(both.book, both)
+    line = BeautifulSoup(both.book.cells[0].source, "html.parser").select_one(".mae-against")
+    assert [(a["href"], a.text) for a in line.select("a")] == [("#claim-figure-4", "figure 4")]
+    annotate(page.book, page)  # mixed
+    assert "mae-against" not in page.book.cells[0].source
+
+
 def test_a_page_of_section_3_without_other_results_says_so(only_tiny):
     results.cache_clear()
     alone = box(own("figure-4").as_json(), fake_page("2_3_theorem_1", [own("figure-4")]))

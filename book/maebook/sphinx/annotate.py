@@ -14,7 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from mae_lib.claims.claims import Verdict, load_claims
+from mae_lib.claims.claims import ICONS, Verdict, load_claims
 from mae_lib.presets import load_preset
 from maebook.answer import ANSWER
 from maebook.bundles import FIGURE, VERDICT, outputs
@@ -46,7 +46,7 @@ def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
             data["text/html"] = next(before, "") + box(data[VERDICT], page)
         elif FIGURE in data:
             data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
-    first = "\n\n".join(filter(None, (head(page, launch), taken_answer(book), taken_figure(book))))
+    first = "\n\n".join(filter(None, (head(page, launch), taken_answer(book), against(page), taken_figure(book))))
     opening = book.cells[0]
     opening.source = re.sub("^# .*$", lambda title: f"{title[0]}\n\n{first}\n", opening.source, count=1, flags=re.M)
 
@@ -63,6 +63,17 @@ def taken_answer(book: NotebookNode) -> str:
     written = [one for one in paragraphs if one.startswith(ANSWER)]
     opening.source = "\n\n".join(one for one in paragraphs if one not in written)
     return "\n\n".join(written)
+
+
+def against(page: Page) -> str:
+    """The claims of a page that the strongest runs contradict, each by the words of its id; empty where none is."""
+    said = {id: standing(load_claims()[id], own).verdict.verdict for id, own in page.own.items() if id in load_claims()}
+    links = [
+        f'<a href="#claim-{escape(id)}">{escape(id.replace("-", " "))}</a>'
+        for id, word in said.items()
+        if word == "contradicted"
+    ]
+    return f'<p class="mae-against">{ICONS["contradicted"]} Contradicted: {"; ".join(links)}.</p>' if links else ""
 
 
 def taken_figure(book: NotebookNode) -> str:
