@@ -260,7 +260,7 @@ def _curve(axis: Any, table: pd.DataFrame, x: str) -> None:
         return
     _, caps, bars = axis.containers[0]
     for part in (*caps, *bars):
-        part.set_alpha(0.45)
+        part.set_alpha(0.6)
     _dots(axis, table, x, PALETTE[1], label="a seed")
 
 
