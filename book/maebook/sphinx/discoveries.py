@@ -68,7 +68,7 @@ def _above_bits(one: Results, label: str) -> tuple[Figure, Axes]:
     """A canvas for a curve over the ratio, with the bits of the top level under the same masks below it."""
     drawing, (axis, below) = _canvas(2, 2.7, height_ratios=(2, 1), sharex="col")
     bits_beside.bits_panel(below, bits_beside.top_bits(one.series), "ratio")
-    below.set_ylabel("bits")
+    below.set_ylabel("bits,\ntheory")
     axis.set_ylabel(label)
     return drawing, axis
 
