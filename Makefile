@@ -36,7 +36,7 @@ endif
 
 help: ## What there is to say
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  PRESET=book|smoke|laptop|longer|desk|desk_figurines|gpu|paper|paper8 (now $$PRESET), CORES=$(CORES), PORT=$(PORT)"
+	@echo "  PRESET=book|smoke|laptop|longer|desk|desk_figurines|desk_grid|gpu|paper|paper8 (now $$PRESET), CORES=$(CORES), PORT=$(PORT)"
 	@echo "  TORCH=cpu, the first time, takes PyTorch without what graphics cards need: 4 to 5 GB less"
 
 # uv where present, which fetches a Python that suits; else a venv that brings uv along, else pip alone.
