@@ -14,6 +14,7 @@ from mae_lib.folders import shipped_folder
 class ImageSet:
     """A frozen setting of a world: its name and options, why it was taken, and the accuracy of each baseline."""
 
+    world: str
     name: str
     options: dict[str, Any]
     why: str
@@ -45,10 +46,11 @@ def image_sets(folder: Path | None = None) -> list[ImageSet]:
         if not search["chosen"].items() <= last["world_options"].items():
             raise ValueError(f"{path}: the last trial is of {last['world_options']}: it must be of the chosen setting")
         name, window = search.get("name", search["world"]), search.get("window", {}).get("readers", {})
-        found.append(ImageSet(name, search["chosen"], search["why"], search["chance"], last["accuracy"], window))
+        world, taken = search["world"], (search["chosen"], search["why"], search["chance"], last["accuracy"])
+        found.append(ImageSet(world, name, *taken, window))
         for other in search.get("beside", []):
             kept = (other[key] for key in ("name", "world_options", "why", "chance", "accuracy"))
-            found.append(ImageSet(*kept, window={}))
+            found.append(ImageSet(world, *kept, window={}))
     return found
 
 

@@ -1,7 +1,13 @@
-"""What runs are called on a page, and a verdict in a table."""
+"""What published runs are called on a page, a verdict in a table, and who reads the class in all of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
 
 from mae_lib.claims.claims import ICONS, Verdict
-from mae_lib.studies.results import Results
+from mae_lib.studies.results import Results, published
+from maebook.calibration import image_sets
 from maebook.verdict_box import in_words
 
 PAPER, HERE = "the paper", "this build"
@@ -18,3 +24,34 @@ def verdict_cell(verdict: Verdict | None) -> str:
     verdict = verdict or Verdict("", "not run", "")
     mark = '<sup class="mae-once" aria-hidden="true">1</sup>' if verdict.one_seed else ""
     return f'{ICONS[verdict.verdict]}{mark}<span class="mae-word"> {in_words(verdict)}</span>'
+
+
+def readers_table() -> pd.DataFrame:
+    """Who reads the class, a column for each published run and a row for each encoder at the run's own unit.
+
+    Accuracy of a linear probe, and of twenty neighbours on pixels, as a mean over seeds with their range: "0.43
+    (0.42-0.44)"; of a supervised encoder also as it was when the images were calibrated. What was not measured is "-".
+    """
+    columns, sets = {}, image_sets()
+    for one in published("separability"):
+        scores, found = one.scores("separability"), {}
+        for reader, of in scores.items():
+            if len(reader) < 3 or reader[1] == one.series.scale["unit"]:
+                name = f"r = {reader[0]:g}" if len(reader) == 3 else reader[0]
+                found.setdefault(name, []).append(of.get("class probe"))
+        found["pixels, neighbours"] = [scores.get(("pixels",), {}).get("class by neighbours")]
+        world, options = one.series.scale["world"], one.series.scale["world_options"]
+        alike = [each.accuracy.get("supervised") for each in sets if (each.world, each.options) == (world, options)]
+        found.setdefault("supervised", alike)
+        about = f"{world}: {described(one)}{' (a record)' * one.superseded}"
+        columns[about] = {name: _with_range([v for v in values if v is not None]) for name, values in found.items()}
+    baselines = ["pixels", "pixels, neighbours", "untrained", "supervised"]
+    ratios = sorted({name for column in columns.values() for name in column if name.startswith("r = ")})
+    return pd.DataFrame(columns).reindex([*baselines, *ratios]).fillna("-")
+
+
+def _with_range(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    low, mean, high = (f"{of(values):.2f}" for of in (np.min, np.mean, np.max))
+    return mean if len(values) == 1 else f"{mean} ({low}-{high})"

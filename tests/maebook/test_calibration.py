@@ -28,7 +28,7 @@ def test_a_set_is_suited_where_a_supervised_encoder_reads_twice_what_blind_basel
     for supervised, suited in ((0.5, True), (0.49, False), (None, False)):
         accuracy = {"pixels, linear": 0.25, "untrained, mean token": 0.1}
         accuracy |= {"supervised": supervised} if supervised else {}
-        one = ImageSet("some", {}, "so", 0.1, accuracy, {})
+        one = ImageSet("figurines", "some", {}, "so", 0.1, accuracy, {})
         assert one.suited == suited and one.blind == ("pixels, linear", 0.25)
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mae_lib.claims.claims import Verdict
+from maebook.published_runs import readers_table
 from maebook.study import counted, images_here, open_study, panels, small_panels
 
 
@@ -77,3 +79,19 @@ def test_where_no_image_can_be_made_a_sentence_stands_for_the_figure(study, draw
     assert not images_here(drawn, "t-sne") and not images_here(drawn)
     assert handed[0].startswith('<p id="t-sne">') and handed[1].startswith("<p><em>No pictures here")
     assert "python -m mae_lib drawings" in handed[0]
+
+
+def test_a_table_holds_every_run_that_reads_the_class(longer):
+    table = readers_table()
+    assert [run.split(",")[0].split(": ")[1] for run in table] == [one.name for one in longer]
+    for (_, column), one in zip(table.items(), longer):
+        scores, unit = one.scores("separability"), one.series.scale["unit"]
+        ratios = {ratio for ratio, own, _ in one.series.configs if own == unit}
+        assert {name for name, cell in column.items() if cell != "-" and "=" in name} == {f"r = {r:g}" for r in ratios}
+        for ratio in ratios:
+            values = [of["class probe"] for reader, of in scores.items() if reader[:2] == (ratio, unit)]
+            told = f"{np.mean(values):.2f}"
+            assert column[f"r = {ratio:g}"].split()[0] == told and ("-" in column[f"r = {ratio:g}"]) == (
+                len(values) > 1
+            )
+        assert column["pixels"] == f"{scores['pixels',]['class probe']:.2f}"
