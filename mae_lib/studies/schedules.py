@@ -53,6 +53,26 @@ def beside(schedules: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([schedules, finished.merge(schedules[same].drop_duplicates(), on=same)], ignore_index=True)
 
 
+def by_grid() -> pd.DataFrame:
+    """Finished models on the paper's own grid beside those of the published schedule of as many images.
+
+    Columns of `curves.csv`, and `grid`, "14 x 14 patches". Empty where one of the two is not published.
+    """
+    own, shorter = published_folder() / "desk_grid", by_schedule()
+    if shorter.empty or not (own / "curves.csv").is_file():
+        return shorter.iloc[:0].assign(grid=[])
+    finished = published_table("desk_grid/curves")
+    finished = finished[finished["images"] == finished["images"].max()]
+    alike = shorter[shorter["images"] == load_scale(own)["images"]]
+    preset = read_json(published_folder() / "schedules.json")["parameters"]["preset"]
+    return pd.concat([alike.assign(grid=_grid(preset)), finished.assign(grid=_grid(own))], ignore_index=True)
+
+
+def _grid(preset: str | Path) -> str:
+    side = load_scale(preset)["image_size"] // load_scale(preset)["patch"]
+    return f"{side} x {side} patches"
+
+
 def high_over_low(table: pd.DataFrame) -> pd.DataFrame:
     """What the highest ratio scores over the lowest: a row for each length and seed, for a claim's rule."""
     wide = table.pivot_table("value", ["images", "seed"], "ratio")
