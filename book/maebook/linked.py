@@ -10,6 +10,8 @@ from IPython.display import HTML, display
 
 from maebook.study import Study
 
+CONTROLS = '<fieldset class="mae-masks">'  # how they begin
+
 
 def show_masks(study: Study) -> None:
     """Show a button for each mask ratio and unit of a study, with the rules that link its page."""
@@ -22,7 +24,7 @@ def show_masks(study: Study) -> None:
     none = '<label><input type="radio" name="mae-mask" checked> none</label>'
     display(
         HTML(
-            f'<fieldset class="mae-masks"><legend>Follow a mask</legend>{none}{"".join(buttons)}</fieldset>'
+            f"{CONTROLS}<legend>Follow a mask</legend>{none}{''.join(buttons)}</fieldset>"
             f"<style>{''.join(rules)}</style>"
         )
     )

@@ -22,6 +22,7 @@ from mae_lib.studies.suggestions import COLUMNS
 from maebook.answer import ANSWER
 from maebook.archive import archive
 from maebook.bundles import FIGURE
+from maebook.linked import CONTROLS
 from maebook.published_runs import PAPER
 from maebook.run_card import reproduce_command
 from maebook.sphinx import repository, tables
@@ -198,6 +199,17 @@ def test_all_published_results_stand_folded_in_the_verdict_box(only_tiny):
         assert f"({len(found)})" in part.select_one(".mae-elsewhere > summary").text
         assert "ours" in part.select_one(".mae-own").text
     results.cache_clear()
+
+
+def test_the_buttons_of_linked_masks_stand_above_the_first_figure():
+    page = fake_page("2_3_theorem_1", [], [{"name": "a-figure"}])
+    buttons = f"{CONTROLS}<legend>Follow a mask</legend></fieldset>"
+    cell = page.book.cells[1]
+    cell.outputs.append(nbformat.v4.new_output("display_data", {"text/html": buttons}))
+    cell.metadata.tags = ["answer"]
+    annotate(page.book, page)
+    top = page.book.cells[0].source
+    assert 0 < top.index(buttons) < top.index("<figure") and not any(buttons in str(one) for one in cell.outputs)
 
 
 def test_what_is_contradicted_stands_below_the_answer_by_name(page):

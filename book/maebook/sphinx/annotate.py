@@ -20,6 +20,7 @@ from maebook.answer import ANSWER
 from maebook.bundles import FIGURE, VERDICT, outputs
 from maebook.figures import data_url
 from maebook.ledger_page import LATE, head_badges
+from maebook.linked import CONTROLS
 from maebook.published_runs import HERE
 from maebook.run_card import changed, command_html, duration, parameter_table
 from maebook.sphinx.executed import Page
@@ -46,7 +47,8 @@ def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
             data["text/html"] = next(before, "") + box(data[VERDICT], page)
         elif FIGURE in data:
             data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
-    first = "\n\n".join(filter(None, (head(page, launch), taken_answer(book), against(page), taken_figure(book))))
+    parts = head(page, launch), taken_answer(book), against(page), taken_controls(book), taken_figure(book)
+    first = "\n\n".join(filter(None, parts))
     opening = book.cells[0]
     opening.source = re.sub("^# .*$", lambda title: f"{title[0]}\n\n{first}\n", opening.source, count=1, flags=re.M)
 
@@ -74,6 +76,16 @@ def against(page: Page) -> str:
         if word == "contradicted"
     ]
     return f'<p class="mae-against">{ICONS["contradicted"]} Contradicted: {"; ".join(links)}.</p>' if links else ""
+
+
+def taken_controls(book: NotebookNode) -> str:
+    """The buttons that link the masks of a page, which belong above its first figure; empty where there are none."""
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            if (html := output.get("data", {}).get("text/html", "")).startswith(CONTROLS):
+                cell.outputs.remove(output)
+                return html
+    return ""
 
 
 def taken_figure(book: NotebookNode) -> str:
