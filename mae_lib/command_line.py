@@ -22,6 +22,8 @@ class Option(NamedTuple):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized"):
+            asked = [word for word in message.split() if word.startswith("--") and "_" in word]
+            message += f"; options have hyphens, {asked[0].replace('_', '-')}" if asked else ""
             message += "; --help lists the options; what begins with - and is none stands after --"
         super().error(message)
 

@@ -72,6 +72,12 @@ def test_bad_input_is_one_line_that_says_what_would_be_right(capsys, tmp_path, a
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("model*"))
 
 
+def test_an_option_with_underscores_is_told_its_name(capsys):
+    with pytest.raises(SystemExit):
+        main(["pretrain", "--mask_ratio", "0.5"])
+    assert "options have hyphens, --mask-ratio;" in capsys.readouterr().err
+
+
 def test_a_name_like_an_option_is_told_where_it_stands(capsys):
     with pytest.raises(SystemExit):
         main(["locate", "figure_4", "->"])

@@ -72,7 +72,8 @@
       const hidden = this.mask(unit, percent), states = locate(hidden);
       for (const part of this.querySelectorAll("[data-node]")) part.dataset.state = states[part.dataset.node];
       const say = (name, text) => { this.querySelector(`[data-said=${name}]`).textContent = text; };
-      say("hidden", `${hidden.filter(Boolean).length} of ${hidden.length}`);
+      const count = hidden.filter(Boolean).length;
+      say("hidden", `${count} of ${hidden.length} patches hidden (${(Math.round(100 * count / hidden.length) / 100).toFixed(2)})`);
       say("c", this.told(states, "c"));
       say("A", this.told(states, "c", "split"));
       const side = this.units[unit], bits = this.bits[unit][this.percent.indexOf(percent)];

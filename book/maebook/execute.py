@@ -7,9 +7,10 @@ A notebook that takes a preset ends with its run card, and its verdicts are writ
 
 import ast
 import glob
+import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,19 @@ class NotebookError(ValueError):
     """A notebook that could not be run, or did not run to its end."""
 
 
-def listed(name: str, value: Any) -> list:
-    """A list that a notebook was given, also as the text that papermill's own -p makes of it.
+def lists(**given: Any) -> Iterator[list]:
+    """Lists that a notebook was given, by name, also as the text that papermill's own -p makes of them.
 
-    Raises ValueError for anything else, or an empty one.
+    Raises ValueError for anything else, for an empty one, and for `mask_ratios` that do not lie between 0 and 1.
     """
-    found = parse_yaml(value, name) if isinstance(value, str) else value
-    if not isinstance(found, list | tuple) or not found:
-        raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry")
-    return list(found)
+    for name, value in given.items():
+        found = parse_yaml(value, name) if isinstance(value, str) else value
+        if not isinstance(found, list | tuple) or not found:
+            raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry")
+        outside = [one for one in found if not (isinstance(one, int | float) and 0 < one < 1)]
+        if name == "mask_ratios" and outside:
+            raise ValueError(f"mask_ratios holds {outside[0]!r}: each must be a number between 0 and 1")
+        yield list(found)
 
 
 def mapped(name: str, value: Any) -> dict:
@@ -87,7 +92,9 @@ def check_parameters(notebook: Path, given: Mapping[str, Any]) -> None:
         kind = declared[name]["inferred_type_name"].split("[")[0]
         wanted = _TYPES.get(kind)
         if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool")):
-            raise NotebookError(f"parameter {name} of {notebook.name} takes a {kind}, not {value!r}")
+            raise NotebookError(
+                f"parameter {name} of {notebook.name} takes {'an' if kind == 'int' else 'a'} {kind}, not {value!r}"
+            )
 
 
 def execute(
@@ -181,7 +188,8 @@ def _with_card(notebook: Path, declared: Mapping[str, Any], given: Mapping[str, 
         return book
     parameters = {name: _literal(about["default"]) for name, about in declared.items()} | given
     code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
-    told = ", ".join(map(repr, (parameters, time.time(), notebook.stem, _modules(code))))
+    cells = hashlib.sha256(code.encode()).hexdigest()[:16]
+    told = ", ".join(map(repr, (parameters, time.time(), notebook.stem, _modules(code), cells)))
     call = f"from maebook.run_card import run_card\n\nrun_card({told})"
     book.cells.append(nbformat.v4.new_code_cell(call, id="run-card", metadata={"tags": ["remove-input"]}))
     return book

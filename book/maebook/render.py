@@ -4,6 +4,7 @@ Pages are rendered aside and put in place when all of them are good, so a failin
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,9 +36,16 @@ def _swap(new: Path, page: Path) -> None:
 def render(root: Path, preset: str, runs: Path, builder: str = "html") -> Path:
     """Render the book in `root` aside, from the notebooks executed at `preset`; returns the folder of its pages.
 
-    Raises BookError when Sphinx warns of anything, or when a link leads nowhere.
+    Raises BookError for a page that has not been executed, when Sphinx warns of anything, or a link leads nowhere.
     """
-    _mirror(runs / "notebooks" / preset, root / "book" / "experiments")
+    executed = runs / "notebooks" / preset
+    pages = re.findall(r"experiments/(\w+)", (root / "book" / "_toc.yml").read_text())
+    if missing := [name for name in pages if not (executed / f"{name}.ipynb").is_file()]:
+        raise BookError(
+            f"{', '.join(missing)}: not executed at the preset {preset}; `make book PRESET={preset}` executes all, and "
+            f"`python -m maebook execute notebooks/NAME.ipynb {executed}/NAME.ipynb --preset {preset}` one"
+        )
+    _mirror(executed, root / "book" / "experiments")
     aside = runs / ("book" if builder == "html" else f"book-{builder}")
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "book"]
     chosen = ["custom", "--custom-builder", builder] if builder == "epub" else [builder]

@@ -84,6 +84,7 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
         ("finished", record["finished"]),
         ("versions", ", ".join(f"{name} {number}" for name, number in record["versions"].items())),
         ("code", record["code_hash"]),
+        *([("cells", record["cells_hash"])] if record.get("cells_hash") else []),
         ("git commit", record["git_commit"] or "not under git"),
     ]
     # What the preset does not have is the notebook's own, and says nothing of a change.
@@ -103,13 +104,15 @@ def command_html(parameters: Mapping[str, Any], notebook: str) -> str:
     return f'<div class="mae-command"><pre><code>{command}</code></pre></div>'
 
 
-def run_card(parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str]) -> None:
+def run_card(
+    parameters: Mapping[str, Any], started: float, notebook: str, modules: Sequence[str], cells: str = ""
+) -> None:
     """Show the card of the run that this process made, and hand over its provenance; the runner calls it at the end.
 
     `parameters`: the notebook's own, `preset` among them. `started`: `time.time()` at the start. `modules` as in
-    `provenance`. Raises ValueError as that does, or for an unknown preset.
+    `provenance`. `cells`: a hash of the notebook's code. Raises ValueError as `provenance`, or for an unknown preset.
     """
-    record = provenance(parameters, modules, started, _used())
+    record = provenance(parameters, modules, started, _used()) | {"cells_hash": cells}
     emit(RUN, record, run_card_html(record, notebook))
 
 

@@ -147,7 +147,7 @@ class Broken:
             last = next(reversed(self.reasons))
             raise DataError(
                 f"{len(self)} of {len(self.images)} images cannot be read, more than a share of {self.limit:g}; the "
-                f"last is {self._path(last)} ({self.reasons[last]}): repair the set, or allow a larger share"
+                f"last is {self._path(last)} ({self.reasons[last]}): repair it, or raise `max_broken`"
             )
 
     def _path(self, index: int) -> str:

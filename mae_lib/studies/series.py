@@ -118,7 +118,8 @@ def listed(name: str, value: Any) -> list:
     """A preset's list, "mask_ratios", "units" or "seeds", also as text. Raises ValueError for what is none."""
     value = parse_yaml(value, name) if isinstance(value, str) else value
     if not isinstance(value, list) or not value:
-        raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry, such as [0.1, 0.9]")
+        example = {"mask_ratios": [0.1, 0.9], "units": [4, 8]}.get(name, [0, 1])
+        raise ValueError(f"{name} is {value!r}: it must be a list with at least one entry, such as {example}")
     kind, called = (int | float, "a number") if name == "mask_ratios" else (int, "a whole number")
     for entry in value:
         if not isinstance(entry, kind) or isinstance(entry, bool) or entry != entry:

@@ -103,7 +103,7 @@ def test_algorithm_1_in_the_page_is_the_librarys_for_every_mask_that_it_shows(br
         found = hero.states(hero.located(hidden))
         assert one["states"] == one["squares"] == found
         assert (one["c"], one["A"]) == (hero.told(found, "c"), hero.told(found, "c", "split"))
-        assert one["hidden"] == f"{hidden.sum()} of 64"
+        assert one["hidden"] == hero.counted(hidden)
         exact = hero.bits()[one["unit"]][hero.PERCENT.index(one["percent"])]
         assert [float(text.removesuffix(" bits")) for text in one["bits"]] == pytest.approx(exact, abs=0.0501)
 

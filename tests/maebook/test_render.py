@@ -33,6 +33,13 @@ def test_a_warning_fails_the_build_and_leaves_the_last_good_pages(tmp_path):
     assert "Good" in page.read_text() and "Bad" not in page.read_text()
 
 
+def test_a_page_that_was_not_executed_is_named_before_any_work(tmp_path):
+    sources(tmp_path, "# Good\n")
+    with pytest.raises(BookError, match=r"^one: not executed at the preset smoke; `make book PRESET=smoke`"):
+        build(tmp_path, "smoke", tmp_path / "runs")
+    assert [path.name for path in (tmp_path / "book").iterdir() if path.is_dir()] == []
+
+
 def test_source_is_shown_as_it_stands_without_its_indentation(monkeypatch):
     shown = []
     monkeypatch.setattr("maebook.source.display", lambda thing: shown.append(thing.data))

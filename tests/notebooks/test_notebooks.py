@@ -1,6 +1,7 @@
 """Each notebook is clean, typed, and takes its preset; a bad parameter or a failing cell leaves nothing half-done."""
 
 import ast
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from mae_lib.sources import source_hash
 from mae_lib.worlds import make_world
 from mae_lib.worlds.world import need_latents
 from maebook.bundles import RUN, VERDICT, bundles
-from maebook.execute import NotebookError, check_parameters, declared_parameters, execute, listed, mapped
+from maebook.execute import NotebookError, check_parameters, declared_parameters, execute, lists, mapped
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -84,8 +85,8 @@ def notebook(path: Path, *cells: str) -> Path:
     ("given", "message"),
     [
         ({"stepz": 1}, "no parameter 'stepz': choose among steps, ratio"),
-        ({"steps": 1.5}, "steps of mine.ipynb takes a int, not 1.5"),
-        ({"steps": True}, "takes a int, not True"),
+        ({"steps": 1.5}, "steps of mine.ipynb takes an int, not 1.5"),
+        ({"steps": True}, "takes an int, not True"),
         ({"ratio": "half"}, "takes a float, not 'half'"),
     ],
 )
@@ -134,6 +135,7 @@ def test_what_a_page_decides_is_kept_with_what_it_ran_on(tmp_path, monkeypatch, 
     assert kept == {"verdicts": bundles(out, VERDICT), "provenance": run}
     assert [one["verdict"] for one in kept["verdicts"]] == ["supported", "not run"]
     assert run["parameters"] == {"steps": 3, "ratio": 0.25, "preset": "smoke"}
+    assert run["cells_hash"] == hashlib.sha256(f"{book.cells[0].source}\n{JUDGED}".encode()).hexdigest()[:16]
     assert run["code_hash"] == source_hash("maebook.verdict_box") and run["device"].startswith("cpu: ")
     assert "remove-input" in out.cells[-1].metadata.tags and "Run card" in out.cells[-1].outputs[0].data["text/html"]
     book.cells[1].source = JUDGED.replace("loss-is-equation-2", "figure-4")
@@ -217,10 +219,22 @@ def test_a_kernel_that_does_not_start_says_why(tmp_path, monkeypatch, spec, mess
 
 
 def test_a_list_may_come_as_text():
-    assert listed("noises", "[0.0, 0.1]") == listed("noises", [0.0, 0.1]) == [0.0, 0.1]
+    assert list(lists(noises="[0.0, 0.1]", seeds=[3])) == [[0.0, 0.1], [3]]
     for given in ("0.1", [], "[", 3):
         with pytest.raises(ValueError, match="noises is"):
-            listed("noises", given)
+            list(lists(noises=given))
+    for wrong in (1.5, 0, "abc"):
+        with pytest.raises(ValueError, match=f"mask_ratios holds {wrong!r}: each must be a number between 0 and 1"):
+            list(lists(mask_ratios=[0.5, wrong]))
+
+
+def test_every_page_with_a_list_takes_it_as_text():
+    for page in NOTEBOOKS:
+        code = [cell.source for cell in nbformat.read(page, as_version=4).cells if cell.cell_type == "code"]
+        given = [name for name, one in declared_parameters(page).items() if one["inferred_type_name"] == "list"]
+        if given and not any("open_study(" in cell for cell in code):  # which reads them itself
+            read = next(cell for cell in code if "= lists(" in cell)
+            assert all(f"{name}={name}" in read for name in given), page.name
 
 
 def test_a_mapping_may_come_as_text():

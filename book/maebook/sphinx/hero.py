@@ -73,6 +73,11 @@ def bits() -> Mapping[str, list[list[float]]]:
     return found
 
 
+def counted(hidden: np.ndarray) -> str:
+    """How many patches a mask hides, and their share, rounded half up as a script does it."""
+    return f"{hidden.sum()} of {hidden.size} patches hidden ({np.floor(100 * hidden.mean() + 0.5) / 100:.2f})"
+
+
 def located(hidden: np.ndarray) -> SharedInformation:
     """Theorem 1's sets for a mask, bool (64,)."""
     tree = hierarchy()
@@ -217,7 +222,7 @@ def _readout(unit: str, percent: int, hidden: np.ndarray, found: Sequence[str]) 
         rows.append(f"<li><span>{name}</span> {bar} <b data-bits>{value:.1f} bits</b></li>")
     return (
         '<div class="mae-hero-said" role="status" aria-live="polite">'
-        f'<p><span data-said="hidden">{hidden.sum()} of {hidden.size}</span> patches hidden. '
+        f'<p><span data-said="hidden">{counted(hidden)}</span>. '
         f'<i>c</i>: <b data-said="c">{told(found, "c")}</b>. <i>A</i>: <span data-said="A">{told(found, "c", "split")}'
         "</span>.</p><p>What each level tells of them (exact, the mean over masks that hide as many units):</p>"
         f'<ul data-most="{most}">{"".join(rows)}</ul></div>'
