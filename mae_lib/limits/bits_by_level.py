@@ -12,8 +12,9 @@ import torch
 
 from mae_lib.theory.discrete_tree import DiscreteTree
 from mae_lib.theory.grammars import code_grammar
-from mae_lib.theory.information import mask_bits
-from mae_lib.training.masks import Masks
+from mae_lib.theory.information import expected_bits, mask_bits
+from mae_lib.theory.mask_levels import FixedCount
+from mae_lib.training.masks import Masks, MaskSampler
 from mae_lib.worlds.figurines import Figurines
 
 _ROWS = 64  # masks that are looked at together
@@ -58,19 +59,36 @@ def bits_of_masks(
 ) -> pd.DataFrame:
     """Bits of each level under the masks that models were trained with, (ratio, unit) -> sampler, as a tidy table.
 
-    Of each mask the bits are exact; only the `draws` masks are drawn. Columns: ratio, unit, level (1 = lowest), bits
-    (an image, over its hidden patches), share (of all bits gained; NaN where none is). Raises ValueError for masks
-    that do not fit the tree.
+    Exact where each mask hides as many whole units; elsewhere a mean over `draws` masks, exact for each. Columns: ratio,
+    unit, level (1 = lowest), bits (an image, over its hidden patches), share (of all bits gained; NaN where none is).
+    Raises ValueError for masks that do not fit the tree.
     """
-    grid, rows = int(len(tree.hierarchy.observables) ** 0.5), []
+    patches = len(tree.hierarchy.observables)
     for sampler in samplers.values():
-        masks = sampler.sample(seed, 0, torch.arange(draws)).numpy()
-        if masks.shape[1] != grid**2:
-            raise ValueError(f"masks of {masks.shape[1]} patches do not fit a tree over {grid**2}")
-        masks = masks[:, z_order(grid)]
-        parts = [mask_bits(tree, masks[i : i + _ROWS]).by_level for i in range(0, draws, _ROWS)]
-        rows.append(np.concatenate(parts).mean(0))
+        if sampler.patches != patches:
+            raise ValueError(f"masks of {sampler.patches} patches do not fit a tree over {patches}")
+    rows = [_exact(tree, one) if _whole_units(one) else _drawn(tree, one, draws, seed) for one in samplers.values()]
     return _tidy(*zip(*samplers), np.array(rows))
+
+
+def _whole_units(sampler: Masks) -> bool:
+    """Whether each mask hides as many squares of a power of two patches a side, which are blocks in Z-order."""
+    if not isinstance(sampler, MaskSampler):
+        return False
+    side = sampler.unit // sampler.patch
+    return side & (side - 1) == 0 and sampler.visible % side**2 == 0
+
+
+def _exact(tree: DiscreteTree, sampler: MaskSampler) -> np.ndarray:
+    block = (sampler.unit // sampler.patch) ** 2
+    law = FixedCount(sampler.masked // block, sampler.patches // block)
+    return expected_bits(tree, [law], np.arange(sampler.patches) // block).by_level[0]
+
+
+def _drawn(tree: DiscreteTree, sampler: Masks, draws: int, seed: int) -> np.ndarray:
+    masks = sampler.sample(seed, 0, torch.arange(draws)).numpy()[:, z_order(int(sampler.patches**0.5))]
+    parts = [mask_bits(tree, masks[i : i + _ROWS]).by_level for i in range(0, draws, _ROWS)]
+    return np.concatenate(parts).mean(0)
 
 
 def _tidy(ratios: Sequence[float], units: Sequence[int], bits: np.ndarray) -> pd.DataFrame:

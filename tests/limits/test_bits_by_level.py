@@ -37,18 +37,23 @@ def test_the_figurines_tree_is_the_worlds():
             figurine_tree(world, patch)
 
 
-def test_drawn_masks_of_a_fixed_number_meet_the_exact_law():
+def test_masks_of_whole_units_have_the_exact_law():
     tree = quadtree_code(4)
     table = bits_of_masks(tree, {(0.75, 1): MaskSampler(4, 1, 1, 0.75), (0.75, 2): MaskSampler(4, 1, 2, 0.75)})
     wanted = [expected_bits(tree, [FixedCount(12, 16)]), expected_bits(tree, [FixedCount(3, 4)], np.arange(16) // 4)]
-    every = np.random.default_rng(0).permuted(np.tile(np.arange(16) < 12, (2000, 1)), axis=1)
-    error = mask_bits(tree, every).by_level.std(0) / 16
     for unit, exact in zip((1, 2), wanted):
-        found = table[table["unit"] == unit].sort_values("level")["bits"]
-        assert (np.abs(found - exact.by_level[0]) <= 4 * error + 1e-12).all()
+        np.testing.assert_allclose(table[table["unit"] == unit].sort_values("level")["bits"], exact.by_level[0])
     np.testing.assert_allclose(table.groupby("unit")["share"].sum(), 1)
     with pytest.raises(ValueError, match="masks of 64 patches do not fit a tree over 16"):
         bits_of_masks(tree, {(0.75, 1): MaskSampler(8, 1, 1, 0.75)})
+
+
+def test_other_masks_are_drawn():
+    tree, partly = quadtree_code(4), MaskSampler(4, 1, 2, 0.6)  # one unit and a half in sight
+    found = bits_of_masks(tree, {(0.6, 2): partly}, draws=400).sort_values("level")["bits"]
+    others = partly.sample(1, 0, torch.arange(2000)).numpy()[:, z_order(4)]
+    each = mask_bits(tree, others).by_level
+    assert (np.abs(found - each.mean(0)) <= 4.5 * each.std(0) / 400**0.5 + 1e-12).all()
 
 
 @pytest.mark.parametrize("grid", [1, 6])

@@ -71,7 +71,7 @@ def against(page: Page) -> str:
     """The claims of a page that the strongest runs contradict, each by the words of its id; empty where none is."""
     said = {id: standing(load_claims()[id], own).verdict.verdict for id, own in page.own.items() if id in load_claims()}
     links = [
-        f'<a href="#claim-{escape(id)}">{escape(id.replace("-", " "))}</a>'
+        f'<a href="#claim-{escape(id)}">{escape(id.replace("-", " "))}</a>{" (ours)" * load_claims()[id].ours}'
         for id, word in said.items()
         if word == "contradicted"
     ]

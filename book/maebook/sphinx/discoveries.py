@@ -5,11 +5,12 @@ published run of each world, and are left out where nothing is published.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -64,10 +65,10 @@ def _canvas(rows: int = 1, height: float = 2.1, **options) -> tuple[Figure, Axes
     return drawing, axes
 
 
-def _above_bits(one: Results, label: str) -> tuple[Figure, Axes]:
+def _above_bits(bits: Mapping[str, pd.DataFrame] | None, label: str) -> tuple[Figure, Axes]:
     """A canvas for a curve over the ratio, with the bits of the top level under the same masks below it."""
     drawing, (axis, below) = _canvas(2, 2.7, height_ratios=(2, 1), sharex="col")
-    bits_beside.bits_panel(below, bits_beside.top_bits(one.series), "ratio")
+    bits_beside.bits_panel(below, bits, "ratio")
     below.set_ylabel("bits,\ntheory")
     axis.set_ylabel(label)
     return drawing, axis
@@ -266,13 +267,14 @@ def _probed(one: Results) -> Discovery:
     rises, worse = (_word(one.name, claim) for claim in _TRAINED)
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     there = "" if means.idxmax() == _MIRROR else f"; {means[_MIRROR]:.0%} at {_MIRROR:g}"
-    drawing, axis = _above_bits(one, "linear probe")
+    bits = bits_beside.top_bits(one.series)
+    drawing, axis = _above_bits(bits, "linear probe")
     ratio_curve(axis, table, "ratio")
     axis.set_xlabel("")
     return Discovery(
         f"Trained on {world} ({seeds} seed{'s' * (seeds > 1)}), encoders probe best at {means.idxmax():g} "
         f"({means.max():.0%}{there}), in the paper at {paper.idxmax():g}. "
-        f"A rise up to {_MIRROR:g}: {rises}. A drop at {max(means.index):g}: {worse}.",
+        f"A rise up to {_MIRROR:g}: {rises}. A drop at {max(means.index):g}: {worse}.{_peak_of(bits)}",
         drawing,
         f"Accuracy of a linear probe by masking ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
@@ -281,6 +283,10 @@ def _probed(one: Results) -> Discovery:
         _TRAINED[0],
         chip=False,
     )
+
+
+def _peak_of(bits: Mapping[str, pd.DataFrame] | None) -> str:
+    return f" The bits peak at {bits['ratio'].set_index('ratio')['value'].idxmax():g}." if bits else ""
 
 
 _AP, _BEST_START = "AP box", "three-quarters-transfers-best"
@@ -296,7 +302,7 @@ def _detected(one: Results) -> Discovery:
     fresh = np.mean(found["untrained"])
     labels = f", a start from labels {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
     seeds, world = len(_seeds(one)), one.series.scale["world"]
-    drawing, axis = _above_bits(one, "box AP")
+    drawing, axis = _above_bits(bits_beside.top_bits(one.series), "box AP")
     ratio_curve(axis, table, "ratio")
     axis.axhline(fresh, color=INK, lw=1, ls=":")
     axis.set_xlabel("")

@@ -68,7 +68,8 @@ def counts(pages: Mapping[str, Page]) -> str:
     there = '<a class="reference internal" href="experiments/ledger.html">The ledger</a>'
     return (
         f'<div class="mae-counts"><ul>{badges}</ul><p>{len(claims)} claims of the paper (pages count ours too), by the '
-        f"strongest run{_seeds(standing)}. Undecided: the run cannot tell. {there} lists every claim."
+        f"strongest run{_seeds(standing)}. Undecided: the run cannot tell. Masks are compared "
+        f"within a seed, so bars may overlap where a verdict is sure. {there} lists every claim."
         f"{_preset(pages)}</p></div>"
     )
 
