@@ -370,7 +370,7 @@ COMMANDS = {
                 nargs="+",
                 metavar="NAME",
                 choices=(
-                    *("theorem_2", "levels", "tokens", "observers", "contrastive", "schedules"),
+                    *("theorem_2", "levels", "tokens", "observers", "contrastive", "schedules", "grid"),
                     *("boundary", "masks", "extremes"),  # Section 3.6
                 ),
                 help="%(choices)s",

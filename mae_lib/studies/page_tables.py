@@ -21,7 +21,7 @@ from mae_lib.studies.contrastive import mean_scores, measured_encoders
 from mae_lib.studies.learned_levels import measured_levels, measured_tokens
 from mae_lib.studies.observers import measured_observers
 from mae_lib.studies.publish import different
-from mae_lib.studies.schedules import measured_schedules
+from mae_lib.studies.schedules import measured_curves, measured_schedules
 from mae_lib.studies.series import listed
 from mae_lib.studies.suggestions import SUGGESTIONS
 from mae_lib.training.checkpoints import read_json, write_files, write_json
@@ -48,6 +48,7 @@ TABLES = {
         lambda *given: mean_scores(measured_encoders(*given)), ("mae_lib.studies.contrastive",), by_seed=False
     ),
     "schedules": Table(measured_schedules, ("mae_lib.studies.schedules",)),
+    "grid": Table(measured_curves, ("mae_lib.studies.schedules",)),
     **{name: Table(one.table, one.modules) for name, one in SUGGESTIONS.items()},
 }
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from mae_lib.folders import published_folder
-from mae_lib.presets import load_scale
+from mae_lib.presets import load_preset, load_scale
+from mae_lib.studies.curves import curve
 from mae_lib.studies.published_files import CURVES
 from mae_lib.studies.scores import section_of
 from mae_lib.studies.series import Series
 from mae_lib.tables import published_table
 from mae_lib.training.checkpoints import read_json
+from mae_lib.training.hardware import Hardware
+from mae_lib.training.pretrain import pretrain
 
 RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
 TIMES = (0.25, 0.5, 2)  # as many images as the preset itself shows
@@ -53,23 +56,36 @@ def beside(schedules: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([schedules, finished.merge(schedules[same].drop_duplicates(), on=same)], ignore_index=True)
 
 
+def measured_curves(preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
+    """Train every ratio of a preset and probe each model on its way and at its end: rows as in `curves.csv`."""
+    rows = []
+    for seed in seeds:
+        series = Series.from_parameters(load_preset(preset) | {"seeds": [seed]})
+        section = section_of("separability", series)
+        for mask in series.by("ratio"):
+            pretrain(series.configs[mask], hardware=Hardware(device), snapshots=series.scale.get("snapshots", 0))
+            for images, scores in curve(section, series, mask, device or "cpu").items():
+                rows += [(*mask, images, metric, of.mean(), len(of)) for metric, of in scores.items()]
+    return pd.DataFrame(rows, columns=CURVES)
+
+
 def by_grid() -> pd.DataFrame:
     """Finished models on the paper's own grid beside those of the published schedule of as many images.
 
     Columns of `curves.csv`, and `grid`, "14 x 14 patches". Empty where one of the two is not published.
     """
-    own, shorter = published_folder() / "desk_grid", by_schedule()
-    if shorter.empty or not (own / "curves.csv").is_file():
+    shorter, file = by_schedule(), published_folder() / "grid.json"
+    if shorter.empty or not file.is_file():
         return shorter.iloc[:0].assign(grid=[])
-    finished = published_table("desk_grid/curves")
+    finished, own = published_table("grid"), read_json(file)["parameters"]["scale"]
     finished = finished[finished["images"] == finished["images"].max()]
-    alike = shorter[shorter["images"] == load_scale(own)["images"]]
-    preset = read_json(published_folder() / "schedules.json")["parameters"]["preset"]
-    return pd.concat([alike.assign(grid=_grid(preset)), finished.assign(grid=_grid(own))], ignore_index=True)
+    alike = shorter[shorter["images"] == own["images"]]
+    ours = read_json(published_folder() / "schedules.json")["parameters"]["scale"]
+    return pd.concat([alike.assign(grid=_grid(ours)), finished.assign(grid=_grid(own))], ignore_index=True)
 
 
-def _grid(preset: str | Path) -> str:
-    side = load_scale(preset)["image_size"] // load_scale(preset)["patch"]
+def _grid(scale: dict) -> str:
+    side = scale["image_size"] // scale["patch"]
     return f"{side} x {side} patches"
 
 

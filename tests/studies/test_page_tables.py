@@ -1,7 +1,6 @@
 """Tables beside the series: each that a page opens is published with its provenance, with what its measuring gives."""
 
 import re
-import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 from mae_lib.__main__ import main
 from mae_lib.folders import shipped_folder
 from mae_lib.limits import theorem_2
-from mae_lib.presets import load_scale, preset_file
+from mae_lib.presets import load_preset
 from mae_lib.studies import contrastive, learned_levels, observers, schedules
 from mae_lib.studies.page_tables import TABLES, Table, publish_table
 from mae_lib.studies.published_files import CURVES
@@ -24,6 +23,7 @@ COLUMNS = {
     "observers": observers.COLUMNS,
     "contrastive": contrastive.COLUMNS,
     "schedules": CURVES,
+    "grid": CURVES,
 }
 
 
@@ -106,13 +106,12 @@ def test_grids_are_compared_after_as_many_images(tmp_path, monkeypatch):
     for name in ("schedules.csv", "schedules.json", "desk"):
         (tmp_path / name).symlink_to(shipped_folder() / name)
     assert schedules.by_grid().empty
-    images = load_scale("desk_grid")["images"]
-    (tmp_path / "desk_grid").mkdir()
-    shutil.copy(preset_file("desk_grid"), tmp_path / "desk_grid" / "preset.yaml")
+    preset = load_preset("desk_grid")
+    images = preset["scale"]["images"]
+    write_json(tmp_path / "grid.json", {"parameters": preset})
     rows = [(0.75, 4, 0, seen, "class probe", seen / images, 10) for seen in (0, images + 16)]
-    pd.DataFrame(rows, columns=CURVES).to_csv(tmp_path / "desk_grid" / "curves.csv", index=False)
-    table = schedules.by_grid()
-    counts = table.groupby("grid")["images"].unique().map(list).to_dict()
+    pd.DataFrame(rows, columns=CURVES).to_csv(tmp_path / "grid.csv", index=False)
+    counts = schedules.by_grid().groupby("grid")["images"].unique().map(list).to_dict()
     assert counts == {"14 x 14 patches": [images + 16], "8 x 8 patches": [images]}
 
 
