@@ -38,11 +38,19 @@ def summary(values: Any) -> list[float]:
     return [float(f"{total:.8g}") for total in weights @ flat]
 
 
+def seen(name: str, weights: torch.Tensor) -> torch.Tensor:
+    """Without attention's bias of the keys, which softmax does not see: AdamW scales its rounding to full steps."""
+    if not name.endswith("qkv.bias"):
+        return weights
+    query, _, value = weights.chunk(3)
+    return torch.cat([query, value])
+
+
 def trainer() -> tuple[int, dict[str, Any]]:
     """The addresses of two configs, and the losses and weights of a run of forty steps."""
     with tempfile.TemporaryDirectory() as folder:
         run = train_small(folder)
-        weights = torch.cat([value.flatten() for value in run.load().encoder_state().values()])
+        weights = torch.cat([value.flatten() for value in map(seen, *zip(*run.load().encoder_state().items()))])
         found = {"loss": [line["loss"] for line in run.history()][::4], "weights": summary(weights.numpy())}
     addresses = [CONFIG.key, replace(CONFIG, mask_ratio=0.9, world_options={"classes": 4}).key]
     return TRAINER_VERSION, found | {"addresses": addresses}
@@ -98,7 +106,7 @@ def close(now: Any, then: Any) -> bool:
     if isinstance(now, list):
         return len(now) == len(then) and all(map(close, now, then))
     if isinstance(now, float):
-        return now == pytest.approx(then, rel=2e-4, abs=2e-4)
+        return now == pytest.approx(then, rel=1e-4, abs=1e-4)
     return now == then
 
 
