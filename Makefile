@@ -73,6 +73,7 @@ test: $(READY) ## Run the tests in CORES processes; some of them: make test TEST
 
 faults: $(READY) ## Kill, fill, spoil and fuzz everything, minutes; writes results/faults.json
 	@rm -f results/faults.json
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(CORES)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -o python_files='fault_*.py' --table results/faults.json tests/faults
 
 benchmarks: $(READY) ## Measure speed on this machine, idle, in minutes; writes results/speed.json

@@ -137,7 +137,7 @@ def test_the_whole_of_section_3_is_published_by_one_command(trained, miniature_p
     assert not any(row["metric"] == "class token on the object" for row in rows)
 
 
-@pytest.mark.parametrize("page", ["3_2_attention", "3_3_separability"])
+@pytest.mark.parametrize("page", [pytest.param("3_2_attention", marks=pytest.mark.slow), "3_3_separability"])
 def test_a_page_of_section_3_runs_on_the_miniature(trained, miniature_preset, tmp_path, monkeypatch, forked, page):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     written = execute(NOTEBOOKS / f"{page}.ipynb", tmp_path / f"{page}.ipynb", str(miniature_preset))

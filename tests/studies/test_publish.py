@@ -160,6 +160,7 @@ def test_a_bare_machine_has_nothing_that_draws_or_reads_tables():
     assert not {"torch", "timm", "torchvision", "sklearn", "piq", "numpy", "yaml"} & unneeded()
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_on_a_bare_machine(published_tiny, tiny_preset, tmp_path):
     short = yaml.safe_load(tiny_preset.read_text()) | {"mask_ratios": [0.75, 0.9], "seeds": [0]}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
