@@ -53,7 +53,8 @@ def beside(schedules: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """`schedules` and what `curves` end with, for the same masks, seeds and metrics."""
     same = ["ratio", "unit", "seed", "metric"]
     finished = curves[curves["images"] == curves["images"].max()]
-    return pd.concat([schedules, finished.merge(schedules[same].drop_duplicates(), on=same)], ignore_index=True)
+    both = pd.concat([schedules, finished.merge(schedules[same].drop_duplicates(), on=same)])
+    return both.sort_values(["images", "seed", "ratio"], ignore_index=True)
 
 
 def measured_curves(preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
