@@ -90,8 +90,14 @@ def _grid(scale: dict) -> str:
     return f"{side} x {side} patches"
 
 
+def whole_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the seeds that were trained for every length."""
+    lengths = table.groupby("seed")["images"].nunique()
+    return table[table["seed"].isin(lengths.index[lengths == table["images"].nunique()])]
+
+
 def high_over_low(table: pd.DataFrame) -> pd.DataFrame:
-    """What the highest ratio scores over the lowest: a row for each length and seed, for a claim's rule."""
-    wide = table.pivot_table("value", ["images", "seed"], "ratio")
+    """What the highest ratio scores over the lowest, for a claim's rule: a row for each length and whole seed."""
+    wide = whole_seeds(table).pivot_table("value", ["images", "seed"], "ratio")
     gained = wide[RATIOS[-1]] - wide[RATIOS[0]]
     return gained.rename("value").reset_index().assign(metric=f"{RATIOS[-1]:g} over {RATIOS[0]:g}")

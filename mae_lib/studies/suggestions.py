@@ -58,6 +58,7 @@ class Suggestion:
 
     def table(self, preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
         """Train what is missing and measure it: `COLUMNS`. Raises ValueError for a world without latents."""
+        need_latents(ratio_series(preset, list(seeds)).world)  # what one suggestion needs is missed before any trains
         arms = [(arm, seed, scores) for seed in seeds for arm, scores in self.measured(preset, seed, device)]
         rows = [(arm, seed, m, v.mean(), len(v)) for arm, seed, scores in arms for m, v in scores.items()]
         return pd.DataFrame(rows, columns=COLUMNS)
@@ -92,7 +93,6 @@ def _masks(preset: str | Path, seed: int, device: str | None) -> Arms:
 
 def _extremes(preset: str | Path, seed: int, device: str | None) -> Arms:
     series = ratio_series(preset, [seed])
-    need_latents(series.world)
     section = LowLevel(series.world, series.scale, series.cache)
     yield UNTRAINED, measure(section, series, (UNTRAINED, seed), device)
     for mask, run in _trained(series, f"every ratio, seed {seed}", device).items():
@@ -175,6 +175,7 @@ def suggestion(name: str, preset: str | Path, seeds: Sequence[int]) -> pd.DataFr
         if (table := published_suggestion(name)).empty:
             raise ValueError(f"{published_folder() / FOLDER} holds no {name}: choose a preset that trains")
         return table
+    need_latents(ratio_series(preset, seeds).world)
     measured = {(arm, seed): scores for seed in seeds for arm, scores in SUGGESTIONS[name].measured(preset, seed, None)}
     return tidy(SUGGESTIONS[name].series, measured)
 

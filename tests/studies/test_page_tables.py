@@ -1,5 +1,6 @@
 """Tables beside the series: each that a page opens is published with its provenance, with what its measuring gives."""
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -126,3 +127,10 @@ def test_schedules_stand_beside_the_finished_runs_of_the_presets_own():
     last = curves.query("images == images.max() and unit == 4 and seed == 0").set_index("ratio")["value"]
     gained = schedules.high_over_low(table)["value"].tolist()
     assert gained == pytest.approx([-0.1, last[0.9] - last[0.5]])
+
+
+def test_lengths_are_compared_over_the_seeds_that_have_them_all():
+    masks = itertools.product((0.5, 0.9), (0, 1), (1, 2))
+    rows = [(ratio, 4, seed, images, "class probe", ratio * images, 10) for ratio, seed, images in masks]
+    table = pd.DataFrame(rows, columns=CURVES).query("not (seed == 1 and images == 2)")
+    assert set(schedules.whole_seeds(table)["seed"]) == set(schedules.high_over_low(table)["seed"]) == {0}

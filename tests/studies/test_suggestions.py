@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import yaml
 from fakes import fake_suggestions
 
 from mae_lib.__main__ import main
@@ -61,6 +62,19 @@ def test_what_is_done_is_done_once(folder, tiny_preset, monkeypatch, capsys):
     assert main(command) == 0
     assert (folder / "masks.csv").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
+
+
+@pytest.mark.parametrize("name", SUGGESTIONS)
+def test_a_world_without_latents_is_refused_before_any_of_them_trains(name, tiny_preset, tmp_path, monkeypatch, capsys):
+    preset = yaml.safe_load(tiny_preset.read_text())
+    preset["scale"] |= {"world": "digits", "world_options": {}}
+    (tmp_path / "digits.yaml").write_text(yaml.safe_dump(preset))
+    monkeypatch.setenv("MAE_LIB_RUNS", str(tmp_path / "runs"))
+    assert main(["table", name, "--preset", str(tmp_path / "digits.yaml"), "--out", str(tmp_path / "out")]) == 2
+    assert "latents" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert not list((tmp_path / "runs").glob("*-r*"))
+    with pytest.raises(ValueError, match="latents"):
+        suggestion(name, tmp_path / "digits.yaml", [0])
 
 
 def test_nothing_published_is_an_empty_table(tmp_path, monkeypatch):

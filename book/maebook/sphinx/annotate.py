@@ -47,7 +47,8 @@ def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
             data["text/html"] = next(before, "") + box(data[VERDICT], page)
         elif FIGURE in data:
             data["text/html"] = with_origin(data["text/html"], data[FIGURE], next(numbers), page)
-    parts = head(page, launch), taken_answer(book), against(page), taken_controls(book), taken_figure(book)
+    controls = _taken(book, "text/html", CONTROLS)  # buttons that link masks belong above the first figure
+    parts = head(page, launch), taken_answer(book), against(page), controls, taken_figure(book)
     first = "\n\n".join(filter(None, parts))
     opening = book.cells[0]
     opening.source = re.sub("^# .*$", lambda title: f"{title[0]}\n\n{first}\n", opening.source, count=1, flags=re.M)
@@ -55,11 +56,8 @@ def annotate(book: NotebookNode, page: Page, launch: bool = True) -> None:
 
 def taken_answer(book: NotebookNode) -> str:
     """The answer of a page, taken from where its notebook says or works it out; empty where there is none."""
-    for cell in book.cells:
-        for output in cell.get("outputs", []):
-            if (text := output.get("data", {}).get("text/markdown", "")).startswith(ANSWER):
-                cell.outputs.remove(output)
-                return text
+    if text := _taken(book, "text/markdown", ANSWER):
+        return text
     opening = book.cells[0]
     paragraphs = opening.source.split("\n\n")
     written = [one for one in paragraphs if one.startswith(ANSWER)]
@@ -67,25 +65,30 @@ def taken_answer(book: NotebookNode) -> str:
     return "\n\n".join(written)
 
 
+def _taken(book: NotebookNode, kind: str, begins: str) -> str:
+    """The first output of a kind that begins so, taken out of its cell; empty where there is none."""
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            if (text := output.get("data", {}).get(kind, "")).startswith(begins):
+                cell.outputs.remove(output)
+                return text
+    return ""
+
+
+def standings(page: Page) -> dict[str, str]:
+    """The verdict of the strongest run on each claim of a page, a word by id."""
+    claims = load_claims()
+    return {id: standing(claims[id], own).verdict.verdict for id, own in page.own.items() if id in claims}
+
+
 def against(page: Page) -> str:
     """The claims of a page that the strongest runs contradict, each by the words of its id; empty where none is."""
-    said = {id: standing(load_claims()[id], own).verdict.verdict for id, own in page.own.items() if id in load_claims()}
     links = [
         f'<a href="#claim-{escape(id)}">{escape(id.replace("-", " "))}</a>{" (ours)" * load_claims()[id].ours}'
-        for id, word in said.items()
+        for id, word in standings(page).items()
         if word == "contradicted"
     ]
     return f'<p class="mae-against">{ICONS["contradicted"]} Contradicted: {"; ".join(links)}.</p>' if links else ""
-
-
-def taken_controls(book: NotebookNode) -> str:
-    """The buttons that link the masks of a page, which belong above its first figure; empty where there are none."""
-    for cell in book.cells:
-        for output in cell.get("outputs", []):
-            if (html := output.get("data", {}).get("text/html", "")).startswith(CONTROLS):
-                cell.outputs.remove(output)
-                return html
-    return ""
 
 
 def taken_figure(book: NotebookNode) -> str:
@@ -114,9 +117,7 @@ def head(page: Page, launch: bool = True) -> str:
     if page.record is None:
         return ""
     preset = f"{escape(str(page.record['parameters']['preset']))} preset"
-    words = [
-        standing(load_claims()[claim], own).verdict.verdict for claim, own in page.own.items() if claim in load_claims()
-    ]
+    words = list(standings(page).values())
     facts = f'<span class="mae-chip">{escape(takes(page))}</span><span class="mae-chip">{preset}</span>'
     ways = f'{launch_links(page.name) if launch else ""}<a class="mae-chip" href="#run-card">Run card</a>'
     return f'<p class="mae-facts">{facts}{ways}{head_badges(words)}</p>'
