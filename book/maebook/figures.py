@@ -78,18 +78,23 @@ def figure(rows: int = 1, columns: int = 1, height: float = 2.8, **options: Any)
     return drawing, drawing.subplots(rows, columns, **options)
 
 
-def _inline(svg: str, prefix: str, alt: str) -> str:
+def _inline(svg: str, caption: str, alt: str) -> str:
     """Matplotlib's file as an element of a page: no preamble, no style for the whole page, ids of its own."""
     view = re.search(r'viewBox="([^"]+)"', svg).group(1)
     body = svg[svg.index("</defs>", svg.index("<style")) + len("</defs>") :]
-    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', body))
-    # Only ids that something points to are kept, under the figure's own prefix: two figures on a page never clash.
     body = re.sub(r'<g id="points:([^"]*)">.*?</g>\s*</g>', _named_points, body, flags=re.DOTALL)
-    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", body)
-    body = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", body)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body).replace("xlink:href", "href")
     body = body.replace(INK, "currentColor").replace(PAPER, "var(--pst-color-background, Canvas)")
     body = re.sub(r"\n\s*", " ", body)
+    # Ids that something points to are counted, the others go, and hundredths of a point are enough: matplotlib hashes
+    # lengths whose last bits a layout leaves open, and the bytes would change with them.
+    body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
+    used = {old: n for n, old in enumerate(dict.fromkeys(re.findall(r'(?:url\(#|href="#)([^)"]+)', body)))}
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{used[m[1]]}"' if m[1] in used else "", body)
+    body = re.sub(r'(url\(#|href="#)([^)"]+)', lambda m: f"{m[1]}{used[m[2]]}", body)
+    # The figure's own prefix, so that two figures on a page never clash.
+    prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{body}".encode()).hexdigest()[:10]
+    body = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", body)
     style = "stroke-linejoin: round; stroke-linecap: butt; width: 100%; max-width: 36rem; height: auto"
     return f'<svg viewBox="{view}" role="img" aria-label="{escape(alt)}" style="{style}">{body}'
 
@@ -110,11 +115,9 @@ def figure_html(fig: Figure, caption: str, alt: str) -> str:
             raise ValueError(f"{what} is empty: say in a sentence what the figure shows")
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    prefix = "fig" + hashlib.sha256(f"{caption}\0{alt}\0{svg}".encode()).hexdigest()[:10]
     # The caption is escaped too: prose with markup belongs in the page, not in the code.
     words = f"<figcaption>{escape(caption)}</figcaption>"
-    drawn = _inline(svg, prefix, alt).replace("<svg ", f"<svg {_rows(fig)}", 1)
+    drawn = _inline(buffer.getvalue(), caption, alt).replace("<svg ", f"<svg {_rows(fig)}", 1)
     return f'<figure class="mae-figure">{drawn}{words}</figure>'
 
 

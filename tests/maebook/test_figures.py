@@ -54,6 +54,15 @@ def test_the_same_figure_is_the_same_bytes_on_any_day(monkeypatch):
     assert figure_html(curve(), "Similarity.", "A line.") == first
 
 
+def test_the_last_bits_of_a_layout_do_not_change_the_bytes():
+    drawn = []
+    for left in (0.1, 0.1 + 1e-14):
+        fig = curve()
+        fig.axes[0].set_position([left, 0.2, 0.8, 0.7])
+        drawn.append(figure_html(fig, "Similarity.", "A line."))
+    assert drawn[0] == drawn[1]
+
+
 def test_ids_of_two_figures_are_disjoint_and_every_reference_resolves():
     first, second = figure_html(curve(), "One.", "A line."), figure_html(curve(), "Two.", "A line.")
     assert ids(first) and not ids(first) & ids(second)
