@@ -14,9 +14,9 @@ PAPER, HERE = "the paper", "this build"
 
 
 def described(one: Results) -> str:
-    """A published run in words: "desk, 300,000 images a run, 3 seeds"."""
+    """A published run in words: "preset desk, 300,000 images a run, 3 seeds"."""
     seeds = len({seed for _, _, seed in one.series.configs})
-    return f"{one.name}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
+    return f"preset {one.name}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
 
 
 def verdict_cell(verdict: Verdict | None) -> str:

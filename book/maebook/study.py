@@ -61,7 +61,7 @@ class Study:
 
     @property
     def words(self) -> str:
-        """The run in words: "desk, drawings, 300,000 images a run, 3 seeds"."""
+        """The run in words: "preset desk, drawings, 300,000 images a run, 3 seeds"."""
         if not self.results.made:
             return f"{described(self.results)}, {self.series.world.name}"
         seeds = len(self.series.seeds)
