@@ -80,7 +80,7 @@ def publish_table(
 
 
 def _held(out: Path, name: str, parameters: dict[str, Any]) -> tuple[list[int], str]:
-    """The seeds that a folder has of a table, and its text."""
+    """The seeds that a folder has all of, and the text of their rows: of another seed it may have a part."""
     if not (out / f"{name}.json").is_file():
         return [], ""
     record = read_json(out / f"{name}.json")
@@ -89,4 +89,5 @@ def _held(out: Path, name: str, parameters: dict[str, Any]) -> tuple[list[int], 
         apart.append(f"trainer is {trainer} there, not {TRAINER_VERSION}")
     if apart:
         raise ValueError(f"{out / name}.csv is another table ({'; '.join(apart)}): give another folder, or remove it")
-    return record["seeds"], (out / f"{name}.csv").read_text()
+    rows = pd.read_csv(out / f"{name}.csv", dtype=str, keep_default_na=False)
+    return record["seeds"], rows[rows["seed"].isin({"", *map(str, record["seeds"])})].to_csv(index=False)

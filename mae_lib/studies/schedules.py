@@ -21,7 +21,7 @@ from mae_lib.training.hardware import Hardware
 from mae_lib.training.pretrain import pretrain
 
 RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
-TIMES = (0.25, 0.5, 2)  # as many images as the preset itself shows
+TIMES = (0.25, 0.5, 2, 4)  # as many images as the preset itself shows
 
 
 def measured_schedules(preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
@@ -90,14 +90,20 @@ def _grid(scale: dict) -> str:
     return f"{side} x {side} patches"
 
 
-def whole_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the seeds that were trained for every length."""
-    lengths = table.groupby("seed")["images"].nunique()
-    return table[table["seed"].isin(lengths.index[lengths == table["images"].nunique()])]
+def shared_lengths(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the lengths that every seed was trained for."""
+    seeds = table.groupby("images")["seed"].nunique()
+    return table[table["images"].isin(seeds.index[seeds == table["seed"].nunique()])]
+
+
+def last_doubling(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores after the two longest schedules, over the seeds that have both: a row for each seed and length."""
+    ends = table[table["images"].isin(sorted(table["images"].unique())[-2:])]
+    return ends.pivot_table("value", ["seed", "ratio"], "images").dropna().stack().unstack("ratio")
 
 
 def high_over_low(table: pd.DataFrame) -> pd.DataFrame:
-    """What the highest ratio scores over the lowest, for a claim's rule: a row for each length and whole seed."""
-    wide = whole_seeds(table).pivot_table("value", ["images", "seed"], "ratio")
+    """What the highest ratio scores over the lowest, for a claim's rule: a row for each shared length and seed."""
+    wide = shared_lengths(table).pivot_table("value", ["images", "seed"], "ratio")
     gained = wide[RATIOS[-1]] - wide[RATIOS[0]]
     return gained.rename("value").reset_index().assign(metric=f"{RATIOS[-1]:g} over {RATIOS[0]:g}")

@@ -127,7 +127,8 @@ def published_suggestion(name: str) -> pd.DataFrame:
     """
     file, series = published_folder() / FOLDER / f"{name}.csv", SUGGESTIONS[name].series
     table = pd.read_csv(file, dtype={"arm": str}) if file.is_file() else pd.DataFrame(columns=COLUMNS)
-    return table.assign(**{series: table["arm"].map(yaml.safe_load)})[[series, "seed", "metric", "value", "count"]]
+    arms = {arm: yaml.safe_load(arm) for arm in table["arm"].unique()}
+    return table.assign(**{series: table["arm"].map(arms)})[[series, "seed", "metric", "value", "count"]]
 
 
 def published_provenance(name: str) -> dict[str, Any] | None:

@@ -69,6 +69,15 @@ def test_a_table_goes_on_with_the_seeds_that_it_lacks(tmp_path, monkeypatch, cap
     assert asked[4:] == [0, 1, 2, 3] and len(pd.read_csv(path)) == 4
 
 
+def test_rows_of_a_seed_that_is_not_whole_are_made_again(tmp_path, monkeypatch):
+    rows = pd.DataFrame({"arm": ["0.10", "None", "0.10"], "seed": [0, None, 1], "value": [1, 2, 3]}, dtype="object")
+    monkeypatch.setitem(TABLES, "tokens", Table(lambda *_: rows[rows["seed"] != 1], ("mae_lib.presets",)))
+    path = publish_table("tokens", "smoke", tmp_path, [0])
+    path.write_text(path.read_text() + "0.10,1,3\n")
+    monkeypatch.setitem(TABLES, "tokens", Table(lambda *_: rows[rows["seed"] == 1], ("mae_lib.presets",)))
+    assert publish_table("tokens", "smoke", tmp_path, [0, 1]).read_text() == rows.to_csv(index=False)
+
+
 @pytest.mark.parametrize(
     ("preset", "seeds", "says"),
     [
@@ -129,8 +138,12 @@ def test_schedules_stand_beside_the_finished_runs_of_the_presets_own():
     assert gained == pytest.approx([-0.1, last[0.9] - last[0.5]])
 
 
-def test_lengths_are_compared_over_the_seeds_that_have_them_all():
-    masks = itertools.product((0.5, 0.9), (0, 1), (1, 2))
-    rows = [(ratio, 4, seed, images, "class probe", ratio * images, 10) for ratio, seed, images in masks]
-    table = pd.DataFrame(rows, columns=CURVES).query("not (seed == 1 and images == 2)")
-    assert set(schedules.whole_seeds(table)["seed"]) == set(schedules.high_over_low(table)["seed"]) == {0}
+def test_lengths_are_compared_over_the_same_seeds():
+    masks = itertools.product((0.5, 0.9), (0, 1), (1, 2, 4))
+    rows = [(ratio, 4, seed, images, "class probe", ratio * images + seed, 10) for ratio, seed, images in masks]
+    table = pd.DataFrame(rows, columns=CURVES).query("not (seed == 1 and images == 4)")
+    shared = schedules.shared_lengths(table)
+    assert set(shared["images"]) == {1, 2} and set(shared["seed"]) == {0, 1}
+    assert set(schedules.high_over_low(table)["images"]) == {1, 2}
+    last = schedules.last_doubling(table)
+    assert last.index.tolist() == [(0, 2), (0, 4)] and last[0.9].tolist() == pytest.approx([1.8, 3.6])
