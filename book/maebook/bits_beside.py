@@ -58,6 +58,16 @@ def bits_row(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None) -> None:
     axes[-1, 0].set_title(TITLE, loc="left")
 
 
+def bits_besides(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None, colour: str) -> None:
+    """Draw the `top_bits` of another world over those of `bits_row`, in its colour."""
+    for axis, x in zip(axes[-1], ("ratio", "unit")):
+        if bits is not None:
+            axis.plot(bits[x][x], bits[x]["value"], marker=MARKERS[-1], ls=DASHES[-1], color=colour, lw=1.6)
+            remember(axis, bits[x])
+            axis.autoscale(axis="y")
+            axis.set_ylim(0, None)
+
+
 def bits_panel(axis: Axes, bits: Mapping[str, pd.DataFrame] | None, x: str) -> None:
     """Draw `top_bits` against "ratio" or "unit"; with None the panel says that there is no tree."""
     if bits is None:

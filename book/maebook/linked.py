@@ -24,7 +24,8 @@ def show_masks(study: Study) -> None:
     none = '<label><input type="radio" name="mae-mask" checked> none</label>'
     display(
         HTML(
-            f"{CONTROLS}<legend>Follow a mask</legend>{none}{''.join(buttons)}</fieldset>"
+            f"{CONTROLS}<legend>Follow a mask: its points and rows on this page come forward</legend>"
+            f"{none}{''.join(buttons)}</fieldset>"
             f"<style>{''.join(rules)}</style>"
         )
     )

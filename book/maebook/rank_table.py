@@ -37,4 +37,4 @@ def _cells(study: Study, metric: str, x: str) -> pd.Series:
     ours, theirs = study.means(x, metric), study.printed(x, metric)
     ranks = [one.rank(ascending=False).map("{:g}".format) for one in (ours, theirs) if one is not None]
     beside = ranks[0] if len(ranks) == 1 else ranks[0] + " · " + ranks[1]
-    return "<td>" + (100 * ours).map("{:.1f}".format) + " <small>" + beside + "</small></td>"
+    return "<td>" + (100 * ours).map("{:.1f}".format) + " <small>(" + beside + ")</small></td>"

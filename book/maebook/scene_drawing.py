@@ -20,11 +20,17 @@ Target = Mapping[str, Tensor]
 HALO = withStroke(linewidth=2.8, foreground="white")  # a box is seen on any ground
 
 
-def scene_grid(pictures: Sequence[Tensor], rows: Mapping[str, Sequence[Target] | None], least: float = 0.5) -> Figure:
+def scene_grid(
+    pictures: Sequence[Tensor],
+    rows: Mapping[str, Sequence[Target] | None],
+    least: float = 0.5,
+    names: Mapping[int, str] | None = None,
+) -> Figure:
     """Pictures, uint8 (3, H, W), in rows by name, each row with its objects on them; None leaves the pictures plain.
 
     Objects as `CocoSplit.target` or `detections` gives them; of detections, those with a score of `least` or more.
-    Colour and dashes of a box tell its category, which a legend names; past six categories they come round again.
+    Colour and dashes of a box tell its category, which a legend names, by `names` where given; past six categories they
+    come round again.
     """
     kept = {name: [_sure(one, least) for one in row] for name, row in rows.items() if row is not None}
     labels = sorted({label for row in kept.values() for one in row for label in one["labels"].tolist()})
@@ -46,7 +52,7 @@ def scene_grid(pictures: Sequence[Tensor], rows: Mapping[str, Sequence[Target] |
                 shape = Rectangle(corner, *(box[2:] - box[:2]), fill=False, lw=1.6, path_effects=[HALO], **look[label])
                 named.setdefault(label, axis.add_patch(shape))
     if named:
-        names = [f"category {label}" for label in sorted(named)]
+        names = [(names or {}).get(label, f"category {label}") for label in sorted(named)]
         handles = [named[label] for label in sorted(named)]
         drawing.legend(handles, names, loc="outside lower center", ncols=3, handlelength=2.6)
         drawing.set_figheight(drawing.get_figheight() + 0.2 * -(-len(named) // 3) + 0.1)

@@ -215,7 +215,9 @@ def panels(
         pair[0].set_title(label, loc="left")
     if bits:
         bits_beside.bits_row(axes, bits)
-    _legend(drawing, study.series.world.name if others else study.name)
+        for number, other in enumerate(others, 2):
+            bits_beside.bits_besides(axes, bits_beside.top_bits(other.series), PALETTE[number])
+    _legend(drawing, study.series.world.name)
     return drawing
 
 
@@ -249,7 +251,7 @@ def small_panels(
         points = axis.get_xticks()
         axis.set_xticks(points, [f"{point:g}" if n % 2 == 0 else "" for n, point in enumerate(points)])  # room for half
         axis.set_xlabel(AXES[x] if number + columns >= count else "")
-    _legend(drawing, study.name)
+    _legend(drawing, study.series.world.name)
     return drawing
 
 

@@ -291,8 +291,10 @@ class Measured:
 
 
 def said(point: Point) -> Point:
-    """A point in a sentence: one that is words stands in quotation marks."""
-    return f"“{point}”" if isinstance(point, str) else point
+    """A point in a sentence: words stand in quotation marks, and large numbers are grouped."""
+    if isinstance(point, str):
+        return f"“{point}”"
+    return f"{point:,}" if point >= 10_000 else point
 
 
 def _listed(points: Sequence[Point]) -> str:

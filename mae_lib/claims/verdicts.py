@@ -103,7 +103,7 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
 
 def _not(finding: Finding) -> str:
     seen = finding.numbers["seen"]
-    power = f", could have seen {seen:.2g}" if seen > 0 and finding.outcome != "reversed" else ""
+    power = f"; {seen:.2g} would have shown" if seen > 0 and finding.outcome != "reversed" else ""
     return f"{finding.what} ({finding.outcome}{power})"
 
 

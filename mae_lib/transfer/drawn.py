@@ -41,8 +41,7 @@ def drawn(scenes: Scenes | DrawnScenes, counts: dict[str, int], folder: Path) ->
         if not whole.exists():
             unfinished = folder / f"scenes-{key}.part"
             shutil.rmtree(unfinished, ignore_errors=True)
-            names = [f"class {number}" for number in range(scenes.categories)]
             for split, count in counts.items():
-                write_coco(unfinished, split, scene_targets(scenes, split, count), names)
+                write_coco(unfinished, split, scene_targets(scenes, split, count), scenes.names)
             unfinished.rename(whole)
     return {split: CocoSplit(whole, split) for split in counts}

@@ -44,6 +44,11 @@ class DrawnScenes(Described):
         """The world of one drawing, as fine as the largest in a scene."""
         return Drawings(int(self.side[1]), self.seed, self.designers, self.categories)
 
+    @property
+    def names(self) -> list[str]:
+        """What each category is called."""
+        return self.drawings.names()
+
     def address(self) -> dict[str, Any]:
         return super().address() | {"drawings": self.drawings.address()}
 

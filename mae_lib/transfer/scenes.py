@@ -57,6 +57,11 @@ class Scenes(Described):
         """The world of one figurine on its tile, which is as small as the largest of them allows."""
         return Figurines(-(-int(self.side[1]) // 16) * 16, self.seed, self.categories)
 
+    @property
+    def names(self) -> list[str]:
+        """What each category is called."""
+        return [f"class {number}" for number in range(self.categories)]
+
     def sample(self, indices: LongTensor, split: str = "train") -> SceneBatch:
         """The scenes with these numbers, on the device of `indices`."""
         most, tile = self.objects[1], self.figurines.size

@@ -40,10 +40,10 @@ def test_a_search_whose_last_trial_is_another_setting_is_refused(tmp_path):
 
 def test_the_frozen_settings_are_settings_of_their_worlds():
     sets = image_sets()
-    assert {one.name.split(",")[0] for one in sets} >= {"drawings", "figurines"}
+    assert {one.name.split()[-1] for one in sets} >= {"drawings", "figurines"}
     for one in sets:
         assert set(one.accuracy) <= set(READERS) and one.why
-        if one.name.startswith("figurines"):
+        if one.name.endswith("figurines"):
             assert make_world("figurines", **one.options).classes == pytest.approx(1 / one.chance)
 
 

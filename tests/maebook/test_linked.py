@@ -43,7 +43,7 @@ def test_the_mask_of_both_series_is_linked_as_one(study, monkeypatch):
 def test_a_table_has_ranks_and_no_agreement_where_the_paper_has_other_masks(study):
     html = rank_table(study, ["IN1K", "IN-S"])
     ratios = [row for row in re.findall(r"<tr.*?</tr>", html) if "ratio 0" in row]
-    assert sorted(re.findall(r"<small>(\S+)</small>", "".join(ratios))) == sorted(
+    assert sorted(re.findall(r"<small>\((\S+)\)</small>", "".join(ratios))) == sorted(
         str(rank) for column in (1, 2) for rank in _ranks(study, ("IN1K", "IN-S")[column - 1])
     )
     assert "·" not in html  # three ratios here, five in the paper

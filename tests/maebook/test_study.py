@@ -34,14 +34,14 @@ def test_a_control_is_a_line_of_the_same_metric_under_another_name(study):
     means = study.means("ratio", "another image: overlap with the object")
     assert list(line.get_xdata()) == list(means.index) == [0.5, 0.75, 0.9]
     assert list(line.get_ydata()) == list(means)
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "a seed", "another"]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["figurines", "a seed", "another"]
 
 
 def test_each_of_several_seeds_is_a_dot_and_one_seed_needs_no_legend(study):
     drawing = panels(study, {"overlap with the object": "overlap"})
     dots = next(line for line in drawing.axes[0].lines if line.get_label() == "a seed")
     assert len(dots.get_xdata()) == len(study.series.by("ratio"))
-    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["tiny", "a seed"]
+    assert [text.get_text() for text in drawing.legends[0].get_texts()] == ["figurines", "a seed"]
     first = {mask: config for mask, config in study.series.configs.items() if mask[2] == 0}
     one = replace(study, results=replace(study.results, series=replace(study.series, configs=first)))
     assert not panels(one, {"overlap with the object": "overlap"}).legends
@@ -83,7 +83,7 @@ def test_where_no_image_can_be_made_a_sentence_stands_for_the_figure(study, draw
 
 def test_a_table_holds_every_run_that_reads_the_class(longer):
     table = readers_table()
-    assert [run.split(",")[0].split(": ")[1] for run in table] == [one.name for one in longer]
+    assert [run.split(",")[0].split(": ")[1] for run in table] == [f"preset {one.name}" for one in longer]
     for (_, column), one in zip(table.items(), longer):
         scores, unit = one.scores("separability"), one.series.scale["unit"]
         ratios = {ratio for ratio, own, _ in one.series.configs if own == unit}

@@ -214,7 +214,8 @@ def tree_from_masks() -> Discovery:
     axis.grid(False)
     return Discovery(
         f"Masks alone {'reveal' if again else 'do not reveal'} the tree: {len(asked)} of {2**count:,} masks, those of "
-        f"one and two patches, {'give' if again else 'do not give'} back all {tree.latent_count} latents above them.",
+        f"one and two patches, {'give' if again else 'do not give'} back all {tree.latent_count} latents above them. "
+        "The brighter a pair of patches, the more masks of the two share.",
         drawing,
         "A matrix of pairs of patches, from how much masks of the two share: its blocks are the parts of the figurine.",
         ("2_3_graph_from_masks",),
@@ -308,7 +309,7 @@ def _detected(one: Results) -> Discovery:
     axis.set_xlabel("")
     return Discovery(
         f"Detectors on scenes of {world} ({seeds} seed{'s' * (seeds > 1)}) gain most from ratio {means.idxmax():g}: "
-        f"{means.max() - fresh:+.1f} box AP over fresh weights{labels}. "
+        f"{means.max() - fresh:+.1f} box AP over fresh weights (dotted){labels}. "
         f"That {_MIRROR:g} is the best start: {_word(one.name, _BEST_START)}.",
         drawing,
         f"Box AP by masking ratio on scenes of {world}: "

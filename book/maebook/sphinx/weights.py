@@ -5,6 +5,7 @@ licences; what only people can say of a world, its use and its limits, stands in
 """
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -29,6 +30,7 @@ SCORES = {
     "shape_bias": "shape bias",
 }
 _OURS = "MIT, as the book"
+_RECORD = " A record: newer runs stand in its place."
 
 
 def weights(folder: Path, pages: Mapping[str, Page]) -> str:
@@ -51,7 +53,8 @@ def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
         [
             f"## `{published_run.name}`",
             f"{_facts(first)}; made on {published_run.provenance['device']}. "
-            f"World: {{ref}}`{first.world} <world-{first.world.replace('_', '-')}>`. Licence: {licence(first.world)}.",
+            f"World: {{ref}}`{first.world} <world-{first.world.replace('_', '-')}>`, {_options(first)}. "
+            f"Licence: {licence(first.world)}.{_RECORD if published_run.superseded else ''}",
             list_table(header, rows, "mae-weights mae-numbers"),
             f"To load the first of them in timm:\n\n```python\n{loading(next(iter(runs.values())))}\n```",
             f"{_pixels(first)}",
@@ -64,6 +67,11 @@ def _facts(config: PretrainConfig) -> str:
         f"Vision transformers of {config.depth} blocks, {config.heads} heads and width {config.width}, for images of "
         f"{config.image_size} pixels a side in patches of {config.patch}"
     )
+
+
+def _options(config: PretrainConfig) -> str:
+    set_ = ", ".join(f"`{name} = {value!r}`" for name, value in config.world_options.items())
+    return f"with {set_}" if set_ else "as its defaults are"
 
 
 def _row(mask: Mask, run: Run, scores: Iterable[Mapping[str, Any]], shown: Iterable[str]) -> list[str]:
@@ -114,7 +122,7 @@ def world_cards(folder: Path, pages: Mapping[str, Page]) -> str:
 def _card(name: str, card: Mapping[str, Any]) -> str:
     world = world_class(name)
     what = (inspect.getdoc(inspect.getmodule(world)) or "").partition("\n\n")[0]
-    made = inspect.getdoc(world) or ""
+    made = re.sub(r"\s*Raises [A-Z][^.]*\.(?=\s|$)", "", inspect.getdoc(world) or "")
     options = ", ".join(
         f"`{field.name} = {field.default!r}`" for field in fields(world) if field.default is not MISSING
     )
@@ -134,5 +142,5 @@ def _card(name: str, card: Mapping[str, Any]) -> str:
 def _images_licence(name: str, card: Mapping[str, Any]) -> str:
     if name != "drawings":
         return card["licence"]
-    hands = ", ".join(f"{hand.name}: {hand.attribution}, {hand.licence}" for hand in TABLE)
-    return f"{card['licence']} {hands}."
+    hands = "\n".join(f"* {hand.name}: {hand.attribution}, {hand.licence}" for hand in TABLE)
+    return f"{card['licence']}\n\n{hands}"
