@@ -14,7 +14,7 @@ from mae_lib.theory import LatentHierarchy, SharedInformation
 Point = tuple[float, float]
 LARGEST = 100  # nodes; beyond that a picture of the book's width shows nothing
 SETS = ("c", "split", "s_m", "s_mc")  # of Theorem 1, as `SharedInformation` has them
-_ROOM_ACROSS, _ROOM_UP = 0.42, 0.34  # from a node's middle to where an edge may pass, in columns and levels
+_ROOM_ACROSS, _ROOM_UP = 0.5, 0.34  # from a node's middle to where an edge may pass, in columns and levels
 
 
 class Node(NamedTuple):
@@ -146,7 +146,7 @@ def bends(hierarchy: LatentHierarchy) -> dict[tuple[Hashable, Hashable], float]:
 def _bend(start: Point, end: Point, others: list[Point]) -> float:
     """The least of the bends that keep an edge away from `others`, or the one that keeps it farthest."""
     best, widest = 0.0, -1.0
-    for shift in sorted((sign * step / 2 for step, sign in product(range(9), (1, -1))), key=abs):
+    for shift in sorted((sign * step / 4 for step, sign in product(range(17), (1, -1))), key=abs):
         if (room := _room(curve(start, end, shift), others)) > widest:
             best, widest = shift, room
         if widest == 1.0:

@@ -16,9 +16,10 @@ from matplotlib.path import Path
 
 from mae_lib.theory import LatentHierarchy, SharedInformation
 from maebook.figures import INK, PALETTE, PAPER
-from maebook.graph_layout import Drawing, Node, arrange, curve
+from maebook.graph_layout import Drawing, Node, arrange, curve, letters
 
 _BLUE, _VERMILLION, _GREEN = PALETTE[:3]
+_LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class _Look(NamedTuple):
@@ -34,9 +35,15 @@ _LOOKS = {
     "": _Look("node", PAPER, INK, "-", 0.9, 1.0),
     "c": _Look("c: shared, minimal", _BLUE, INK, "-", 2.6, 0.55),
     "split": _Look("A: shared, implied by c", _BLUE, _BLUE, "-", 1.0, 0.18),
-    "s_m": _Look("s_m: masked side only", _VERMILLION, _VERMILLION, (0, (4, 2)), 1.5, 0.22),
-    "s_mc": _Look("s_mc: visible side only", _GREEN, _GREEN, (0, (1, 1.3)), 1.8, 0.22),
+    "s_m": _Look("sₘ: masked side only", _VERMILLION, _VERMILLION, (0, (4, 2)), 1.5, 0.22),
+    "s_mc": _Look("sₘᶜ: visible side only", _GREEN, _GREEN, (0, (1, 1.3)), 1.8, 0.22),
 }
+
+
+def typeset(name: str) -> str:
+    """A node's name in a title, a table or a tick, as its drawing has it: "x10" is x₁₀."""
+    first, below = letters(name)
+    return first + below.translate(_LOW)
 
 
 def _draw_node(ax: Axes, node: Node) -> None:

@@ -256,7 +256,7 @@ def test_a_hierarchy_shows_its_sets_and_its_mask():
     draw_hierarchy(ax, hierarchy, locate_shared_information(hierarchy, masked), masked)
     html = figure_html(fig, "Figure 4.", "A tree.")
     assert "z3" in "".join(BeautifulSoup(html, "html.parser").get_text().split())  # a subscript is a text of its own
-    for words in ("c: shared, minimal", "s_m: masked side only", "s_mc: visible side only", "masked pixel"):
+    for words in ("c: shared, minimal", "sₘ: masked side only", "sₘᶜ: visible side only", "masked pixel"):
         assert words in html
     assert sum(line.get_marker() == "x" for line in ax.lines) == 1
     thick = [c for c in ax.collections if c.get_linewidths()[0] > 2]
