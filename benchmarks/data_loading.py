@@ -132,7 +132,8 @@ def main() -> None:
             listed = ", ".join(f"{workers}: {speed:,.0f}" for workers, speed in found.items())
             print(f"{name:>14} {1000 * cost:>12.1f} {need * cost:>17.1f}   {listed}", flush=True)
             row = {"kept as": name, "CPU ms an image": round(1000 * cost, 2), "images/s": round(max(found.values()))}
-            rows.append(row | {"needed, images/s": round(need), "cores to feed it": round(need * cost, 2)})
+            wanted = {"needed, images/s": float(f"{need:.3g}"), "cores to feed it": float(f"{need * cost:.2g}")}
+            rows.append(row | wanted)
     about = {"preset": arguments.preset, "settings": dict(arguments.settings), "need": where, "device": device.type}
     record(arguments.out, arguments.section, rows, about | {"workers": arguments.workers, "images": len(images)})
 

@@ -162,7 +162,7 @@ def evaluate(given: Given) -> None:
 
 
 def readers(given: Given) -> None:
-    from mae_lib.studies.baselines import four_readers
+    from mae_lib.studies.baselines import baseline_accuracies
     from mae_lib.training import PretrainConfig, checkpoints
 
     before = _trials(given.out) if given.out and given.out.is_file() else []
@@ -170,7 +170,7 @@ def readers(given: Given) -> None:
     config = PretrainConfig.from_scale(scale, **settings_of(given.settings, scale))
     sizes = given.train_images, given.test_images, given.supervised_images, given.visits
     options = parse_yaml(given.test_options, "--test-options")
-    trial = four_readers(config, options, *sizes, hardware=_hardware(given))
+    trial = baseline_accuracies(config, options, *sizes, hardware=_hardware(given))
     for reader, accuracy in [*trial["accuracy"].items(), ("chance", trial["chance"])]:
         print(f"{reader:24}{accuracy:.3f}")
     if given.out:

@@ -62,12 +62,15 @@
     addEventListener("scroll", scrolled, {passive: true});
   };
 
-  // Tables of rows: on a phone each cell names its column.
+  // Tables of rows: on a phone each cell names its column, but for the first one, unless it is a number.
   const rows = () => {
     for (const table of document.querySelectorAll("table.mae-rows")) {
       const names = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent.trim());
       for (const row of table.querySelectorAll("tbody tr"))
-        [...row.children].forEach((cell, i) => { cell.dataset.column = names[i]; });
+        [...row.children].forEach((cell, i) => {
+          cell.dataset.column = names[i];
+          cell.classList.toggle("mae-number", i === 0 && /^[\d\s.,%–-]*\d[\d\s.,%–-]*$/.test(cell.textContent));
+        });
     }
   };
 

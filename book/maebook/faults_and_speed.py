@@ -50,6 +50,9 @@ def speed_table(section: dict[str, Any]) -> pd.DataFrame:
     table = pd.DataFrame(section["rows"]).drop(columns=_NO_ROOM, errors="ignore")
     table = table.map(lambda value: float(f"{value:.3g}") if isinstance(value, float) else value)
     table.columns = table.columns.str.replace("_", " ")
+    if "cores to feed it" in table:  # to two digits, however few the file has
+        cores = table["needed, images/s"] * table["CPU ms an image"] / 1000
+        table["cores to feed it"] = [f"{value:.2g}" for value in cores]
     if len(table) > 1:
         table = table.loc[:, table.nunique() > 1]
     first, *others = table.columns
@@ -63,7 +66,7 @@ def where(record: dict[str, Any]) -> str:
     """The machine, day and company of a measurement, in a sentence, from its provenance."""
     busy = ""
     if "load_average" in record:
-        busy = f", with {record['load_average']:g} processes at work on {record['cores']} cores"
+        busy = f", load average {record['load_average']:g} on {record['cores']} cores"
     torch = record["versions"].get("torch", "?")
     return f"Measured on {record['device']}{busy}; PyTorch {torch}; {record['finished'][:10]}."
 
@@ -82,7 +85,7 @@ def what_feeds(loading: dict[str, Any]) -> str:
     need = loading["rows"][0]["needed, images/s"]
     enough = [row["kept as"] for row in loading["rows"] if row["images/s"] >= need]
     starved = [row["kept as"] for row in loading["rows"] if row["images/s"] < need]
-    said = f"A step eats {need:,} images/s ({loading['provenance']['parameters']['need']}). "
+    said = f"A step eats {need:,g} images/s ({loading['provenance']['parameters']['need']}). "
     said += f"Fast enough: {'; '.join(enough) or 'none'}. "
     return said + (f"Too slow, so that loading limits the step: {'; '.join(starved)}." if starved else "")
 
@@ -99,13 +102,14 @@ def what_reaches(step: dict[str, Any], bar: float = 0.5) -> str:
 
 def what_width(widths: dict[str, Any], bar: float = 0.5) -> str:
     """From which width on a model reaches a bar of the matmul rate, in a sentence, from rows of growing width."""
+    step = f"a step at ratio {widths['rows'][0]['ratio']:g}"
     below = [row["width"] for row in widths["rows"] if row["share"] < bar]
     above = [row["width"] for row in widths["rows"] if row["width"] > max(below, default=0)]
     if not above:
-        return f"None of these widths reaches {bar:.0%} of the rate of one large product."
+        return f"At none of these widths {step} reaches {bar:.0%} of the rate of one large product."
     least = min(above)
     tried = f"; at {max(below)} it does not" if below else ""
-    return f"From {least} wide on, a step reaches {bar:.0%} of the rate of one large product{tried}."
+    return f"From {least} wide on, {step} reaches {bar:.0%} of the rate of one large product{tried}."
 
 
 def what_grows(growth: dict[str, Any]) -> str:

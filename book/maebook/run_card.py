@@ -18,6 +18,13 @@ from maebook.bundles import RUN, emit
 _ABSENT = object()
 
 
+class _DoubleQuoted(yaml.SafeDumper):
+    """Texts that need quotes have double ones, which can stand between a shell's single quotes."""
+
+    def choose_scalar_style(self) -> str:
+        return '"' if (style := super().choose_scalar_style()) == "'" else style
+
+
 def changed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that differ from the preset that `parameters["preset"]` names, or that it does not have.
 
@@ -43,7 +50,8 @@ def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
     """
     preset, stem = load_preset(parameters["preset"]), Path(notebook).stem
     given = {name: value for name, value in parameters.items() if name != "scale" or not _is_of(preset, name, value)}
-    mapping = yaml.safe_dump(given, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True)
+    options = {"default_flow_style": True, "sort_keys": False, "width": math.inf, "allow_unicode": True}
+    mapping = yaml.dump(given, Dumper=_DoubleQuoted, **options)
     return shlex.join(["papermill", f"notebooks/{stem}.ipynb", f"{stem}.out.ipynb", "-y", mapping.strip()])
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from mae_lib.claims.claims import Claim, Verdict, load_claims, paper_table
+from mae_lib.claims.claims import REPEATED, Claim, Verdict, load_claims, paper_table
 from mae_lib.claims.pages import SECTION_OF
 from mae_lib.claims.verdicts import decide
 from mae_lib.presets import load_preset
@@ -115,5 +115,5 @@ def standing(claim: Claim, own: Result | None = None) -> Result:
 
 def short(result: Result) -> str:
     """A run in few words: "cpu, 5 seeds"; its key alone where seeds do not matter."""
-    seeds = result.verdict.seeds
-    return f"{result.key}, {seeds} seed{'s' * (seeds != 1)}" if seeds else result.key
+    count, many = result.verdict.seeds, load_claims()[result.verdict.claim].over
+    return f"{result.key}, {count} {many if count != 1 else REPEATED[many]}" if count else result.key

@@ -74,7 +74,7 @@ def spread(measured: Measured, points: Points, least: float) -> list[Ordering]:
     chosen = measured.chosen(points)
     tried = [
         measured.ordering(
-            f"{measured.metric}: {measured.series} {said(high)} above {said(low)} by {least:g} or more",
+            f"{measured.metric}: two {measured.series}s {least:g} or more apart, of all {said(high)} above {said(low)}",
             {high: 1.0, low: -1.0},
             least,
         )

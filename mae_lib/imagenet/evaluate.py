@@ -1,8 +1,10 @@
 """A model on all that is there: attention, the linear probe, Table 1's sets, Table 2's shape bias, by one command.
 
-python -m mae_lib evaluate --preset paper --mask-ratio 0.75 --unit 16
-python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae
-torchrun --nproc-per-node 8 -m mae_lib evaluate --model mae_pretrain_vit_base.pth
+    python -m mae_lib evaluate --preset paper --mask-ratio 0.75 --unit 16
+    python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae
+    torchrun --nproc-per-node 8 -m mae_lib evaluate --model mae_pretrain_vit_base.pth
+
+The scores are kept in the run's `table_1.json`.
 """
 
 from typing import Any

@@ -1,9 +1,11 @@
-"""How hard a set of images is, told by four readers before any masked model is trained.
+"""How hard a set of images is, told by the accuracies of READERS before any masked model is trained.
 
-Pixels read linearly (ridge regression of the classes) and by twenty neighbours, an encoder that was never trained, and
-one of the same size trained on the labels. Where masked pretraining has something to show, as on ImageNet, the first
-three stand near chance and the last one high. Nothing here knows of masks, so settings chosen by these readers cannot
-favour a ratio or a unit.
+* Pixels are read linearly (ridge regression of the classes) and by twenty neighbours.
+* An encoder that was never trained is read linearly, from its class token and from its mean token.
+* An encoder of the same size is trained on the labels.
+
+Where masked pretraining has something to show, as on ImageNet, the first four accuracies are near chance and the last
+one is high. Nothing here knows of masks, so settings chosen by them cannot favour a ratio or a unit.
 """
 
 import tempfile
@@ -28,7 +30,7 @@ READERS = ("pixels, linear", "pixels, 20 neighbours", "untrained, class token", 
 _CHUNK = 128
 
 
-def four_readers(
+def baseline_accuracies(
     config: PretrainConfig,
     test_options: dict[str, Any] | None = None,
     train_images: int = 3200,
@@ -96,7 +98,7 @@ def _fresh(config: PretrainConfig) -> MAE:
 def _blind(
     config: PretrainConfig, images: Tensor, labels: Tensor, test_images: Tensor, test_labels: Tensor, hardware: Hardware
 ) -> dict[str, float]:
-    """The four readers that learn nothing but a plane or a vote."""
+    """The first four of READERS, which learn nothing but a plane or a vote."""
     y, test_y = labels.numpy(), test_labels.numpy()
     x, test_x = (part.flatten(1).numpy().astype("float32") / 255 for part in (images, test_images))
     encoder = _fresh(config).to(hardware.torch_device)

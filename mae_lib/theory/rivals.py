@@ -3,8 +3,8 @@
 The world is a tree of signs: the root is fair, and each child copies its parent but for a flip. Its leaves have a law
 that can be listed, so nothing is trained or sampled.
 
-- `linear_mae`: the best linear masked autoencoder under random masks (after Bisulco et al. 2025, who add a bottleneck).
-- `mask_correlations`: the spectrum of the graph that joins the views of one image (after Zhang et al. 2022). Its
+* `linear_mae`: the best linear masked autoencoder under random masks (after Bisulco et al. 2025, who add a bottleneck).
+* `mask_correlations`: the spectrum of the graph that joins the views of one image (after Zhang et al. 2022). Its
   singular values are the maximal correlations of the two sides, and those of 1 count what Theorem 1 calls c.
 
 Masks hide each leaf with probability `ratio`, independently.

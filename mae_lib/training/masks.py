@@ -4,9 +4,10 @@ The convention, stated once for the whole package: a mask is boolean, one entry 
 **True = masked** (hidden from the encoder, predicted by the decoder).
 
 A unit is a square of k x k patches that is masked as one (k = unit / patch). By default the last visible unit may be
-partial, as in the long-sequence MAE (Hu et al. 2022, facebookresearch/long_seq_mae): shuffle the ceil(g/k)^2 units,
-lay out their patches one unit after the other, and show the first int(L(1 - r)). Every image then shows the same number
-of patches whatever the unit. `partial_unit=False` rounds down to whole units instead (Pixio, lightly).
+partial, as in the long-sequence MAE (Hu et al. 2022, facebookresearch/long_seq_mae): shuffle the units, lay out their
+patches one unit after the other, and show the first int(L(1 - r)) of the L patches. Every image then shows the same
+number of patches whatever the unit. `partial_unit=False` rounds down to whole units instead, as Pixio and the library
+`lightly` do.
 """
 
 import math

@@ -34,8 +34,9 @@ VARIANTS = {  # the hands that draw instead of the option's
 class Drawings(Described):
     """A concept of the pack by a hand of `designers`; the class is the concept.
 
-    unseen, outline and silhouette let other hands draw; cue_conflict fills a concept's outline with the colours of
-    another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError without a pack.
+    The variants `unseen`, `outline` and `silhouette` let other hands draw; `cue_conflict` fills a concept's outline
+    with the colours of another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError
+    without a pack.
     """
 
     name: ClassVar[str] = "drawings"

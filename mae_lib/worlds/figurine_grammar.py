@@ -2,8 +2,9 @@
 
 A code word is the values of a line a + b x at the four points x of GF(4). Two lines meet in one point at most, so any
 two of the four values give the line away and a single one does not:
-  class (a, b) -> parts:         any two parts determine the class; a single part leaves 4 of 16 classes, 2 of 8.
-  part b, synonym a -> corners:  any two corners determine the part; with 4 synonyms a single corner tells nothing.
+
+* class (a, b) -> parts: any two parts determine the class; a single part leaves 4 of 16 classes, 2 of 8.
+* part b, synonym a -> corners: any two corners determine the part; with 4 synonyms a single corner tells nothing.
 """
 
 import torch

@@ -35,10 +35,10 @@ from mae_lib.worlds.world import Described, Level, Sample, require
 class Figurines(Described):
     """The grammar world: classes of 2 x 2 parts, 4 part symbols of 2 x 2 corners, 4 corner styles.
 
-    cue_conflict puts on the texture of another class; sketch draws outlines; rendition wears four held-out textures;
-    odd_pose turns, shrinks and shifts further than in training; second is another draw with slightly wider nuisances.
-    In the regime "cluttered" a figurine lies anywhere, at any of several scales and turns, in uneven light, among lone
-    parts on a textured ground and partly hidden: masks, boxes and parts are of what is seen.
+    Of the variants, `cue_conflict` has the texture of another class; `sketch` draws outlines; `rendition` has four
+    held-out textures; `odd_pose` turns, shrinks and shifts further than in training; `second` is another draw with
+    slightly wider nuisances. In the regime `cluttered` a figurine lies anywhere, at any of several scales and turns, in
+    uneven light, among lone parts on a textured ground and partly hidden: masks, boxes and parts are of what is seen.
     """
 
     name: ClassVar[str] = "figurines"

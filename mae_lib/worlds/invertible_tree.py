@@ -1,4 +1,4 @@
-"""The world that satisfies Assumption 1 exactly: child = leakyReLU(Q_slot [parent; noise]), with Q orthogonal.
+"""The world that satisfies Assumption 1 exactly: `child = leakyReLU(Q_slot [parent; noise])`, with Q orthogonal.
 
 Orthogonal maps and a leaky ReLU are inverted in closed form, so any one leaf gives back all of its ancestors and their
 noises. With `slope=1` every variable is linear in independent standard normal noises: covariances have a closed form.
@@ -25,11 +25,11 @@ _NOISE_WIDTH = 16  # noise is drawn in multiples of a vector register, so that i
 class InvertibleTree(Described):
     """A quadtree of continuous latents with pixels at its leaves.
 
-    Level d has 4^d nodes of `root_dim` 2^d numbers: 6 -> 12 -> 24 -> 48 by default, 64 leaves of 4 x 4 x 3 pixels,
-    32 x 32 in all. `latents["level0"]` is the root and `latents["level3"]` the leaves (`latents["pixels"]` too), exact;
-    nodes of a level in raster order. An image is the sigmoid of the leaves, so it is invertible as well. With
-    `shuffle` the leaves lie scattered over the image, and no square of patches is a subtree.
-    The class is the orthant of the root's first four numbers.
+    Level d has `4**d` nodes of `root_dim * 2**d` numbers: 6 -> 12 -> 24 -> 48 by default, 64 leaves of 4 x 4 x 3
+    pixels, 32 x 32 in all. `latents["level0"]` is the root and `latents["level3"]` the leaves (`latents["pixels"]`
+    too), exact; nodes of a level in raster order. An image is the sigmoid of the leaves, so it is invertible as well.
+    With `shuffle` the leaves lie scattered over the image, and no square of patches is a subtree. The class is the
+    orthant of the root's first four numbers.
     """
 
     name: ClassVar[str] = "invertible_tree"

@@ -44,7 +44,7 @@ def kernels(mark: str) -> list[int]:
 
 
 def execute(source: Path, output: Path, mark: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "mae_lib", "execute", str(source), str(output)]
+    command = [sys.executable, "-m", "maebook", "execute", str(source), str(output)]
     return subprocess.Popen(
         command, env=os.environ | {"FAULT_MARK": mark}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -39,12 +39,17 @@ def test_a_benchmark_is_a_table_with_shares_in_percent():
     assert table.columns.tolist() == ["share", "ours", "times"] and table.loc[0.75].tolist() == ["46%", 100, 1.23]
     rows = [{"ratio": 0.75, "width": width, "share": 0.5} for width in (64, 128)]
     assert speed_table({"rows": rows}).index.tolist() == [64, 128], "what varies leads"
+    rows = [
+        {"kept as": name, "CPU ms an image": cost, "needed, images/s": 2, "cores to feed it": 0.0}
+        for name, cost in (("a", 2.75), ("b", 1.05))
+    ]
+    assert speed_table({"rows": rows})["cores to feed it"].tolist() == ["0.0055", "0.0021"]
 
 
 def test_where_names_machine_day_and_company():
     record = {"device": "cpu: X", "versions": {"torch": "2"}, "finished": "2026-01-02T03:04:05+00:00"}
     assert where(record) == "Measured on cpu: X; PyTorch 2; 2026-01-02."
-    assert "with 4.5 processes at work on 2 cores" in where(record | {"load_average": 4.5, "cores": 2})
+    assert ", load average 4.5 on 2 cores" in where(record | {"load_average": 4.5, "cores": 2})
 
 
 def test_what_nobody_has_made_is_empty(tmp_path):
@@ -81,14 +86,19 @@ def test_sentences_follow_from_the_figures():
     for shares, word in (((0.3, 0.4), "does not reach 50%"), ((0.6,), "and reaches 50%"), ((0.3, 0.6), "some ratios")):
         assert word in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})
     for shares, word in (
-        ((0.3, 0.6, 0.7), "From 2 wide on, a step reaches 50% of the rate of one large product; at 1 it does not."),
-        ((0.6, 0.4, 0.5), "From 3 wide on, a step reaches 50% of the rate of one large product; at 2 it does not."),
-        ((0.6, 0.7), "From 1 wide on, a step reaches 50% of the rate of one large product."),
-        ((0.6, 0.4), "None of these widths"),
+        (
+            (0.3, 0.6, 0.7),
+            "From 2 wide on, a step at ratio 0.75 reaches 50% of the rate of one large product; at 1 it does not.",
+        ),
+        (
+            (0.6, 0.4, 0.5),
+            "From 3 wide on, a step at ratio 0.75 reaches 50% of the rate of one large product; at 2 it does not.",
+        ),
+        ((0.6, 0.7), "From 1 wide on, a step at ratio 0.75 reaches 50% of the rate of one large product."),
+        ((0.6, 0.4), "At none of these widths"),
     ):
-        assert what_width({"rows": [{"width": n, "share": share} for n, share in enumerate(shares, 1)]}).startswith(
-            word
-        )
+        widths = [{"ratio": 0.75, "width": n, "share": share} for n, share in enumerate(shares, 1)]
+        assert what_width({"rows": widths}).startswith(word)
     base = {"image_size": 32, "patch": 4, "mask_ratio": 0.75, "batch": 32, "GFLOP an image": 1.0, "peak MiB": 10}
     changes = [base | {"image_size": 64, "GFLOP an image": 4.0, "peak MiB": 30}]
     changes += [base | {"batch": 128, "peak MiB": 40}]

@@ -239,7 +239,7 @@ def test_a_detector_is_told_with_what_it_gains(only_tiny, tmp_path, monkeypatch)
     table.to_csv(path, index=False)
     (one,) = discoveries.transferred()
     results.cache_clear()
-    assert "(2 seeds) gain most from ratio 0.9: +4.0 box AP over fresh weights." in one.says
+    assert "(2 seeds) gain most from ratio 0.9: +4.0 box AP over fresh weights (dotted)." in one.says
     assert "30.0 at 0.5, 30.0 at 0.75, 34.0 at 0.9; from fresh weights 30.0" in one.alt
     assert one.claim == "three-quarters-transfers-best" and "best start: contradicted" in one.says
 

@@ -34,7 +34,7 @@ from maebook.sphinx.cite import citation
 from maebook.sphinx.executed import Page
 from maebook.sphinx.made import filled
 from maebook.sphinx.names import resolve
-from maebook.sphinx.source_pages import beside
+from maebook.sphinx.source_pages import beside, prose
 from maebook.strongest import results
 from maebook.teaching.exercises import notebooks, read
 
@@ -296,6 +296,12 @@ def _docstring(node: ast.AST) -> ast.Expr | None:
 
 def _lines(node: ast.Expr) -> range:
     return range(node.lineno, node.end_lineno + 1)
+
+
+def test_a_docstring_keeps_its_list_and_its_code_and_has_arrows():
+    said = "Two:\n\n* `a -> b`, c -> d;\n* 2 * 3_4.\n\nmany: names.\nother: one.\n\n    x -> y * z"
+    shown = "Two:\n\n* `a -> b`, c → d;\n* 2 \\* 3\\_4.\n\nmany: names.\n\nother: one.\n\n    x -> y * z"
+    assert prose(said) == shown
 
 
 def test_beside_refuses_what_is_not_defined():

@@ -65,6 +65,11 @@ def test_a_scale_that_is_the_presets_is_left_to_it(scale):
     assert command == f"papermill notebooks/3_0_pretraining.ipynb 3_0_pretraining.out.ipynb -y {given}"
 
 
+def test_an_empty_text_is_two_double_quotes():
+    command = reproduce_command({"preset": "smoke", "folder": ""}, "is_my_mae_training_right")
+    assert command.endswith("""-y '{preset: smoke, folder: ""}'""")
+
+
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
 )

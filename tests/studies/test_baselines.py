@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mae_lib.__main__ import main
-from mae_lib.studies.baselines import READERS, four_readers
+from mae_lib.studies.baselines import READERS, baseline_accuracies
 from mae_lib.training import Hardware, PretrainConfig
 
 SMALL = {"width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_heads": 2}
@@ -23,12 +23,12 @@ def test_readers_find_what_is_easy_and_guess_where_nothing_can_be_learned():
     config = PretrainConfig(
         world_options={"classes": 4, "jitter": 0.0, "synonyms": 1, "texture_contrast": 0.0}, **SMALL
     )
-    easy = four_readers(config, **COUNTS)
-    hard = four_readers(config, {"variant": "odd_pose", "synonyms": 4}, **COUNTS)
+    easy = baseline_accuracies(config, **COUNTS)
+    hard = baseline_accuracies(config, {"variant": "odd_pose", "synonyms": 4}, **COUNTS)
     assert tuple(easy["accuracy"]) == READERS and easy["chance"] == 0.25
     assert easy["accuracy"]["pixels, 20 neighbours"] > 0.9
     assert hard["accuracy"]["pixels, 20 neighbours"] < 0.6
-    assert easy == four_readers(config, **COUNTS)
+    assert easy == baseline_accuracies(config, **COUNTS)
 
 
 def test_the_command_prints_each_reader_and_adds_to_a_list(tmp_path, capsys):
@@ -54,4 +54,4 @@ def test_the_command_prints_each_reader_and_adds_to_a_list(tmp_path, capsys):
 )
 def test_bad_settings_are_refused_before_work_starts(settings, message):
     with pytest.raises(ValueError, match=message):
-        four_readers(PretrainConfig(**SMALL), **settings)
+        baseline_accuracies(PretrainConfig(**SMALL), **settings)

@@ -20,7 +20,7 @@ _NEEDS = re.compile(r"^\*\*You need\*\*(.*)$", re.MULTILINE)
 _LINK = re.compile(r"\{(?:doc|ref)\}`(?:[^`<]*<)?([\w-]+)>?`")
 _LABEL = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
 _TITLE = re.compile(r"^# (.*)$", re.MULTILINE)
-_WIDE, _HIGH, _APART, _BELOW, _LINE, _LETTERS = 128, 62, 32, 12, 14, 18  # pixels; characters in a line of a box
+_WIDE, _HIGH, _APART, _BELOW, _LINE, _LETTERS = 128, 70, 32, 12, 14, 18  # pixels; characters in a line of a box
 
 
 def chapter_graph(root: Path) -> nx.DiGraph:

@@ -25,9 +25,10 @@ _MAKERS: dict[str, Callable[..., str]] = {
     "status": tables.build_status,
     "weights": weights.weights,
     "world-cards": weights.world_cards,
-    "stands": lambda folder, pages, *claims: tables.status(claims, pages),
+    "stands": lambda folder, pages, *claims: f"{tables.status(claims, pages)}.",
     "unit-sweeps": today.unit_sweeps,
     "units-answer": today.units_answer,
+    "units-in-sight": today.units_in_sight,
     "reference": lambda folder, pages, room: reference(room),
     "beside": lambda folder, pages, *names: beside(*names),
 }

@@ -220,7 +220,7 @@ def build_status(folder: Path, pages: Mapping[str, Page]) -> str:
         record = page.record
         versions |= record["versions"]
         verdicts = Counter(page.verdicts.values())
-        said = " ".join(f"{ICONS[word]} {verdicts[word]}" for word in ICONS if verdicts[word])
+        said = ", ".join(f"{ICONS[word]} {verdicts[word]} {word}" for word in ICONS if verdicts[word])
         name = link(f"experiments/{page.name}", page.name)
         preset = str(record["parameters"]["preset"])
         rows.append((name, duration(record["wall_seconds"]), preset, escape(record["device"]), said or "none"))

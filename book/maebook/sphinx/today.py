@@ -1,4 +1,4 @@
-"""Sweeps of the mask unit side by side: the paper's, one that was printed later, and that of our longest drawings run.
+"""Sweeps of the mask unit side by side: the paper's, those that were printed later, and those of our drawings.
 
 All go over units of 1, 2 and 4 patches on a side, so a column is a unit; what differs is how many units stay visible.
 """
@@ -37,6 +37,10 @@ class Sweep:
     patch: int
     ratio: float
     values: Mapping[int, list[float]]
+
+    @property
+    def study(self) -> str:
+        return self.who.partition(",")[0]
 
     @property
     def best(self) -> int:
@@ -108,12 +112,23 @@ def unit_sweeps(folder: Path, pages: Mapping[str, Page]) -> str:
     rows = [[one.who, one.score, f"{one.ratio:.1%}".replace(".0%", "%"), *map(one.cell, SIDES)] for one in found]
     best = [f"{k} × {k} in {sum(one.best == k for one in found)}" for k in SIDES]
     ours_best = {one.best for one in found if one.who.startswith(_OURS)}
+    studies = len({one.study for one in found})
     agree = "" if not ours_best else f" Our two readings {'agree' if len(ours_best) == 1 else 'disagree'}."
     return (
         f"{list_table(header, rows, 'mae-numbers')}\n\nBold is the best of a row, in parentheses stand the units that "
-        f"the encoder sees, and ± is a 95% interval over seeds. Of {len(found)} sweeps the best is "
-        f"{', '.join(best[:-1])} and {best[-1]}.{agree}"
+        f"the encoder sees, and ± is a 95% interval over seeds. Of {len(found)} sweeps in {studies} studies the best "
+        f"is {', '.join(best[:-1])} and {best[-1]}.{agree}"
     )
+
+
+def units_in_sight(folder: Path, pages: Mapping[str, Page]) -> str:
+    """How many of the largest units each study's encoder sees, in a sentence."""
+    most = SIDES[-1]
+    seen: dict[str, set[int]] = {}
+    for one in sweeps(folder):
+        seen.setdefault(one.study, set()).add(one.visible(most))
+    said = [f"{' or '.join(map(str, sorted(counts)))} in {study}" for study, counts in seen.items()]
+    return f"Of units of {most} × {most} patches the encoder sees {', '.join(said[:-1])} and {said[-1]}."
 
 
 def units_answer(folder: Path, pages: Mapping[str, Page]) -> str:
