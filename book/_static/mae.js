@@ -75,7 +75,7 @@
   };
 
   // What goes on beyond the right edge of its box is marked, for a phone shows no bar to scroll by.
-  const BOXES = ".bd-article :is(.highlight pre, .cell_output .output, div.math mjx-container, .mae-scroll)";
+  const BOXES = ".bd-article :is(.highlight pre, .cell_output .output, div.math mjx-container, .mae-scroll, .pst-scrollable-table-container)";
   const edges = () => {
     for (const box of document.querySelectorAll(BOXES)) {
       const mark = () => box.classList.toggle("mae-more", box.scrollWidth - box.clientWidth - box.scrollLeft > 4);

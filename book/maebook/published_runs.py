@@ -11,6 +11,7 @@ from maebook.calibration import image_sets
 from maebook.verdict_box import in_words
 
 PAPER, HERE = "the paper", "this build"
+_NAMES = {"pixels": "mean colours of patches"}  # what a probe reads where there is no encoder
 
 
 def described(one: Results) -> str:
@@ -37,15 +38,18 @@ def readers_table() -> pd.DataFrame:
         scores, found = one.scores("separability"), {}
         for reader, of in scores.items():
             if len(reader) < 3 or reader[1] == one.series.scale["unit"]:
-                name = f"r = {reader[0]:g}" if len(reader) == 3 else reader[0]
+                name = f"r = {reader[0]:g}" if len(reader) == 3 else _NAMES.get(reader[0], reader[0])
                 found.setdefault(name, []).append(of.get("class probe"))
-        found["pixels, neighbours"] = [scores.get(("pixels",), {}).get("class by neighbours")]
+        found["mean colours, neighbours"] = [scores.get(("pixels",), {}).get("class by neighbours")]
         world, options = one.series.scale["world"], one.series.scale["world_options"]
-        alike = [each.accuracy.get("supervised") for each in sets if (each.world, each.options) == (world, options)]
-        found.setdefault("supervised", alike)
+        alike = [each.accuracy for each in sets if (each.world, each.options) == (world, options)]
+        alike = [accuracy["supervised"] for accuracy in alike if "supervised" in accuracy]
         about = f"{world}: {described(one)}{' (a record)' * one.superseded}"
-        columns[about] = {name: _with_range([v for v in values if v is not None]) for name, values in found.items()}
-    baselines = ["pixels", "pixels, neighbours", "untrained", "supervised"]
+        column = {name: _with_range([v for v in values if v is not None]) for name, values in found.items()}
+        if alike:
+            column.setdefault("supervised", f"{_with_range(alike)} (calibration)")
+        columns[about] = column
+    baselines = [*_NAMES.values(), "mean colours, neighbours", "untrained", "supervised"]
     ratios = sorted({name for column in columns.values() for name in column if name.startswith("r = ")})
     return pd.DataFrame(columns).reindex([*baselines, *ratios]).fillna("-")
 

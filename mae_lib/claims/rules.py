@@ -72,9 +72,10 @@ def peak_inside(measured: Measured, points: Points) -> list[Ordering]:
 def spread(measured: Measured, points: Points, least: float) -> list[Ordering]:
     """Some value exceeds another by at least `least`; reversed where no two differ by that much."""
     chosen = measured.chosen(points)
+    what = f"{measured.metric}: a difference of {least:g} or more by {measured.series}"
     tried = [
         measured.ordering(
-            f"{measured.metric}: two {measured.series}s {least:g} or more apart, of all {said(high)} above {said(low)}",
+            f"{what}, surest {said(high)} above {said(low)}",
             {high: 1.0, low: -1.0},
             least,
         )

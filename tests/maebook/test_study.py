@@ -94,4 +94,4 @@ def test_a_table_holds_every_run_that_reads_the_class(longer):
             assert column[f"r = {ratio:g}"].split()[0] == told and ("-" in column[f"r = {ratio:g}"]) == (
                 len(values) > 1
             )
-        assert column["pixels"] == f"{scores['pixels',]['class probe']:.2f}"
+        assert column["mean colours of patches"] == f"{scores['pixels',]['class probe']:.2f}"

@@ -110,7 +110,7 @@ def _pixels(config: PretrainConfig) -> str:
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (config.pixel_mean, config.pixel_std))
     return (
         f"Images come in [0, 1], less ({mean}), over ({std}). `forward_features` gives a class token and a token for "
-        "each patch; the first is what the probes of Section 3 read, or the mean of the others."
+        "each patch: the probes of Section 3 read the mean of these, on 3.3 the class token too."
     )
 
 
