@@ -215,7 +215,7 @@ def tree_from_masks() -> Discovery:
     return Discovery(
         f"Masks alone {'reveal' if again else 'do not reveal'} the tree: {len(asked)} of {2**count:,} masks, those of "
         f"one and two patches, {'give' if again else 'do not give'} back all {tree.latent_count} latents above them. "
-        "The brighter a pair of patches, the more masks of the two share.",
+        "The brighter a pair of patches, the more its masks share.",
         drawing,
         "A matrix of pairs of patches, from how much masks of the two share: its blocks are the parts of the figurine.",
         ("2_3_graph_from_masks",),
