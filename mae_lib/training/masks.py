@@ -53,7 +53,7 @@ class MaskSampler(Masks):
     `ratio` lies in (0, 1); `unit` is a multiple of `patch` and no larger than the image. With `partial_unit=False`
     the unit must also tile the grid.
 
-    Raises ValueError for any of these, and for a ratio that leaves no visible or no masked patch.
+    Raises ValueError where one of these fails, and for a ratio that leaves no visible or no masked patch.
     """
 
     grid: int
