@@ -142,7 +142,7 @@ def _fetched(progress: bool) -> dict[str, Package]:
 
 
 def read_packages(given: Sequence[Path]) -> dict[str, Package]:
-    """All of PACKAGES from tarballs, folders of tarballs, unpacked packages or folders of these; raises as `build` does."""
+    """All of PACKAGES from tarballs, unpacked packages or folders of either; raises as `build` does."""
     found: dict[str, Package] = {}
     for path in given:
         if not path.exists():

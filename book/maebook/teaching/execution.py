@@ -78,11 +78,24 @@ def _steps(body: Sequence[ast.stmt]) -> Iterator[ast.AST]:
 
 
 @cache
+class _Generators(ast.NodeTransformer):
+    """Comprehensions as generators: these keep their variables to themselves in the tables of every Python."""
+
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp) -> ast.AST:
+        return self.generic_visit(ast.GeneratorExp(node.elt, node.generators))
+
+    visit_SetComp = visit_ListComp
+
+    def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
+        return self.generic_visit(ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators))
+
+
 def _names(source: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Names that a cell binds for others, names that it wants of others, and names whose insides it changes."""
     bound, wanted, changed = set(), set(), set()
     for step in _steps(ast.parse(source).body):
-        top = symtable.symtable(ast.unparse(step), "cell", "exec")
+        changed |= set(_changed(step))
+        top = symtable.symtable(ast.unparse(_Generators().visit(step)), "cell", "exec")
         used = {
             symbol.get_name()
             for table in _tables(top)
@@ -93,7 +106,6 @@ def _names(source: str) -> tuple[frozenset[str], frozenset[str], frozenset[str]]
             used.add(step.target.id)
         wanted |= used - bound - _BUILTINS
         bound |= {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-        changed |= set(_changed(step))
     return frozenset(bound), frozenset(wanted), frozenset(changed)
 
 

@@ -156,6 +156,7 @@ def test_the_solution_passes_and_whatever_else_fails_with_a_reason():
         ("try:\n    a = 1\nexcept E:\n    a = d\nprint(a)", {"d"}, {"a"}),
         ("import a.b as c, d.e\nc(d)", set(), {"c", "d"}),
         ("s = {k: v for k, v in m.items()}", {"m"}, {"s"}),
+        ("s = [{j for j in i} for i in m if i]", {"m"}, {"s"}),
     ],
 )
 def test_what_a_cell_wants_of_others_and_gives_to_them(source, wanted, bound):
