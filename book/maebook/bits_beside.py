@@ -58,14 +58,18 @@ def bits_row(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None) -> None:
     axes[-1, 0].set_title(TITLE, loc="left")
 
 
-def bits_besides(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None, colour: str) -> None:
-    """Draw the `top_bits` of another world over those of `bits_row`, in its colour."""
-    for axis, x in zip(axes[-1], ("ratio", "unit")):
-        if bits is not None:
-            axis.plot(bits[x][x], bits[x]["value"], marker=MARKERS[-1], ls=DASHES[-1], color=colour, lw=1.6)
-            remember(axis, bits[x])
-            axis.autoscale(axis="y")
-            axis.set_ylim(0, None)
+def add_bits_row(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None, colour: str) -> None:
+    """Draw the `top_bits` of another world over those of `bits_row`, in its colour; nothing for None."""
+    if bits is not None:
+        for axis, x in zip(axes[-1], ("ratio", "unit")):
+            _line(axis, bits[x], x, colour)
+
+
+def _line(axis: Axes, bits: pd.DataFrame, x: str, colour: str) -> None:
+    axis.plot(bits[x], bits["value"], marker=MARKERS[-1], ls=DASHES[-1], color=colour, lw=1.6)
+    remember(axis, bits)
+    axis.autoscale(axis="y")
+    axis.set_ylim(0, None)
 
 
 def bits_panel(axis: Axes, bits: Mapping[str, pd.DataFrame] | None, x: str) -> None:
@@ -74,7 +78,6 @@ def bits_panel(axis: Axes, bits: Mapping[str, pd.DataFrame] | None, x: str) -> N
         axis.text(0.5, 0.5, "no tree assumed", ha="center", va="center", transform=axis.transAxes)
         axis.set_yticks([])
         return
-    axis.plot(bits[x][x], bits[x]["value"], marker=MARKERS[-1], ls=DASHES[-1], color=INK, lw=1.6)
-    remember(axis, bits[x])
+    _line(axis, bits[x], x, INK)
     axis.set_xticks(bits[x][x], [f"{point:g}" for point in bits[x][x]])
-    axis.set(ylim=(0, None), xlabel=AXES[x])
+    axis.set_xlabel(AXES[x])

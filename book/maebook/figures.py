@@ -88,7 +88,8 @@ def _inline(svg: str, caption: str, alt: str) -> str:
     body = re.sub(r"\n\s*", " ", body)
     # Ids that something points to are counted, the others go, and hundredths of a point are enough: matplotlib hashes
     # lengths whose last bits a layout leaves open, and the bytes would change with them.
-    body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), body)
+    lengths = r' (?:d|x|y|width|height|transform|style)="[^"]*"'
+    body = re.sub(lengths, lambda found: re.sub(r"(\d\.\d\d)\d+", r"\1", found[0]), body)
     used = {old: n for n, old in enumerate(dict.fromkeys(re.findall(r'(?:url\(#|href="#)([^)"]+)', body)))}
     body = re.sub(r' id="([^"]*)"', lambda m: f' id="{used[m[1]]}"' if m[1] in used else "", body)
     body = re.sub(r'(url\(#|href="#)([^)"]+)', lambda m: f"{m[1]}{used[m[2]]}", body)

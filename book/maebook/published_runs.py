@@ -15,9 +15,10 @@ _NAMES = {"pixels": "mean colours of patches"}  # what a probe reads where there
 
 
 def described(one: Results) -> str:
-    """A published run in words: "preset desk, 300,000 images a run, 3 seeds"."""
+    """A published run in words: "results/desk, 300,000 images a run, 3 seeds"."""
     seeds = len({seed for _, _, seed in one.series.configs})
-    return f"preset {one.name}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
+    folder = f"{one.directory.parent.name}/{one.name}"  # the name alone may be taken for a preset's
+    return f"{folder}, {one.series.scale['images']:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
 
 
 def verdict_cell(verdict: Verdict | None) -> str:

@@ -61,7 +61,7 @@ class Study:
 
     @property
     def words(self) -> str:
-        """The run in words: "preset desk, drawings, 300,000 images a run, 3 seeds"."""
+        """The run in words: "results/desk, drawings, 300,000 images a run, 3 seeds"."""
         if not self.results.made:
             return f"{described(self.results)}, {self.series.world.name}"
         seeds = len(self.series.seeds)
@@ -216,7 +216,7 @@ def panels(
     if bits:
         bits_beside.bits_row(axes, bits)
         for number, other in enumerate(others, 2):
-            bits_beside.bits_besides(axes, bits_beside.top_bits(other.series), PALETTE[number])
+            bits_beside.add_bits_row(axes, bits_beside.top_bits(other.series), PALETTE[number])
     _legend(drawing, study.series.world.name)
     return drawing
 

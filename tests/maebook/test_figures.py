@@ -63,6 +63,15 @@ def test_the_last_bits_of_a_layout_do_not_change_the_bytes():
     assert drawn[0] == drawn[1]
 
 
+def test_a_mask_keeps_its_name_however_many_digits_it_has():
+    fig, ax = figure()
+    ratio_curve(ax, pd.DataFrame({"ratio": [0.125, 0.8125], "value": [0.1, 0.2], "seed": 0}), "ratio")
+    assert re.findall(r'data-mae-mask="([^"]+)"', figure_html(fig, "Two.", "Two points.")) == [
+        "ratio 0.125",
+        "ratio 0.8125",
+    ]
+
+
 def test_ids_of_two_figures_are_disjoint_and_every_reference_resolves():
     first, second = figure_html(curve(), "One.", "A line."), figure_html(curve(), "Two.", "A line.")
     assert ids(first) and not ids(first) & ids(second)

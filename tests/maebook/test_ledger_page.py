@@ -191,4 +191,4 @@ def test_front_page_chips_map_and_ledger_count_the_same(only_tiny, tmp_path, mon
     assert decided.startswith(f"{{page}}`{ICONS[ledger[CLAIM.id].verdict.verdict]} <") and "tiny, 2 seeds" in decided
     body = box(own[0][1].as_json(), pages[CLAIM.notebook])
     assert f'<div class="mae-verdict mae-{kind(ledger[CLAIM.id].verdict.verdict)}"' in body
-    assert body.index("strongest run: preset tiny") < body.index("this page’s own run") and "Mixed" in body
+    assert body.index("strongest run: published/tiny") < body.index("this page’s own run") and "Mixed" in body

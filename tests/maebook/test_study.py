@@ -83,7 +83,9 @@ def test_where_no_image_can_be_made_a_sentence_stands_for_the_figure(study, draw
 
 def test_a_table_holds_every_run_that_reads_the_class(longer):
     table = readers_table()
-    assert [run.split(",")[0].split(": ")[1] for run in table] == [f"preset {one.name}" for one in longer]
+    assert [run.split(",")[0].split(": ")[1] for run in table] == [
+        f"{one.directory.parent.name}/{one.name}" for one in longer
+    ]
     for (_, column), one in zip(table.items(), longer):
         scores, unit = one.scores("separability"), one.series.scale["unit"]
         ratios = {ratio for ratio, own, _ in one.series.configs if own == unit}
