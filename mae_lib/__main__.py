@@ -370,7 +370,8 @@ COMMANDS = {
                 nargs="+",
                 metavar="NAME",
                 choices=(
-                    *("theorem_2", "levels", "tokens", "observers", "contrastive", "schedules", "grid"),
+                    *("theorem_2", "levels", "tokens", "observers", "contrastive"),
+                    *("schedules/0.25x", "schedules/0.5x", "schedules/2x", "schedules/4x", "grid"),
                     *("boundary", "masks", "extremes"),  # Section 3.6
                 ),
                 help="%(choices)s",

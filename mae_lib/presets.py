@@ -1,4 +1,4 @@
-"""The scales: book, smoke, laptop, desk, gpu and paper; longer, desk_figurines, desk_grid and paper8 vary some of them.
+"""The scales: book, smoke, laptop, desk, gpu and paper, and presets that vary some of them.
 
 A preset is a papermill parameter file in `notebooks/presets/`; an installed package carries copies beside this module.
 """
@@ -13,7 +13,10 @@ from mae_lib.typed import typed
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE.parent / "notebooks" / "presets", _HERE / "presets")
-PRESETS = ("book", "smoke", "laptop", "longer", "desk", "desk_figurines", "desk_grid", "gpu", "paper", "paper8")
+PRESETS = (
+    *("book", "smoke", "laptop", "longer", "desk", "desk_long", "desk_figurines", "desk_grid"),
+    *("gpu", "paper", "paper8"),
+)
 SERIES_RATIO = 0.75  # of the series by unit
 
 

@@ -9,6 +9,7 @@ same command goes on after a kill, or with more seeds; `wall_seconds` is null un
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mae_lib.studies.contrastive import mean_scores, measured_encoders
 from mae_lib.studies.learned_levels import measured_levels, measured_tokens
 from mae_lib.studies.observers import measured_observers
 from mae_lib.studies.publish import different
-from mae_lib.studies.schedules import measured_curves, measured_schedules
+from mae_lib.studies.schedules import SCHEDULES, measured_curves, measured_schedule
 from mae_lib.studies.series import listed
 from mae_lib.studies.suggestions import SUGGESTIONS
 from mae_lib.training.checkpoints import read_json, write_files, write_json
@@ -47,7 +48,10 @@ TABLES = {
     "contrastive": Table(
         lambda *given: mean_scores(measured_encoders(*given)), ("mae_lib.studies.contrastive",), by_seed=False
     ),
-    "schedules": Table(measured_schedules, ("mae_lib.studies.schedules",)),
+    **{
+        name: Table(partial(measured_schedule, times), ("mae_lib.studies.schedules",))
+        for name, times in SCHEDULES.items()
+    },
     "grid": Table(measured_curves, ("mae_lib.studies.schedules",)),
     **{name: Table(one.table, one.modules) for name, one in SUGGESTIONS.items()},
 }
@@ -74,8 +78,8 @@ def publish_table(
         text += one.measure(preset, part, device).to_csv(index=False, float_format="%.6g", header=not text)
         record = provenance(parameters, one.modules, started if number == len(missing) else None, device)
         held += part
+        write_files({out / f"{name}.csv": text.encode()})  # before the record: no seed is claimed without its rows
         write_json(out / f"{name}.json", record | {"seeds": held, "trainer": TRAINER_VERSION})
-        write_files({out / f"{name}.csv": text.encode()})
     return out / f"{name}.csv"
 
 

@@ -21,32 +21,43 @@ from mae_lib.training.hardware import Hardware
 from mae_lib.training.pretrain import pretrain
 
 RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
-TIMES = (0.25, 0.5, 2, 4)  # as many images as the preset itself shows
+SCHEDULES = {f"schedules/{times:g}x": times for times in (0.25, 0.5, 2, 4)}  # the preset's own images, so many times
 
 
-def measured_schedules(preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
+def measured_schedule(
+    times: float, preset: str | Path, seeds: Sequence[int], device: str | None = None
+) -> pd.DataFrame:
     """Train what is missing and probe it when finished, as models on their way are probed: rows as in `curves.csv`."""
     scale, rows = load_scale(preset), []
+    images = int(times * scale["images"])
     for seed in seeds:
-        for images in (int(times * scale["images"]) for times in TIMES):
-            series = Series.of(preset, list(RATIOS), [scale["unit"]], [seed], {"images": images})
-            section = section_of("separability", series)
-            for mask, run in series.train(device).items():
-                if mask in series.by("ratio"):
-                    scores = section.on_the_way(run.load())
-                    rows += [(*mask, images, metric, of.mean(), len(of)) for metric, of in scores.items()]
+        series = Series.of(preset, list(RATIOS), [scale["unit"]], [seed], {"images": images})
+        section = section_of("separability", series)
+        for mask, run in series.train(device).items():
+            if mask in series.by("ratio"):
+                scores = section.on_the_way(run.load())
+                rows += [(*mask, images, metric, of.mean(), len(of)) for metric, of in scores.items()]
     return pd.DataFrame(rows, columns=CURVES)
 
 
 def by_schedule() -> pd.DataFrame:
-    """The published table with the finished models of the preset's own schedule, of the same masks and seeds.
+    """The published tables with the finished models of the preset's own schedule, of the same masks and seeds.
 
     Empty where no table is published. Raises ValueError where the preset's runs are not.
     """
-    if not (published_folder() / "schedules.json").is_file():
+    names = _published()
+    if not names:
         return pd.DataFrame(columns=CURVES)
-    preset = read_json(published_folder() / "schedules.json")["parameters"]["preset"]
-    return beside(published_table("schedules"), published_table(f"{preset}/curves"))
+    curves = published_table(f"{_parameters(names[0])['preset']}/curves")
+    return beside(pd.concat(map(published_table, names)), curves)
+
+
+def _published() -> list[str]:
+    return [name for name in SCHEDULES if (published_folder() / f"{name}.json").is_file()]
+
+
+def _parameters(name: str) -> dict:
+    return read_json(published_folder() / f"{name}.json")["parameters"]
 
 
 def beside(schedules: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +92,7 @@ def by_grid() -> pd.DataFrame:
     finished, own = published_table("grid"), read_json(file)["parameters"]["scale"]
     finished = finished[finished["images"] == finished["images"].max()]
     alike = shorter[shorter["images"] == own["images"]]
-    ours = read_json(published_folder() / "schedules.json")["parameters"]["scale"]
+    ours = _parameters(_published()[0])["scale"]
     return pd.concat([alike.assign(grid=_grid(ours)), finished.assign(grid=_grid(own))], ignore_index=True)
 
 

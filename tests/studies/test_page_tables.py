@@ -23,7 +23,7 @@ COLUMNS = {
     "tokens": ("level", "apart", "told", "step", "ratio", "seed"),
     "observers": observers.COLUMNS,
     "contrastive": contrastive.COLUMNS,
-    "schedules": CURVES,
+    **dict.fromkeys(schedules.SCHEDULES, CURVES),
     "grid": CURVES,
 }
 
@@ -113,7 +113,7 @@ def test_the_command_line_knows_each(capsys):
 def test_grids_are_compared_after_as_many_images(tmp_path, monkeypatch):
     monkeypatch.setenv("MAE_LIB_PUBLISHED", str(tmp_path))
     assert schedules.by_grid().empty
-    for name in ("schedules.csv", "schedules.json", "desk"):
+    for name in ("schedules", "desk"):
         (tmp_path / name).symlink_to(shipped_folder() / name)
     assert schedules.by_grid().empty
     preset = load_preset("desk_grid")
