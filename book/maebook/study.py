@@ -26,7 +26,7 @@ from mae_lib.data.files import DataError
 from mae_lib.presets import load_preset
 from mae_lib.studies import Reader, Section
 from mae_lib.studies.published_files import CURVES
-from mae_lib.studies.results import Results, strongest_run
+from mae_lib.studies.results import Results, published, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
@@ -176,6 +176,26 @@ def open_study(
     return Study(results, results.section(section, **options))
 
 
+def longer(study: Study) -> list[Study]:
+    """The same section of published runs that differ from this one in having seen more images; no records."""
+    mine, name = study.series.scale, study.section.name
+    found = [
+        one
+        for one in published(name)
+        if one.series.scale["images"] > mine["images"]
+        and all(mine.get(key) == value for key, value in one.series.scale.items() if key != "images")
+        and not one.superseded
+    ]
+    return [Study(one, one.section(name)) for one in found]
+
+
+def apart(study: Study, other: Study) -> str:
+    """What tells another run from this one, in a word or two: its world, or how many images it saw."""
+    if other.series.world.name != study.series.world.name:
+        return other.series.world.name
+    return f"{other.series.scale['images']:,} images"
+
+
 def panels(
     study: Study,
     metrics: Mapping[str, str],
@@ -183,16 +203,17 @@ def panels(
     baselines: Mapping[str, str] | None = None,
     bits: Mapping[str, pd.DataFrame] | None = None,
     controls: Mapping[str, str] | None = None,
-    others: Sequence[Study] = (),
+    others: Sequence[Study] | None = None,
 ) -> Figure:
     """Two plots for each metric (metric -> label), against the ratio and the unit.
 
     With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
     only their order can be compared. `baselines` (name -> label) are horizontal lines, `bits` a row of `top_bits`.
     `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
-    `others` are runs on other images, a line each.
+    `others` are runs on other images, or on more of the same, a line each; where none are given, the `longer` ones.
     Raises ValueError where there is nothing to draw.
     """
+    others = longer(study) if others is None else others
     metrics = study.measured(metrics) if bits else _held(study, metrics)
     count = len(metrics) + bool(bits)
     drawing, axes = figure(count, 2, height=1.5 * count + 0.7, sharex="col", sharey="row", squeeze=False)
@@ -201,7 +222,7 @@ def panels(
             table = study.table(x, metric)
             _curve(axis, table, x)
             for number, other in enumerate(others, 2):
-                _means(axis, other, x, metric, number)
+                _means(axis, other, x, metric, number, apart(study, other))
             for number, (prefix, words) in enumerate((controls or {}).items(), 1):
                 mean = study.means(x, prefix + metric)
                 axis.plot(mean.index, mean, MARKERS[number], ls=DASHES[number], color=INK, alpha=0.7, label=words)
@@ -216,6 +237,8 @@ def panels(
     if bits:
         bits_beside.bits_row(axes, bits)
         for number, other in enumerate(others, 2):
+            if other.series.world == study.series.world:
+                continue  # the same bits
             bits_beside.add_bits_row(axes, bits_beside.top_bits(other.series), PALETTE[number])
     _legend(drawing, study.series.world.name)
     return drawing
@@ -266,15 +289,15 @@ def _curve(axis: Any, table: pd.DataFrame, x: str) -> None:
     _dots(axis, table, x, PALETTE[1], label="a seed")
 
 
-def _means(axis: Any, study: Study, x: str, metric: str, number: int) -> None:
+def _means(axis: Any, study: Study, x: str, metric: str, number: int, label: str) -> None:
     """Means of a run beside another, a dot for each seed; no bars, which for two seeds would fill the plot."""
     table = study.table(x, metric)
-    if table.empty:
+    if table[x].nunique() < 2:
         return
     look = {"color": PALETTE[number], "ls": DASHES[number], "marker": MARKERS[number], "lw": 1.6}
     mean = study.means(x, metric)
-    axis.plot(mean.index, mean, label=study.series.world.name, **look)
-    remember(axis, mean.rename("value").reset_index().assign(run=study.series.world.name))
+    axis.plot(mean.index, mean, label=label, **look)
+    remember(axis, mean.rename("value").reset_index().assign(run=label))
     _dots(axis, table, x, PALETTE[number])
 
 
@@ -318,14 +341,19 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
 
 
 def outcome(study: Study, claim: str) -> str:
-    """The word of a claim in this run: "undecided, leans against"."""
-    return in_words(study.verdict(load_claims()[claim]))
+    """The word of a claim in this run, "undecided, leans against", and in the strongest where that says another."""
+    own, best = in_words(study.verdict(load_claims()[claim])), in_words(strongest_verdict(study, claim))
+    return own if own == best else f"{own} in this run, **{best}** in the strongest ({strongest(claim).words})"
+
+
+def strongest_verdict(study: Study, claim: str) -> Verdict:
+    """The verdict of the strongest run that has a claim, as the page's chips show it; this run's where none has."""
+    return found.verdict if (found := strongest(claim)) else study.verdict(load_claims()[claim])
 
 
 def counted_claims(study: Study, page: str) -> str:
-    """`counted` over a page's claims, each by the strongest run that has it, as the page's chips show it."""
-    own = study.verdicts(page)
-    return counted(found.verdict if (found := strongest(claim)) else own[claim] for claim in own)
+    """`counted` over a page's claims, each by the strongest run."""
+    return counted(strongest_verdict(study, claim) for claim in study.verdicts(page))
 
 
 def images_here(study: Study, figure: str = "") -> bool:

@@ -220,7 +220,8 @@ def published(section: str | None = None) -> list[Results]:
 
 
 def strongest_run(section: str) -> Results:
-    """Of the published runs that hold a section, that with most seeds; of equals the larger images, then more of them.
+    """Of the published runs that hold a section, that with most seeds; of equals that with most masks, since pages show
+    both series, then the larger images, then more of them.
 
     A folder with a file `superseded.md`, which says why, is a record and comes last. Raises ValueError where there is
     none at all.
@@ -228,4 +229,4 @@ def strongest_run(section: str) -> Results:
     held = published(section)
     if not held:
         raise ValueError(f"{published_folder()} holds no published results of {section!r}: choose a preset that trains")
-    return max(held, key=lambda one: (not one.superseded, len(one.series.seeds), *one.size))
+    return max(held, key=lambda one: (not one.superseded, len(one.series.seeds), len(one.series.configs), *one.size))

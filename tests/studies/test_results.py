@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from mae_lib.claims.claims import load_claims
 from mae_lib.claims.verdicts import decide
@@ -115,9 +116,14 @@ def test_the_finished_seeds_of_a_folder_are_published_and_no_others(only_tiny, t
         Results.open(tmp_path / "half")
 
 
-def test_the_strongest_run_is_the_larger_of_equal_seeds_and_no_record(longer):
-    assert strongest_run("reconstruction").name == "long"  # as many seeds, and more images
-    (longer[1].directory / "superseded.md").write_text("Newer runs stand for it.")
+def test_the_strongest_run_has_as_many_seeds_and_masks_and_is_larger_and_no_record(longer, tmp_path):
+    assert strongest_run("reconstruction").name == "tiny"  # as many seeds, and more masks
+    shutil.copytree(tmp_path / "tiny", tmp_path / "twice")
+    preset = yaml.safe_load((tmp_path / "twice" / "preset.yaml").read_text())
+    preset["scale"]["images"] *= 2
+    (tmp_path / "twice" / "preset.yaml").write_text(yaml.safe_dump(preset))
+    assert strongest_run("reconstruction").name == "twice"
+    (tmp_path / "twice" / "superseded.md").write_text("Newer runs stand for it.")
     assert strongest_run("reconstruction").name == "tiny"
     with pytest.raises(ValueError, match="no published results of 'detection': choose a preset that trains"):
         strongest_run("detection")
