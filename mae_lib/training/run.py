@@ -6,7 +6,9 @@ done.json (wall time, images/s, device, threads, versions), which comes last and
 
 import fcntl
 import json
+import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,15 +145,30 @@ def _environment(hardware: Hardware) -> dict[str, Any]:
 def locked(directory: Path) -> Iterator[None]:
     """Hold the run's folder: another process that wants it waits here, and the lock goes when its holder dies.
 
-    Under torchrun the first worker holds it for all.
+    Under torchrun the first worker holds it for all. What fails before anything is trained leaves no folder.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / "lock", "w") as lock:
-        if rank_and_world()[0] == 0:
-            _wait_for(lock, directory)
+    first_worker = rank_and_world()[0] == 0
+    with _open_lock(directory, first_worker):
+        if first_worker:
             checkpoints.sweep(directory)
         meet()
-        yield
+        try:
+            yield
+        except BaseException:
+            if first_worker and {path.name for path in directory.iterdir()} <= {"lock", "config.json"}:
+                shutil.rmtree(directory)
+            raise
+
+
+def _open_lock(directory: Path, wait: bool) -> TextIO:
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = open(directory / "lock", "w")  # noqa: SIM115  its caller closes it
+        if wait:
+            _wait_for(lock, directory)
+        if os.fstat(lock.fileno()).st_nlink:
+            return lock
+        lock.close()  # who held it failed and took the folder away
 
 
 def _wait_for(lock: TextIO, directory: Path) -> None:

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from small import CONFIG, FORKED, HERE, train_small
 from mae_lib.__main__ import main
 from mae_lib.presets import load_preset
 from mae_lib.training import CheckpointError, Hardware, PretrainConfig, Run, checkpoints, find, load_model, pretrain
+from mae_lib.training.run import locked
 
 
 def never():
@@ -51,6 +53,25 @@ def test_asking_twice_trains_once(finished):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert find(CONFIG, finished.directory.parent) == finished
     assert find(replace(CONFIG, seed=1), finished.directory.parent) is None
+
+
+def test_what_fails_before_training_leaves_no_folder_and_who_waited_makes_it_anew(tmp_path):
+    with pytest.raises(AssertionError, match="must not ask"):
+        train_small(tmp_path, draw=never)
+    assert not list(tmp_path.iterdir())
+    entered = []
+
+    def second():
+        with locked(tmp_path / "run"):
+            entered.append((tmp_path / "run" / "lock").is_file())
+
+    waiting = threading.Thread(target=second)
+    with pytest.raises(ValueError, match="no images"), locked(tmp_path / "run"):
+        (tmp_path / "run" / "config.json").write_text("{}")
+        waiting.start()
+        raise ValueError("no images")
+    waiting.join()
+    assert entered == [True]
 
 
 def test_a_kill_at_any_step_changes_no_bit(tmp_path, finished, forked):
