@@ -8,8 +8,8 @@
     const said = cell.querySelector("[role=status]"), shown = cell.querySelector(".shown");
     if (!cell.dataset.megabytes) return;
     if (location.protocol === "file:") {
-      said.textContent = "From disk a browser does not load Python. Serve the book, make serve (or python -m http.server " +
-        "in its folder), and open http://localhost:8000: the cell runs there. Below is what it gives as it stands.";
+      said.textContent = "From disk a browser does not load Python. Serve the book (make serve, or python -m http.server " +
+        "in its folder) and open http://localhost:8000: the cell runs there. Below is what it gives as it stands.";
       return;
     }
     let worker = null, running = false;

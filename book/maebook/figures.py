@@ -84,6 +84,8 @@ def _inline(svg: str, caption: str, alt: str) -> str:
     body = svg[svg.index("</defs>", svg.index("<style")) + len("</defs>") :]
     body = re.sub(r'<g id="points:([^"]*)">.*?</g>\s*</g>', _named_points, body, flags=re.DOTALL)
     body = re.sub(r" ?font-family: [^;\"]*;?", "", body).replace("xlink:href", "href")
+    # A marker takes its line's colour from where it is used: a page's style for the dark reaches no definition.
+    body = re.sub(r'(<path id="[^"]*" d="[^"]*" style=")stroke: [^;"]*;? ?', r"\1", body)
     body = body.replace(INK, "currentColor").replace(PAPER, "var(--pst-color-background, Canvas)")
     body = re.sub(r"\n\s*", " ", body)
     # Ids that something points to are counted, the others go, and hundredths of a point are enough: matplotlib hashes
@@ -218,11 +220,25 @@ def _groups(table: pd.DataFrame, by: str | None) -> list[tuple[str | None, pd.Da
     return [(None, table)] if by is None else [(str(key), rows) for key, rows in table.groupby(by, sort=False)]
 
 
-def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str | None = None, first: int = 0) -> None:
+def spread(mean: pd.DataFrame) -> np.ndarray | None:
+    """How far the bars of a `summarise` reach, down and up, (2, points); None where one seed or image has none."""
+    reach = np.nan_to_num([mean["mean"] - mean["low"], mean["high"] - mean["mean"]])
+    return reach if reach.any() else None
+
+
+def ratio_curve(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str = "value",
+    by: str | None = None,
+    first: int = 0,
+    bars: bool = True,
+) -> None:
     """Mean and interval of `y` against `x` ("ratio" or "unit"), one line for each value of `by`.
 
-    `first` is the place of the first line in the order of markers, dashes and colours. Mask units are spaced by their
-    logarithm. Raises ValueError for more lines than there are markers.
+    `first` is the place of the first line in the order of markers, dashes and colours. Many lines that lie close are
+    read better without `bars`. Mask units are spaced by their logarithm. Raises ValueError for more lines than markers.
     """
     groups = _groups(table, by)
     if first + len(groups) > len(MARKERS):
@@ -230,12 +246,10 @@ def ratio_curve(ax: Axes, table: pd.DataFrame, x: str, y: str = "value", by: str
         raise ValueError(f"{count} lines are more than the {len(MARKERS)} that can be told apart: draw fewer")
     for (label, rows), marker, dash, colour in zip(groups, MARKERS[first:], DASHES[first:], PALETTE[first:]):
         mean = summarise(rows, x, y)
-        spread = np.nan_to_num(np.stack([mean["mean"] - mean["low"], mean["high"] - mean["mean"]]))
-        bars = ax.errorbar(
-            mean[x], mean["mean"], spread, label=label, marker=marker, linestyle=dash, color=colour, capsize=3, lw=1.6
-        )
+        look = {"label": label, "marker": marker, "linestyle": dash, "color": colour, "capsize": 3, "lw": 1.6}
+        line = ax.errorbar(mean[x], mean["mean"], spread(mean) if bars else None, **look).lines[0]
         remember(ax, mean if by is None else mean.assign(**{by: label}))
-        name_points(bars.lines[0], x)
+        name_points(line, x)
     if x == "unit":
         ax.set_xscale("log", base=2)
     points = sorted(table[x].unique())

@@ -2,7 +2,7 @@
 
 A claim is *supported* when every ordering that it needs holds with confidence, *contradicted* when some are reversed
 with confidence and none holds, *mixed* when some hold and some are reversed, *undecided* when nothing is reversed and
-not all hold, and *not run* where a measurement is missing. One seed leaves a claim undecided; it may lean.
+not all hold, and *not run* where something was not measured. One seed leaves a claim undecided; it may lean.
 `mae_lib.claims.orderings` says when an ordering holds. No verdict is typed: a notebook hands in its table, and the
 rule in `results/claims.yaml` decides.
 """
@@ -87,8 +87,11 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
         one = f" One {REPEATED[claim.over]}." if basis == "one seed" else ""
         return "; ".join(finding.what for finding in findings) + "." + one
     outcomes = Counter(finding.outcome for finding in findings)
-    told = f"Orderings that hold: {outcomes['holds']} of {len(findings)}"
-    told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
+    if basis in ("images", "one seed"):
+        told = f"Orderings that lean its way: {outcomes['leans']} of {len(findings)}."
+    else:
+        told = f"Orderings that hold: {outcomes['holds']} of {len(findings)}"
+        told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
     others = [finding for finding in findings if finding.outcome not in ("holds", "no test")]
     if 0 < len(others) <= 3:  # more are better read in the table
         told += f" Not shown: {'; '.join(map(_not, others))}."

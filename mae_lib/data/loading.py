@@ -26,7 +26,7 @@ _ROOM = 1 << 18  # bytes of shared memory for locks and small things
 def default_workers() -> int:
     """Processes that prepare batches: `$MAE_LIB_WORKERS`, else the cores of this machine shared among its GPUs' runs.
 
-    None on a machine with two cores or fewer, where they would only take turns with the training.
+    0 on a machine with two cores or fewer, where they would only take turns with the training.
     """
     if named := os.environ.get("MAE_LIB_WORKERS"):
         if not named.isdecimal():

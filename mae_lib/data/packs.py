@@ -31,7 +31,7 @@ _INDEX = "index.npz"
 
 @dataclass(frozen=True)
 class Pixels(Named):
-    """Decoded images one after another in `flat`, uint8; image i is (heights[i], widths[i], 3) from `starts[i]` on."""
+    """Decoded images one after another in `flat`, uint8; image i is (*shapes[i], 3) from `starts[i]` on."""
 
     flat: np.ndarray
     starts: np.ndarray

@@ -132,7 +132,7 @@ def noises_read(found: pd.DataFrame) -> pd.DataFrame:
 
 def evidence(found: pd.DataFrame) -> dict[str, pd.DataFrame | list[dict]]:
     """By claim, the table that it is decided from."""
-    zero = part_of(found, "zero mean", SQUARED).assign(condition="zero conditional mean")
+    zero = part_of(found, "zero mean", SQUARED).assign(condition="mean of zero")
     low = found[found["metric"].isin([NOISE + z for z in ("z3", "z5", "z6")]) & (found["loss"] == ENERGY)]
     low = low[low["condition"].isin(FIGURE_MASKS)].groupby(["condition", "seed"], as_index=False)["value"].max()
     return {

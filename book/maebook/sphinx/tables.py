@@ -220,11 +220,11 @@ def build_status(folder: Path, pages: Mapping[str, Page]) -> str:
         record = page.record
         versions |= record["versions"]
         verdicts = Counter(page.verdicts.values())
-        said = ", ".join(f"{ICONS[word]} {verdicts[word]} {word}" for word in ICONS if verdicts[word])
+        said = ", ".join(f"{ICONS[word]}\u00a0{verdicts[word]} {word}" for word in ICONS if verdicts[word])
         name = link(f"experiments/{page.name}", page.name)
         preset = str(record["parameters"]["preset"])
         rows.append((name, duration(record["wall_seconds"]), preset, escape(record["device"]), said or "none"))
-    built = list_table(("Notebook", "Time", "Preset", "Device", "Own verdicts"), rows, "mae-status")
+    built = list_table(("Notebook", "Time", "Preset", "Device", "Verdicts of this build"), rows, "mae-status")
     named = list_table(("Package", "Version"), [(name, number) for name, number in versions.items()], "mae-versions")
     results = list_table(("Results", "Finished", "Device", "Code"), _published(published_folder()), "mae-status")
     sections = ("## Notebooks", built, "## Versions", named, "## Published results", results, "## Hosted", hosted())

@@ -71,7 +71,7 @@ def _facts(config: PretrainConfig) -> str:
 
 def _options(config: PretrainConfig) -> str:
     set_ = ", ".join(f"`{name} = {value!r}`" for name, value in config.world_options.items())
-    return f"with {set_}" if set_ else "as its defaults are"
+    return f"with {set_}" if set_ else "with its defaults"
 
 
 def _row(mask: Mask, run: Run, scores: Iterable[Mapping[str, Any]], shown: Iterable[str]) -> list[str]:
