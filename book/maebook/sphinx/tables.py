@@ -238,7 +238,7 @@ def _published(folder: Path) -> list[tuple[str, ...]]:
         record = read_json(path)
         if record.get("finished") and "code_hash" in record:
             name = path.relative_to(folder).with_suffix("").as_posix().removesuffix("/provenance")
-            rows.append((name, record["finished"], escape(record["device"]), f"`{record['code_hash']}`"))
+            rows.append((name, record["finished"][:10], escape(record["device"]), f"`{record['code_hash']}`"))
     return rows
 
 
