@@ -34,7 +34,7 @@ from maebook.answer import show_answer as show_answer
 from maebook.bundles import VERDICT, emit
 from maebook.figures import AXES, DASHES, INK, MARKERS, PALETTE, figure, ratio_curve, remember
 from maebook.published_runs import described
-from maebook.strongest import strongest
+from maebook.strongest import short, strongest
 from maebook.verdict_box import in_words, verdict_html
 
 PAPER = "the paper, to our scale"
@@ -187,6 +187,20 @@ def longer(study: Study) -> list[Study]:
         and not one.superseded
     ]
     return [Study(one, one.section(name)) for one in found]
+
+
+def after_more(study: Study, metrics: Mapping[str, str]) -> str:
+    """For an answer: which `longer` run of as many seeds decides claims on ratios, and where `metrics` peak there.
+
+    `metrics` is metric -> words. An empty text where there is none.
+    """
+    said = ""
+    for one in longer(study):
+        if len(one.series.seeds) >= len(study.series.seeds):
+            means = {words: one.means("ratio", metric) for metric, words in metrics.items()}
+            peaks = ", ".join(f"{words} at {mean.idxmax():g} ({mean.max():.2f})" for words, mean in means.items())
+            said += f"Claims on ratios are decided by {described(one.results)}{', highest: ' * bool(peaks)}{peaks}. "
+    return said
 
 
 def apart(study: Study, other: Study) -> str:
@@ -343,7 +357,7 @@ def _beside(axis: Any, printed: pd.Series, ours: pd.Series) -> None:
 def outcome(study: Study, claim: str) -> str:
     """The word of a claim in this run, "undecided, leans against", and in the strongest where that says another."""
     own, best = in_words(study.verdict(load_claims()[claim])), in_words(strongest_verdict(study, claim))
-    return own if own == best else f"{own} in this run, **{best}** in the strongest ({strongest(claim).words})"
+    return own if own == best else f"{own} in this run, **{best}** in the strongest ({short(strongest(claim))})"
 
 
 def strongest_verdict(study: Study, claim: str) -> Verdict:

@@ -87,13 +87,14 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
         one = f" One {REPEATED[claim.over]}." if basis == "one seed" else ""
         return "; ".join(finding.what for finding in findings) + "." + one
     outcomes = Counter(finding.outcome for finding in findings)
-    if basis in ("images", "one seed"):
+    once = basis in ("images", "one seed")
+    if once:
         told = f"Orderings that lean its way: {outcomes['leans']} of {len(findings)}."
     else:
         told = f"Orderings that hold: {outcomes['holds']} of {len(findings)}"
         told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
     others = [finding for finding in findings if finding.outcome not in ("holds", "no test")]
-    if 0 < len(others) <= 3:  # more are better read in the table
+    if 0 < len(others) <= 3 and not once:  # more are better read in the table
         told += f" Not shown: {'; '.join(map(_not, others))}."
     if reasons:
         told += f" No test: {'; '.join(reasons)}."

@@ -9,7 +9,17 @@ import pytest
 from mae_lib.claims.claims import Verdict, load_claims
 from maebook.published_runs import readers_table
 from maebook.strongest import Result
-from maebook.study import apart, counted, images_here, open_study, outcome, panels, small_panels, strongest_verdict
+from maebook.study import (
+    after_more,
+    apart,
+    counted,
+    images_here,
+    open_study,
+    outcome,
+    panels,
+    small_panels,
+    strongest_verdict,
+)
 from maebook.study import longer as beside
 from maebook.verdict_box import in_words
 
@@ -64,8 +74,11 @@ def test_runs_of_more_images_stand_beside_a_run_and_no_others(longer, tmp_path):
     label = f"{more.series.scale['images']:,} images"
     drawn = [[line.get_label() for line in axis.lines] for axis in axes]
     assert label in drawn[0] and label not in drawn[1]  # one unit is no line
+    peaks = more.means("ratio", "overlap with the object")
+    said = after_more(first, {"overlap with the object": "overlap"})
+    assert f"/long, {label} a run, 2 seeds, highest: overlap at {peaks.idxmax():g} ({peaks.max():.2f}). " in said
     (more.results.directory / "superseded.md").write_text("Newer runs stand for it.")
-    assert beside(first) == []
+    assert beside(first) == [] and after_more(first, {}) == ""
     assert apart(first, replace(first, results=longer[1])) == label
 
 
@@ -74,7 +87,7 @@ def test_an_answer_says_what_the_strongest_run_says_where_that_is_another(study,
     own = study.verdict(load_claims()[claim])
     best = Result("far", "results/far, 5 seeds", replace(own, verdict="mixed", lean=None, seeds=5))
     monkeypatch.setattr("maebook.study.strongest", lambda claim: best)
-    assert outcome(study, claim) == f"{in_words(own)} in this run, **mixed** in the strongest (results/far, 5 seeds)"
+    assert outcome(study, claim) == f"{in_words(own)} in this run, **mixed** in the strongest (far, 5 seeds)"
     assert strongest_verdict(study, claim).verdict == "mixed"
     monkeypatch.setattr("maebook.study.strongest", lambda claim: None)
     assert outcome(study, claim) == in_words(own) and strongest_verdict(study, claim) == own

@@ -273,8 +273,8 @@ def _probed(one: Results) -> Discovery:
     ratio_curve(axis, table, "ratio")
     axis.set_xlabel("")
     return Discovery(
-        f"Trained on {world} ({seeds} seed{'s' * (seeds > 1)}), encoders probe best at {means.idxmax():g} "
-        f"({means.max():.0%}{there}), in the paper at {paper.idxmax():g}. "
+        f"Trained on {world} ({one.size[1]:,} images, {seeds} seed{'s' * (seeds > 1)}), encoders probe best at "
+        f"{means.idxmax():g} ({means.max():.0%}{there}), in the paper at {paper.idxmax():g}. "
         f"A rise up to {_MIRROR:g}: {rises}. A drop at {max(means.index):g}: {worse}.{_peak_of(bits)}",
         drawing,
         f"Accuracy of a linear probe by masking ratio on {world}: "
