@@ -190,7 +190,7 @@ def longer(study: Study) -> list[Study]:
 
 
 def after_more(study: Study, metrics: Mapping[str, str]) -> str:
-    """For an answer: which `longer` run of as many seeds decides claims on ratios, and where `metrics` peak there.
+    """For an answer: which line is that of a `longer` run of as many seeds, that it decides, and where `metrics` peak.
 
     `metrics` is metric -> words. An empty text where there is none.
     """
@@ -199,7 +199,10 @@ def after_more(study: Study, metrics: Mapping[str, str]) -> str:
         if len(one.series.seeds) >= len(study.series.seeds):
             means = {words: one.means("ratio", metric) for metric, words in metrics.items()}
             peaks = ", ".join(f"{words} at {mean.idxmax():g} ({mean.max():.2f})" for words, mean in means.items())
-            said += f"Claims on ratios are decided by {described(one.results)}{', highest: ' * bool(peaks)}{peaks}. "
+            line = (
+                f"The line “{apart(study, one)}” is {described(one.results)}, which decides what it can of the claims"
+            )
+            said += f"{line}{'; its peaks: ' * bool(peaks)}{peaks}. "
     return said
 
 

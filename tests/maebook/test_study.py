@@ -76,7 +76,8 @@ def test_runs_of_more_images_stand_beside_a_run_and_no_others(longer, tmp_path):
     assert label in drawn[0] and label not in drawn[1]  # one unit is no line
     peaks = more.means("ratio", "overlap with the object")
     said = after_more(first, {"overlap with the object": "overlap"})
-    assert f"/long, {label} a run, 2 seeds, highest: overlap at {peaks.idxmax():g} ({peaks.max():.2f}). " in said
+    assert said.startswith(f"The line “{label}” is ")
+    assert f"the claims; its peaks: overlap at {peaks.idxmax():g} ({peaks.max():.2f}). " in said
     (more.results.directory / "superseded.md").write_text("Newer runs stand for it.")
     assert beside(first) == [] and after_more(first, {}) == ""
     assert apart(first, replace(first, results=longer[1])) == label
