@@ -223,7 +223,7 @@ def test_trained_encoders_are_told_with_seeds_and_verdicts(only_tiny):
     results.cache_clear()
     (one,) = discoveries.trained()
     results.cache_clear()
-    assert one.says.startswith("Trained on figurines (2 seeds), encoders probe best at 0.")
+    assert re.match(r"Trained on figurines \([\d,]+ images, 2 seeds\), encoders probe best at 0\.", one.says)
     assert re.search(r"up to 0.75: (supported|contradicted|mixed|undecided|not run)", one.says)
 
 
