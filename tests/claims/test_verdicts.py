@@ -126,6 +126,8 @@ def test_one_seed_leans_at_most_and_says_where(slope, lean):
     ]
     verdict = decide(RISING, rows)
     assert (verdict.verdict, verdict.lean, verdict.seeds) == ("undecided", lean, 1) and verdict.one_seed
+    count = len(verdict.findings)
+    assert verdict.why.startswith(f"Orderings that lean its way: {count if slope > 0 else 0} of {count}.")
     assert "200 images" in verdict.why and f"Undecided, leans {lean} (one seed)" in verdict_html(RISING, verdict)
     assert decide(RISING, table(1, metrics=["SSIM"], seeds=1) + table(-1, metrics=["FSIM"], seeds=1)).lean is None
 

@@ -143,6 +143,27 @@ def test_summarise_takes_seeds_then_images_then_nothing():
     assert single.loc[0, "mean"] == 1 and np.isnan(single.loc[0, "low"])
 
 
+def test_a_hollow_mark_takes_its_colour_from_where_it_is_used():
+    """A style for the dark changes the line's own colour, and reaches nothing that stands in a definition."""
+    drawing, axis = figure()
+    axis.plot([0, 1], [0, 1], "o", color="C0", mfc="none")
+    page = BeautifulSoup(figure_html(drawing, "A caption.", "A line."), "html.parser")
+    blue = plots.PALETTE[0]
+    marks = [use for use in page("use") if f"stroke: {blue}" in use["style"]]
+    assert len(marks) == 2
+    for mark in marks:
+        assert "stroke: #" not in page.find(id=mark["href"].removeprefix("#"))["style"]
+
+
+def test_one_seed_has_no_bars_and_bars_can_be_left_out():
+    table = pd.DataFrame({"ratio": [0.1, 0.9], "seed": [0, 0], "value": [1.0, 2.0]})
+    twice = pd.concat([table, table.assign(seed=1, value=[1.5, 2.5])])
+    for rows, bars, drawn in ((table, True, False), (twice, True, True), (twice, False, False)):
+        _, axis = figure()
+        ratio_curve(axis, rows, "ratio", bars=bars)
+        assert axis.containers[0].has_yerr == drawn and len(axis.containers[0].lines[0].get_xdata()) == 2
+
+
 def test_lines_differ_by_more_than_colour():
     fig = curve()
     lines = [bar.lines[0] for bar in fig.axes[0].containers]

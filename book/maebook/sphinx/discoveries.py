@@ -301,11 +301,7 @@ def _detected(one: Results) -> Discovery:
     for reader, scores in one.scores("detection").items():
         found.setdefault(str(reader[0]), []).append(scores[_AP].mean())
     fresh = np.mean(found["untrained"])
-    labels = (
-        f", a start from labels {np.mean(found['supervised']) - fresh:+.1f}".replace("-", "\u2212")
-        if "supervised" in found
-        else ""
-    )
+    labels = f", a start from labels {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     drawing, axis = _above_bits(bits_beside.top_bits(one.series), "box AP")
     ratio_curve(axis, table, "ratio")
