@@ -57,12 +57,12 @@ _MOST_UNIQUE = 20_000
 def boundary_series(
     preset: str | Path, seeds: list[int] | str, boundaries: tuple[int, ...] = BOUNDARIES, scale: Any = None
 ) -> dict[int, Series]:
-    """The preset's own world at ratio 0.75 and its own unit, one series for each width of the boundary.
+    """The preset's own world at ratio 0.75 and units of 2 x 2 patches, one series for each width of the boundary.
 
-    Raises ValueError for a boundary that leaves nothing to predict.
+    Units of one patch have next to no masked patch that lies further than one from every visible one. Raises ValueError
+    for a boundary that leaves nothing to predict.
     """
-    unit = load_scale(preset, scale)["unit"]
-    plain = Series.of(preset, [SERIES_RATIO], [unit], seeds, scale)
+    plain = Series.of(preset, [SERIES_RATIO], [2 * load_scale(preset, scale)["patch"]], seeds, scale)
     return {width: plain.varied(boundary=width) for width in boundaries}
 
 
