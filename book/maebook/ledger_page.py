@@ -96,8 +96,8 @@ def head_badges(words: Collection[Word]) -> str:
 
 
 def _cell(scale: str, verdict: Verdict | None) -> str:
-    """A phone, which has no room for columns, shows the scale before the verdict."""
-    why = f' title="{escape(verdict.why)}"' if verdict else ""
+    """A phone, which has no room for columns, shows the scale before the verdict, and no scale that has none."""
+    why = f' title="{escape(verdict.why)}"' if verdict else ' class="mae-empty"'
     return f'<td data-column="{escape(scale)}"{why}>{verdict_cell(verdict)}</td>'
 
 

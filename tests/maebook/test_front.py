@@ -212,7 +212,7 @@ def test_what_the_theory_says_is_so(counted):
 def test_a_drop_would_be_called_one(monkeypatch):
     falling = pd.DataFrame({"unit": [8, 16, 32], "metric": "IN1K", "value": [62.0, 69.0, 60.5]})
     monkeypatch.setattr(discoveries, "paper_table", lambda name, series: falling)
-    assert "is a fall in its own Table 1, from 69% to 60.5%" in discoveries.rise_called_a_drop().says
+    assert "is a fall in its own Table 1, from 69% at 16 px to 60.5%" in discoveries.rise_called_a_drop().says
 
 
 def test_trained_encoders_are_left_out_where_nothing_is_published(nothing_published):

@@ -188,8 +188,8 @@ def rise_called_a_drop() -> Discovery:
     axis.margins(y=0.2)
     went = "rise" if values[-1] > values[-2] else "fall"
     return Discovery(
-        f"The paper's “significant” drop at {units[-1]:g} px is a {went} in its own Table 1, from {values[-2]:g}% to "
-        f"{values[-1]:g}%.",
+        f"The paper's “significant” drop at {units[-1]:g} px is a {went} in its own Table 1, from {values[-2]:g}% "
+        f"at {units[-2]:g} px to {values[-1]:g}%.",
         drawing,
         f"Table 1's accuracy by mask unit: {', '.join(f'{v:g}% at {u:g} px' for u, v in zip(units, values))}.",
         ("inconsistencies",),

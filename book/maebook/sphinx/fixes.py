@@ -13,7 +13,7 @@ def _one_head(found: re.Match[str]) -> str:
 
 
 def _breakable(found: re.Match[str]) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)", "<wbr>", found[0])
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[._])(?=\w)|(?<=\w)(?=\()", "<wbr>", found[0])
 
 
 _MENDS = [
@@ -33,7 +33,7 @@ _MENDS = [
     # The link of a solution begins with a space, which would be underlined.
     (re.compile(r'(?<=<p class="admonition-title">Solution to)(<a [^>]*>) '), r" \1"),
     # A long name breaks between its words, where it must.
-    (re.compile(r'(?<=<span class="pre">)[\w.]{16,}(?=</span>)'), _breakable),
+    (re.compile(r'(?<=<span class="pre">)[\w.()]{16,}(?=</span>)'), _breakable),
     # The title and the search field of the side bar lie outside of every landmark.
     (
         re.compile(r'<div class="sidebar-primary-items__start sidebar-primary__section">'),
