@@ -71,10 +71,17 @@ def open_suggested(preset: str | Path, seeds: Sequence[int]) -> Suggested:
     number = tables["boundary"]["seed"].nunique()
     of = "this build"
     if opens_published(preset):
-        preset = published_provenance("extremes")["parameters"]["preset"]
-        of = f"published at preset {preset}"
+        presets = {name: published_provenance(name)["parameters"]["preset"] for name in SUGGESTIONS}
+        preset = presets["extremes"]
+        of = f"published at preset {_said(presets)}"
     bits = bits_beside.top_bits(ratio_series(preset, [0]))
     return Suggested(f"{of}, {number} seed{'s' * (number > 1)}", bits, tables)
+
+
+def _said(presets: Mapping[str, str]) -> str:
+    """Which preset, or which is of which: "desk_figurines (boundary, extremes) and laptop (masks)"."""
+    of = {preset: [name for name in presets if presets[name] == preset] for preset in presets.values()}
+    return " and ".join(f"{one} ({', '.join(names)})" if len(of) > 1 else one for one, names in of.items())
 
 
 def step_costs(preset: str | Path) -> pd.DataFrame:
