@@ -62,7 +62,8 @@ def boundary_series(
     Units of one patch have next to no masked patch that lies further than one from every visible one. Raises ValueError
     for a boundary that leaves nothing to predict.
     """
-    plain = Series.of(preset, [SERIES_RATIO], [2 * load_scale(preset, scale)["patch"]], seeds, scale)
+    unit = 2 * load_scale(preset, scale)["patch"]
+    plain = Series.of(preset, [SERIES_RATIO], [unit], seeds, (scale or {}) | {"unit": unit})
     return {width: plain.varied(boundary=width) for width in boundaries}
 
 

@@ -42,6 +42,12 @@ def test_boundaries_differ_in_their_width_alone():
         boundary_series("smoke", [0], (6,))
 
 
+def test_a_boundary_is_of_units_of_2_x_2_patches_whatever_the_unit_of_the_preset():
+    for width, series in boundary_series("desk_figurines", [0]).items():  # whose own unit is a patch
+        assert list(series.configs) == [(0.75, 8, 0)]
+        assert series.configs[0.75, 8, 0].boundary == width
+
+
 def test_masks_differ_in_their_units_alone_and_show_as_much():
     plain = tree_series("smoke", [0])
     arms = mask_series(plain, plain.world.hierarchy)
