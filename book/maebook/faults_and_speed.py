@@ -20,7 +20,7 @@ def held(name: str, folder: Path = _HELD) -> dict[str, Any]:
 
 
 def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
-    """A row for each thing that was tried: fault (once for all of its rows), tried, times, and what happened."""
+    """A row for each thing that was tried, faults together: fault, what was tried, times, and what happened."""
     rows = [
         {
             "fault": row["fault"],
@@ -31,8 +31,7 @@ def fault_table(faults: dict[str, Any]) -> pd.DataFrame:
         for row in faults["rows"]
     ]
     columns = ["fault", "what was tried", "times", "what happened"]
-    table = pd.DataFrame(rows, columns=columns).sort_values("fault", kind="stable", ignore_index=True)
-    return table.assign(fault=table["fault"].mask(table["fault"].duplicated(), ""))
+    return pd.DataFrame(rows, columns=columns).sort_values("fault", kind="stable", ignore_index=True)
 
 
 def _counted(outcomes: dict[str, int]) -> str:

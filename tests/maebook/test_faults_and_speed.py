@@ -30,7 +30,7 @@ def test_what_happened_is_counted_and_faults_stand_together():
     assert table["fault"].tolist() == ["a", "b"]
     assert table["what happened"].tolist() == ["well", "2 x well; 1 x refused"]
     again = fault_table({"rows": [*FAULTS["rows"], FAULTS["rows"][0] | {"tried": "z"}]})
-    assert again["fault"].tolist() == ["a", "b", ""] and again["what was tried"].tolist() == ["y", "x", "z"]
+    assert again["fault"].tolist() == ["a", "b", "b"] and again["what was tried"].tolist() == ["y", "x", "z"]
     assert "<th>times</th>" in rows_html(again) and "mae-rows" in rows_html(again)
 
 
