@@ -98,7 +98,7 @@ class Verdict:
         return self.basis in ("images", "one seed")
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for JSON: a number that is not finite is null."""
+        """All of it, for JSON: a number that is not finite is `null`."""
         held = asdict(self) | {"one_seed": self.one_seed}
         for finding in held["findings"]:
             finding["numbers"] = {k: v if math.isfinite(v) else None for k, v in finding["numbers"].items()}
@@ -106,7 +106,7 @@ class Verdict:
 
     @classmethod
     def from_json(cls, held: Mapping[str, Any]) -> "Verdict":
-        """The verdict that `as_json` gave, whatever else was added to it; null is read as NaN."""
+        """The verdict that `as_json` gave, whatever else was added to it; `null` is read as `NaN`."""
         findings = [
             Finding(**one | {"numbers": {k: math.nan if v is None else v for k, v in one["numbers"].items()}})
             for one in held["findings"]

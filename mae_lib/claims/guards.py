@@ -19,7 +19,7 @@ from mae_lib.claims.rules import apply_rule
 class Guard:
     """A rule on what a metric is held against, and what is said where it does not hold.
 
-    `metrics` are those that it guards. `reads` is the metric that the rule looks at, with "{metric}" for the guarded
+    `metrics` are those that it guards. `reads` is the metric that the rule looks at, with `"{metric}"` for the guarded
     one. Where `reads` was not measured, as in the paper's tables, the guard passes.
     """
 

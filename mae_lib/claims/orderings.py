@@ -1,6 +1,6 @@
 """How sure an ordering is: measurements of one metric, their differences with errors, and Holm's correction.
 
-A contrast is a weighted sum of the means at some points, such as value(a) - value(b), taken seed by seed and image by
+A contrast is a weighted sum of the means at some points, such as `value(a) - value(b)`, taken seed by seed and image by
 image before anything is averaged: the same seed at two points shares its data order and first weights, the same image
 its content. What its error covers depends on the table:
 
@@ -147,7 +147,7 @@ def basis_of(table: pd.DataFrame) -> Basis:
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric at the points of a series: `grid` (points, seeds, images), NaN where a seed or image is missing.
+    """One metric at the points of a series: `grid` (points, seeds, images), `NaN` where a seed or image is missing.
 
     `counts` are the numbers of images behind means (points,), where these alone are known.
     """

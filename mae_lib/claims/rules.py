@@ -170,7 +170,7 @@ COUNTS = ("always", "mostly")  # the rules of tables of checks
 
 
 def check_rule(rule: dict[str, Any]) -> None:
-    """Raises ValueError unless `rule` names a known kind and gives exactly what that kind needs."""
+    """Check that `rule` names a known kind and gives exactly what that kind needs; raises ValueError if not."""
     kind = rule.get("kind") if isinstance(rule, dict) else None
     if kind not in RULES:
         raise ValueError(f"rule kind {kind!r} is unknown: choose one of {', '.join(RULES)}")

@@ -31,7 +31,7 @@ _INDEX = "index.npz"
 
 @dataclass(frozen=True)
 class Pixels(Named):
-    """Decoded images one after another in `flat`, uint8; image i is (*shapes[i], 3) from `starts[i]` on."""
+    """Decoded images one after another in `flat`, uint8; image i is `(*shapes[i], 3)` from `starts[i]` on."""
 
     flat: np.ndarray
     starts: np.ndarray
@@ -55,9 +55,9 @@ def opened(folder: Path) -> Images | None:
 def pack(images: Images, folder: Path, shorter: int | None = None, workers: int = 0, limit: float = 0.01) -> Images:
     """Write the pixels of `images` into `folder`, or find them there; unreadable ones are logged and left out.
 
-    `shorter`: side in pixels that the shorter side of larger images is resized to; none keeps them as they are. Of two
-    processes that ask at once one packs and the other waits. Raises DataError for a folder that holds something else,
-    or more than a share `limit` of images that cannot be read.
+    `shorter`: side in pixels that the shorter side of larger images is resized to; `None` keeps them as they are. Of
+    two processes that ask at once one packs and the other waits. Raises DataError for a folder that holds something
+    else, or more than a share `limit` of images that cannot be read.
     """
     if shorter is not None and shorter < 1:
         raise DataError(f"shorter is {shorter}: it must be 1 pixel or more")

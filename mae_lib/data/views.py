@@ -43,5 +43,5 @@ def evaluation_view(image: Image.Image, size: int, share: float = SHARE) -> Imag
 
 
 def as_tensor(image: Image.Image) -> Tensor:
-    """uint8 (3, H, W)."""
+    """An RGB image as uint8 (3, H, W)."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)

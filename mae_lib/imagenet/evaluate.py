@@ -2,7 +2,7 @@
 
     python -m mae_lib evaluate --preset paper --mask-ratio 0.75 --unit 16
     python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae
-    torchrun --nproc-per-node 8 -m mae_lib evaluate --model mae_pretrain_vit_base.pth
+    torchrun --nproc-per-node 8 -m mae_lib evaluate --model CHECKPOINT.pth
 
 The scores are kept in the run's `table_1.json`.
 """

@@ -1,7 +1,7 @@
 """Section 3 on ImageNet: the same scores under the same names, measured as the paper measures them.
 
 The class is read by the paper's linear probe of the class token. ImageNet's images come without latents, outlines and
-textures that could be set, so what needs those is not measured: such a score is NaN for every reader, and no claim is
+textures that could be set, so what needs those is not measured: such a score is `NaN` for every reader, and no claim is
 decided from it.
 """
 
@@ -92,7 +92,7 @@ class ImageNetReconstruction(OnFiles, Reconstruction):
 
 @dataclass(frozen=True)
 class ImageNetAttention(OnFiles, AttentionWithoutOutlines):
-    """Of photographs, which come without outlines."""
+    """Attention on photographs, which come without outlines."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class ImageNetSeparability(OnFiles, Separability):
 
     @cached_property
     def table_1(self) -> Mapping[str, LabelledSet]:
-        """The six sets."""
+        """Its six sets, by column."""
         found = found_sets(self.world)
         if found.missing:
             raise DataError(f"Table 1 needs all six sets: {'; '.join(found.missing.values())}")
@@ -117,8 +117,8 @@ class ImageNetSeparability(OnFiles, Separability):
 
     @cached_property
     def sets(self) -> dict[str, EvaluationSet]:
-        """To be shown: under IN1K up to 40 validation images of each of ten classes, numbered 0 to 9; and the first
-        few of each other set."""
+        """Images to be shown: under IN1K up to 40 validation images of each of ten classes, numbered 0 to 9; and the
+        first few of each other set."""
         return {"IN1K": self._of_ten_classes()} | {
             column: self._views(one.images, fixed_order(len(one.images))[:SHOWN])
             for column, one in self.table_1.items()
@@ -143,7 +143,7 @@ class ImageNetSeparability(OnFiles, Separability):
 
     @cached_property
     def easy(self) -> np.ndarray:
-        """None: the hard images are a set of their own here."""
+        """No image: the hard ones are a set of their own here."""
         return np.zeros(len(self.sets["IN1K"].labels), dtype=bool)
 
     @cached_property

@@ -1,7 +1,7 @@
 """ImageNet-1K, the five sets that stand beside it in the paper's Table 1, and the cue-conflict images of its Table 2.
 
 Each set is found by an environment variable or a folder given by hand, and is laid out as its authors ship it (see
-README.md in this folder). Labels are ImageNet-1K's numbers, 0 to 999 in the order of the synsets, whatever subset of
+`mae_lib/data/README.md`). Labels are ImageNet-1K's numbers, 0 to 999 in the order of the synsets, whatever subset of
 the classes a folder holds.
 """
 
@@ -96,7 +96,7 @@ def imagenet_v2(variant: str = "matched-frequency", root: str | Path | None = No
 
 
 def imagenet_sketch(root: str | Path | None = None) -> LabelledSet:
-    """ImageNet-Sketch (Wang et al. 2019): sketch/<synset>/, 1,000 classes."""
+    """ImageNet-Sketch (Wang et al. 2019): `sketch/<synset>/`, 1,000 classes."""
     wanted = "ImageNet-Sketch: sketch/ with a folder for every class, such as n01440764"
     return LabelledSet(class_folders(inner(found("MAE_LIB_IMAGENET_SKETCH", root, wanted), "sketch"), LABEL_OF, wanted))
 

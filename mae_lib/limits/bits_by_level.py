@@ -60,7 +60,7 @@ def bits_of_masks(
     """Bits of each level under the masks that models were trained with, (ratio, unit) -> sampler, as a tidy table.
 
     Exact where each mask hides as many whole units; elsewhere a mean over `draws` masks, exact for each. Columns:
-    ratio, unit, level (1 = lowest), bits (an image, over its hidden patches), share (of all; NaN where there are none).
+    ratio, unit, level (1 = lowest), bits (an image, over its hidden patches), share (of all; `NaN` where none are).
     Raises ValueError for masks that do not fit the tree.
     """
     patches = len(tree.hierarchy.observables)

@@ -75,7 +75,7 @@ def read_corners(patches: Tensor, masks: Tensor) -> Tensor:
 def expected_accuracy(world: Figurines, corners: Tensor, read: Tensor, hidden: Tensor) -> dict[str, Tensor]:
     """How often the most likely value is right, image by image, for who reads the corners `read`: float64 (B,) each.
 
-    "class", "parts" and "corners", the last over the corners in `hidden` only, both bool (B, 16); NaN where an image
+    "class", "parts" and "corners", the last over the corners in `hidden` only, both bool (B, 16); `NaN` where an image
     hides none. It is the mean of the highest posterior probability, the accuracy that these beliefs expect of
     themselves, so it has no noise of guessing. Raises ValueError as `posterior` does.
     """

@@ -193,7 +193,7 @@ def train_autoencoders(
     """Train all problems together with Adam and a cosine to zero, on draws that are new at every step.
 
     Problems that share a world see the same draws. With 0 steps the encoders stay as they began.
-    Raises ValueError without problems, ArithmeticError when a loss is no longer finite.
+    Raises ValueError where `problems` is empty, ArithmeticError when a loss is no longer finite.
     """
     if not problems:
         raise ValueError("problems is empty: give at least one")

@@ -1,6 +1,6 @@
 """The latent tree from data alone: recursive grouping (Choi et al. 2011) of patches by an information distance.
 
-    tree = discover_tree(patches)          # (images, patches, numbers) -> LatentHierarchy
+    tree = discover_tree(x)  # (images, patches, numbers) -> LatentHierarchy
     robinson_foulds(tree, world.hierarchy)
 
 Recursive grouping needs distances that add up along the paths of the tree. For scalar Gaussians -log |correlation| is
@@ -8,10 +8,11 @@ one. For vectors one often takes -log det of what two of them share, but under A
 ancestors: that determinant is 0, or, cut to the shared directions, 1, whatever the tree. What differs is *how many*
 directions are shared, so the distance here is
 
-    d(i, j) = -1/2 log( sum of squared canonical correlations of i and j / sqrt(dim i dim j) ).
+    d(i, j) = -1/2 log( S / sqrt(dim i dim j) ),
 
-It is -log |correlation| for scalars. Where every variable is an invertible function of its parent and a noise, the sum
-is the dimension of the lowest common ancestor, and each edge adds 1/4 log(dim child / dim parent).
+S being the sum of squared canonical correlations of i and j. It is -log |correlation| for scalars. Where every variable
+is an invertible function of its parent and a noise, S is the dimension of the lowest common ancestor, and each edge
+adds 1/4 log(dim child / dim parent).
 
 It is written here because what exists does another thing: scikit-bio joins neighbours, two at a time and without errors
 of the distances; SPFlow's hidden Chow-Liu trees take discrete variables; causal-learn's GIN takes scalars.

@@ -57,7 +57,7 @@ def measured_identification(seeds: Sequence[int], processes: int, steps: int, sl
 
     seeds: each gives `processes` processes of its own, whose number is in the column seed. Parts: "trained" and
     "untrained" (by mask), "steps" (the ideal mask, by how long), "zero mean" (a process whose conditional mean tells
-    nothing), and the three assumptions of `_BROKEN`, by how much each is broken, what is as it should be included.
+    nothing), and the three assumptions of `_BROKEN`, by how much each is broken, from not at all.
     """
     numbers = [1000 * seed + i for seed in seeds for i in range(processes)]
     main = [one for number in numbers for one in _masked(process(number, slope))]

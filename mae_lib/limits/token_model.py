@@ -40,8 +40,8 @@ def divergences(predict: Predictor, tree: DiscreteTree, masks: np.ndarray, image
     """Bits an image between the exact posteriors of the hidden tokens and a prediction: one row a level, 0 = the prior.
 
     Columns: level; `apart`, KL(posterior given what is visible below the ancestor of that level || prediction); `told`,
-    KL(posterior given all || that posterior), what levels above give away. So told - apart of the top level is how many
-    of the bits from above a level the prediction has, less what it loses elsewhere. All are means over the images.
+    KL(posterior given all || that posterior), what levels above give away. So `told - apart` of the top level is how
+    many of the bits from above a level the prediction has, less what it loses elsewhere. All are means over the images.
     masks bool and images int (images, pixels). Raises ValueError for what does not fit the tree.
     """
     return _compared(predict, level_posteriors(tree, masks, images), masks, images)

@@ -15,7 +15,7 @@ def across_hands(
     "concept across designers": whether the nearest image by the next hand (in the order of their numbers) is of the
     concept. "nearest is of the concept" and "nearest is of the designer": of all images of the gallery. "concept nearer
     than designer": the chance that an image of the same concept by another hand is nearer than one of another concept
-    by the same hand, ties counting half; above 0.5 the concept wins, below it the designer. NaN where one is missing.
+    by the same hand, ties counting half; above 0.5 the concept wins, below it the designer. `NaN` where one is missing.
     """
     scaler = StandardScaler().fit(gallery)
     near = _unit(scaler.transform(queries)) @ _unit(scaler.transform(gallery)).T  # (Q, G)

@@ -44,7 +44,7 @@ def attention(model: nn.Module, images: Tensor, queries: Tensor, batch: int = 25
 
 
 def attention_weights(layer: nn.Module, qkv: Tensor, queries: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) of each head of a timm attention layer: (B, heads, Q, T).
+    """`softmax(q k^T / sqrt(d))` of each head of a timm attention layer: (B, heads, Q, T).
 
     `qkv` (B, T, 3 * width) is what its first layer makes of T tokens; `queries` (B, Q) are the tokens that attend.
     """
@@ -148,8 +148,8 @@ def area_under_curve(maps: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
     """How well attention tells the pixels of two regions apart: the area under the ROC curve, float64 (...).
 
     It is the chance that a pixel of `inside` gets more attention than one of `outside`, ties counting half: 1 is
-    perfect, 0.5 blind. `maps`, and the shares of patches `inside` and `outside`, are (..., patches). NaN where a region
-    is empty.
+    perfect, 0.5 blind. `maps`, and the shares of patches `inside` and `outside`, are (..., patches). `NaN` where a
+    region is empty.
     """
     below, tied = _below_and_tied(maps, outside)
     won = (inside * (below + tied / 2)).sum(-1)

@@ -19,7 +19,7 @@ _AT_A_TIME = 2**22  # values that a bootstrap holds at once: its memory is bound
 
 
 class Interval(NamedTuple):
-    """A mean with its two-sided interval; `low` and `high` are NaN where one value alone gives none."""
+    """A mean with its two-sided interval; `low` and `high` are `NaN` where one value alone gives none."""
 
     mean: float
     low: float

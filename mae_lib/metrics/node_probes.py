@@ -36,7 +36,7 @@ def masked_features(model: nn.Module, images: Tensor, masks: Tensor, batch: int 
 
 @torch.inference_mode()
 def patch_errors(model: nn.Module, images: Tensor, masks: Tensor, batch: int = 64) -> Tensor:
-    """Mean squared error of each masked patch, of pixels in [0, 1]: float64 (B, patches), NaN where visible.
+    """Mean squared error of each masked patch, of pixels in [0, 1]: float64 (B, patches), `NaN` where visible.
 
     Predictions are clamped to [0, 1], which can only bring them nearer. Raises ValueError as `masked_features` does.
     """
@@ -100,7 +100,7 @@ def hidden_scores(
     test_y: ArrayLike,
     test_hidden: ArrayLike,
 ) -> np.ndarray:
-    """How many of the latents that a mask hides are read right: the share, (test images,), NaN where none is hidden.
+    """How many of the latents that a mask hides are read right: the share, (test images,), `NaN` where none is hidden.
 
     x: features of masked images; y: int (images, nodes); hidden: bool (images, nodes). Each node has a linear reader
     (`ridge_hits`) of its own, which learns from, and is scored on, the images that hide it. A node that no test image

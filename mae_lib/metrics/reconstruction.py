@@ -147,7 +147,7 @@ def boundary_lead(model: nn.Module, images: Tensor, mask: Tensor, batch: int = 6
 
     The mean squared error of the latter less that of the former, for `mask` (B, patches), True = masked, of `images`
     (B, 3, H, W). Beside means one of the eight neighbours. An image whose mask leaves one kind empty has the mean of
-    the others, so that it does not move it; where all do, NaN.
+    the others, so that it does not move it; where all do, `NaN`.
     """
     device, parts, start = device_of(model), [], 0
     for chunk in unit_images(images, batch, device):

@@ -18,7 +18,7 @@ from mae_lib.worlds.figurines import Figurines
 
 @dataclass(frozen=True)
 class ShapeBias:
-    """The shape bias of a list of decisions; bias and accuracies lie in [0, 1]; no decision for a cue, no bias: NaN."""
+    """The shape bias of a list of decisions; bias and accuracies lie in [0, 1]. Without a decision for a cue: `NaN`."""
 
     bias: float  # shape hits / (shape hits + texture hits)
     shape_accuracy: float  # shape hits / cue-conflict images
@@ -64,7 +64,7 @@ def shape_bias(
 
 
 def linear_decisions(train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike) -> np.ndarray:
-    """The class that the probe of `mae_lib.metrics.probes` gives each test image: (images,), as in train_y."""
+    """The class that the probe of `mae_lib.metrics.probes` gives each test image: (images,), as in `train_y`."""
     classes = np.unique(train_y)
     asked = np.repeat(classes, len(test_x))  # is it this one? is it that one?
     hits = linear_probe(train_x, train_y, np.tile(test_x, (len(classes), 1)), asked).hits

@@ -75,7 +75,7 @@ class Attention(Section):
         return self.of_maps(on_patches(rows)) | control | self._by_head(rows[:, :, 0, 1:])
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """With how far areas lie from 1/2, either way round, and the overlap over that of a uniform map.
+        """Adds how far areas lie from 1/2, either way round, and the overlap over that of a uniform map.
 
         Nothing in the loss gives attention its sign: a model that looks at the background tells the object as well. The
         side is that of the model's mean, so that the images' mean is |area - 1/2|.

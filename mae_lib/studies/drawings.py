@@ -95,7 +95,7 @@ def mosaic(images: Tensor, unit: int) -> Tensor:
 
 @dataclass(frozen=True)
 class DrawnAttention(OnDrawings, Attention):
-    """Where the class token looks, against true outlines. Drawings have no parts, so what is of parts is not measured.
+    """Where the class token looks, against true outlines.
 
     A map may tell object and background apart by looking at the background: `APART` is the distance of the area under
     the curve from 0.5. Images in which nothing of the drawing is to be seen, or nothing else, are left out.

@@ -60,7 +60,7 @@ class LearnedLevels(Section):
 
     @cached_property
     def images(self) -> dict[str, Tensor]:
-        """Images that the probes learn from, and others: uint8."""
+        """Images that the probes learn from, and test images: uint8."""
         return {split: rendered(self.world, split, count, self.cache) for split, count in self._counts.items()}
 
     @cached_property

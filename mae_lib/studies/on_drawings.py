@@ -68,7 +68,7 @@ class OnDrawings:
         return supervised(config, self.read_world, visits, unique, self.cache, hardware=hardware)
 
     def look(self, reader: Reader, model: MAE | None) -> Look:
-        """The last reader's is kept: by its weights, so never another's."""
+        """What a reader makes of the images; the last reader's is kept, known by its weights."""
         weights = b"" if model is None else b"".join(v.cpu().numpy().tobytes() for v in model.encoder_state().values())
         who = hashlib.sha256(weights).hexdigest() if weights else reader
         key = address(self.read_world.address(), self.scale["probe_images"], self.scale["patch"], who)

@@ -2,8 +2,8 @@
 
     python -m mae_lib table theorem_2 --out results
 
-writes theorem_2.csv, and theorem_2.json, which says how it was made. What takes long is written seed by seed, and the
-same command goes on after a kill, or with more seeds; `wall_seconds` is null until the last seed is in.
+writes `theorem_2.csv`, and `theorem_2.json`, which says how it was made. What takes long is written seed by seed, and
+the same command goes on after a kill, or with more seeds; `wall_seconds` is `null` until the last seed is in.
 """
 
 import time
@@ -60,7 +60,7 @@ TABLES = {
 def publish_table(
     name: str, preset: str | Path, out: str | Path, seeds: list[int] | str | None = None, device: str | None = None
 ) -> Path:
-    """Train and measure what is missing of one of `TABLES`, and write NAME.csv and NAME.json into the folder `out`.
+    """Train and measure what is missing of one of `TABLES`, and write `NAME.csv` and `NAME.json` into the folder `out`.
 
     Raises ValueError for a folder that holds the table of another preset or trainer, or of other seeds.
     """

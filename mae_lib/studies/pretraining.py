@@ -29,7 +29,7 @@ class Pretraining(Section):
 
     @cached_property
     def test(self) -> tuple[Tensor, np.ndarray]:
-        """Others."""
+        """Test images, uint8, and their classes."""
         return self._labelled("test", self.scale["test_images"])
 
     def _labelled(self, split: str, count: int) -> tuple[Tensor, np.ndarray]:

@@ -1,13 +1,14 @@
 """The whole of Section 3 by one command, on a bare machine: pretrain every mask of a preset, measure it, publish it.
 
-    python -m mae_lib series --preset laptop --seeds "[0, 1, 2]" --out results/cpu
+    python -m mae_lib series --preset laptop --seeds "[0,1,2]" --out results/cpu
 
 Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing that draws. The folder that it writes is
 all that it goes on from. Work is done in parts, one for each reader, the first seed of everything before a second, and
 a part stands in the folder as soon as it is finished: a command that is killed, or stopped by `minutes`, loses one
 part at most, and the same command goes on there, on any machine. `mae_lib.studies.results` reads the folder:
 
-    preset.yaml  scores.csv  training.csv  provenance.json  scores/<reader>.npz  encoders/<run>/
+    preset.yaml  scores.csv  training.csv  provenance.json
+    scores/<reader>.npz  encoders/<run>/
 
 `scores.csv` holds means, `scores/` the number of each image, in half precision. A preset whose scale has `snapshots`
 keeps that many models of each run on the way, and their scores stand in `curves.csv`.

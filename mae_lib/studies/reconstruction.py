@@ -19,14 +19,14 @@ LEAD = "lead of hidden patches beside visible ones"
 
 
 def named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
-    """Errors are negated, so that higher is closer."""
+    """Scores under the names that `names` gives them; errors are negated, so that higher is closer."""
     sign = {name: -1 if name.endswith("negative MSE") else 1 for name in names.values()}
     return {prefix + name: sign[name] * scores[key] for key, name in names.items()}
 
 
 @dataclass(frozen=True)
 class Reconstruction(Section):
-    """Figure 5's scores of whole images; `masked ...`, on what a model's own masks hide; `photographs: ...`.
+    """Figure 5's scores of whole images; `masked ...`, on what a model's own masks hide; `photographs: ...`, of crops.
 
     `lead of hidden patches beside visible ones`: what their squared error is below that of the other hidden patches.
 
@@ -48,7 +48,7 @@ class Reconstruction(Section):
 
     @cached_property
     def crops(self) -> Tensor:
-        """As many crops of photographs."""
+        """As many crops of photographs, float32 in [0, 1]."""
         return make_world("photographs", size=self.world.size).sample(self.indices, "test").images
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:

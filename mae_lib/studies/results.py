@@ -25,7 +25,7 @@ from mae_lib.training.checkpoints import read_json
 class Results:
     """The models and scores of a series: made here where they are missing, or read from a folder of published ones.
 
-    Results scores are means over images, one number for each reader and metric; those made here are a number for
+    Published scores are means over images, one number for each reader and metric; those made here are a number for
     each image.
     """
 
@@ -88,7 +88,7 @@ class Results:
         return Results(Series(configs, scale), self.directory) if configs else None
 
     def training(self) -> pd.DataFrame:
-        """What each pretraining took: ratio, unit, seed, loss, images_per_second, seconds and device."""
+        """What each pretraining took: ratio, unit, seed, loss, `images_per_second`, seconds and device."""
         return pd.read_csv(self.directory / "training.csv")
 
     def runs(self) -> dict[Mask, Run]:

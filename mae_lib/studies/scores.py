@@ -23,7 +23,7 @@ SEEDED = ("untrained", "supervised")  # the readers without masked training that
 
 
 def section_of(name: str, series: Series, **options: Any) -> Section:
-    """A section ("reconstruction", "attention", "separability", "shape_bias", "pretraining") of a series.
+    """A section (`reconstruction`, `attention`, `separability`, `shape_bias`, `pretraining`) of a series.
 
     Raises ValueError for a section that there is not.
     """

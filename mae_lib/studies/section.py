@@ -1,8 +1,8 @@
 """What the sections of Section 3 have in common: the images of one world, readers of them, and named scores.
 
 A *reader* is whoever looks at the images: a trained mask, (ratio, unit, seed), or one of those that no mask has
-trained, ("untrained", seed), ("supervised", seed), ("pixels",), ("nothing",) and ("uniform",). Its *scores* are a
-number for each image under each metric, named as in `results/claims.yaml`.
+trained, `("untrained", seed)`, `("supervised", seed)`, `("pixels",)`, `("nothing",)` and `("uniform",)`. Its *scores*
+are a number for each image under each metric, named as in `results/claims.yaml`.
 """
 
 from collections.abc import Mapping
@@ -48,11 +48,11 @@ class Section:
         return {}
 
     def supervised(self, seed: int, device: str) -> MAE:
-        """The encoder of this scale trained on labels, for a section that has the reader ("supervised", seed)."""
+        """The encoder of this scale trained on labels, for a section that has the reader `("supervised", seed)`."""
         raise NotImplementedError
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """The same with what only several readers together tell."""
+        """The scores with what only several readers together tell."""
         return scores
 
     def reads(self, mask: tuple[float, int, int]) -> bool:
@@ -76,14 +76,14 @@ class Section:
 
 
 def unmeasured(names: list[str], count: int) -> Scores:
-    """What cannot be measured on a world."""
+    """Scores that cannot be measured on a world: `NaN` for each of `count` images."""
     return {name: np.full(count, np.nan) for name in names}
 
 
 def over(scores: Mapping[Reader, Scores], metric: str, baseline: Reader, suffix: str) -> dict[Reader, Scores]:
     """What readers score over a baseline, image by image: `<metric> over <suffix>`, for those that have both.
 
-    A baseline ("untrained",) stands for the fresh weights of a reader's own seed.
+    A baseline `("untrained",)` stands for the fresh weights of a reader's own seed.
     """
     found = {}
     for reader, one in scores.items():

@@ -33,7 +33,7 @@ ON_THE_WAY = 1600, 1000  # images that a probe learns from and is tried on at ea
 def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
     """What a reader makes of uint8 images (B, 3, H, W): float32 (B, columns).
 
-    The mean of an encoder's patch tokens; the mean colour of each patch for ("pixels",); zeros for ("nothing",).
+    The mean of an encoder's patch tokens; the mean colour of each patch for `("pixels",)`; zeros for `("nothing",)`.
     """
     if reader == ("nothing",):
         return np.zeros((len(images), 1), np.float32)
@@ -141,7 +141,7 @@ class Separability(Section):
         return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """With `class gained`, over the untrained encoder of the same seed, and what guards and other claims compare.
+        """Adds `class gained`, over the untrained encoder of the same seed, and what guards and other claims compare.
 
         `... over guessing`: over a probe that sees nothing; `purity of the class over chance`, the share that a plane
         without order has; `IN-A as a share of IN1K`, one number; and what a probe of the mean token gains over one of

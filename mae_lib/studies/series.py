@@ -39,8 +39,9 @@ class Series:
     ) -> "Series":
         """From a notebook's parameters, all of them checked before anything is trained.
 
-        `scale` overrides entries of the preset's. Lists may come as text, "[0.1, 0.9]", as papermill's -p gives them.
-        Raises ValueError for a list that is none or is empty, an entry that scale does not know, a mask that cannot be.
+        `scale` overrides entries of the preset's. Lists may come as text, `"[0.1, 0.9]"`, as papermill's `-p` gives
+        them. Raises ValueError for what is no list, an empty list, an entry that `scale` does not know, or a mask that
+        cannot be.
         """
         changes = parse_yaml(scale, "scale") if isinstance(scale, str) else scale
         if changes is not None and not isinstance(changes, dict):
@@ -115,7 +116,7 @@ class Series:
 
 
 def listed(name: str, value: Any) -> list:
-    """A preset's list, "mask_ratios", "units" or "seeds", also as text. Raises ValueError for what is none."""
+    """A preset's list, `mask_ratios`, `units` or `seeds`, also as text. Raises ValueError for what is no list."""
     value = parse_yaml(value, name) if isinstance(value, str) else value
     if not isinstance(value, list) or not value:
         example = {"mask_ratios": [0.1, 0.9], "units": [4, 8]}.get(name, [0, 1])

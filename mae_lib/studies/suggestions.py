@@ -1,6 +1,6 @@
 """Section 3.6 as tables: the arms of each suggestion, trained and measured, and the claims that they decide.
 
-    python -m mae_lib table boundary masks extremes --preset laptop --seeds "[0, 1, 2]" --out results/suggestions
+    python -m mae_lib table boundary masks extremes --out results/suggestions
 
 A table has a row for each arm, seed and metric.
 """
@@ -53,7 +53,7 @@ class Suggestion:
     measured: Callable[[str | Path, int, str | None], Arms]  # from preset, seed and device
 
     def claims(self) -> list[Claim]:
-        """What its numbers decide."""
+        """The claims that its numbers decide."""
         return [one for one in load_claims().values() if (one.notebook, one.series) == (PAGE, self.series)]
 
     def table(self, preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """A latent tree of discrete variables: a prior for the root, and for every other node a table given its parent.
 
-The maps of Assumption 1 are invertible: one pixel gives back all that is above it. Here it need not, so that a pixel
+The maps of Assumption 1 are invertible: one pixel gives back all that is above it. Here it need not be, so that a pixel
 tells *part* of what its ancestors are, and how much it tells can be counted in bits (`mae_lib.theory.information`).
 """
 
@@ -42,7 +42,7 @@ class DiscreteTree:
     ) -> "DiscreteTree":
         """On `LatentHierarchy.tree(branching)`: one table a depth, root first, or one for each child of a node there.
 
-        tables[d]: float (states, child states), or (children, states, child states).
+        `tables[d]`: float (states, child states), or (children, states, child states).
         """
         if len(tables) != len(branching):
             raise ValueError(f"there are {len(tables)} tables for {len(branching)} depths: give one each")

@@ -52,7 +52,7 @@ def code_grammar(
 
 
 def noisy_copies(branching: Sequence[int], states: int, noise: Sequence[float]) -> DiscreteTree:
-    """Each node repeats its parent's state but with probability noise[depth], root first; then it is any other.
+    """Each node repeats its parent's state but with probability `noise[depth]`, root first; then it is any other.
 
     A tree with no grammar: what is common to a subtree is what most of it shows (broadcasting on trees).
     Raises ValueError for fewer than two states, or a noise outside of [0, 1].

@@ -28,7 +28,7 @@ class LatentHierarchy:
     """G = (Z ∪ X, E) of Section 2.1: latents Z, observables X without children, no edge between observables.
 
     graph: any networkx.DiGraph, whose nodes' attribute `dim` is the dimension of their variables (1 by default), or a
-    dict of children such as {"z1": ["x1", "x2"]}.
+    dict of children such as `{"z1": ["x1", "x2"]}`.
     observables: their names in the order that masks use; by default the nodes without children, in the graph's order.
 
     `nodes` are ordered: latents first, parents before children, then the observables; every array here has this order.
@@ -55,9 +55,9 @@ class LatentHierarchy:
 
     @classmethod
     def tree(cls, branching: Sequence[int], dims: Sequence[int] | None = None) -> Self:
-        """The regular tree whose nodes have branching[0] children at the root, then branching[1], and so on.
+        """The regular tree whose nodes have `branching[0]` children at the root, then `branching[1]`, and so on.
 
-        Latents are named "z{level}_{position}" (the root of a tree of L levels is "zL_0"), observables "x_{position}".
+        Latents are named `z{level}_{position}` (the root of a tree of L levels is `zL_0`), observables `x_{position}`.
         dims: the dimension of each level's variables, root first, one more than `branching`; 1 by default.
         """
         branching = [positive("branching", b) for b in branching]
@@ -71,7 +71,7 @@ class LatentHierarchy:
     def quadtree(cls, side: int, dims: Sequence[int] | None = None) -> Self:
         """The tree of 2 x 2 blocks over side x side pixels; side is a power of two, 2 or more.
 
-        Pixels are "x_{row}_{column}", in row-major order; latents "z{level}_{row}_{column}", each over a square of
+        Pixels are `x_{row}_{column}`, in row-major order; latents `z{level}_{row}_{column}`, each over a square of
         2^level pixels a side. dims as in `tree`.
         """
         side = positive("side", side)
@@ -116,12 +116,12 @@ class LatentHierarchy:
 
     @cached_property
     def latents(self) -> tuple[Node, ...]:
-        """Z, higher levels first: nodes[:len(latents)]."""
+        """Z, higher levels first: `nodes[:len(latents)]`."""
         return self.nodes[: self.latent_count]
 
     @cached_property
     def observables(self) -> tuple[Node, ...]:
-        """X, in the order of a mask's columns: nodes[len(latents):]."""
+        """X, in the order of a mask's columns: `nodes[len(latents):]`."""
         return self.nodes[self.latent_count :]
 
     @cached_property

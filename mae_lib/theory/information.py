@@ -1,7 +1,7 @@
 """How many bits of the hidden pixels each level of a latent tree gives away: exact, for any mask or law of masks.
 
 For a hidden pixel x with ancestors a1 (its parent), ..., aL (the root), let Vk be the visible pixels below ak. Level k
-gives  H(x | V(k-1)) - H(x | Vk)  bits, V0 being empty: what is known through ak and not through anything below it. The
+gives `H(x | V(k-1)) - H(x | Vk)` bits, V0 being empty: what is known through ak and not through anything below it. The
 sum over levels is the mutual information of x and all that is visible; we sum over the hidden pixels as well.
 
 One pass up the tree finds it (belief propagation, Pearl 1988), with images and masks summed over, not sampled. What
@@ -37,7 +37,7 @@ class Bits:
 
     @property
     def share(self) -> np.ndarray:
-        """The share of all bits gained that each level gives: float64 (masks, levels), NaN where none is gained."""
+        """The share of all bits gained that each level gives: float64 (masks, levels), `NaN` where none is gained."""
         total = self.by_level.sum(-1, keepdims=True)
         return np.divide(self.by_level, total, out=np.full_like(self.by_level, np.nan), where=total > 1e-12)
 

@@ -63,7 +63,7 @@ class FixedCount:
 
     @classmethod
     def of_ratio(cls, ratio: float, total: int) -> "FixedCount":
-        """As MAE masks `total` patches at a ratio in [0, 1]: it shows int(L(1 - r)) and hides the others."""
+        """As MAE masks `total` patches at a ratio in [0, 1]: it shows `int(L(1 - r))` and hides the others."""
         return cls(total - visible_count(total, ratio), total)
 
     def probability(self, masked: int, visible: int) -> float:
@@ -77,7 +77,7 @@ class FixedCount:
 
 
 def visible_count(patches: float, ratio: float) -> int:
-    """Patches that an MAE sees of L at ratio r: int(L(1 - r))."""
+    """Patches that an MAE sees of L at ratio r: `int(L(1 - r))`."""
     # Rounded first: 100 * (1 - 0.9) is 9.999999999999998 in floating point and means 10.
     return int(round(patches * (1 - ratio), 9))
 
@@ -92,9 +92,9 @@ def split_probability(law: MaskLaw, units: int) -> float:
 def sink_probability(law: MaskLaw, units: int, children: int) -> float:
     """P(z ∈ c) for a latent over `units` units, an equal share of them below each of its `children` children.
 
-    z is in c when each child is all masked or all visible and both kinds occur:
-    Σ_{0<j<b} C(b, j) P(j n/b units masked, (b - j) n/b visible), which for independent units of ratio r is
-    (r^{n/b} + (1-r)^{n/b})^b - r^n - (1-r)^n. Raises ValueError if children does not divide units.
+    z is in c when each child is all masked or all visible and both kinds occur. With n units and b children P is the
+    sum of `C(b, j) P(j n/b units masked, (b - j) n/b visible)` over 0 < j < b, for independent units of ratio r
+    `(r^(n/b) + (1-r)^(n/b))^b - r^n - (1-r)^n`. Raises ValueError if children does not divide units.
     """
     if children < 1 or units % children:
         raise ValueError(f"children is {children}: it must divide the number of units, {units}")
@@ -131,7 +131,7 @@ def hidden_levels(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.n
 
     P(level 1), P(level 2), ..., and last P(it shares none, since all is hidden), given that the observable is hidden.
     The ancestor lies above level k if all n_k units below the observable's own ancestor of level k are hidden: for
-    independent units of ratio r, r^(n_k - 1), which is not symmetric in r and 1 - r. branching and unit as in
+    independent units of ratio r, `r^(n_k - 1)`, which is not symmetric in r and 1 - r. branching and unit as in
     `expected_sinks`; a latent within one unit counts as one unit. Raises ValueError for a law that hides nothing.
     """
     units = _units_below(branching, law, unit)
@@ -172,7 +172,7 @@ def shared_levels(hierarchy: LatentHierarchy, masks: np.ndarray) -> np.ndarray:
 
 
 def mean_level(counts: np.ndarray) -> np.ndarray:
-    """Mean level from weights of the levels (..., levels), lowest first, such as numbers of latents; NaN for none."""
+    """Mean level from weights of the levels (..., levels), lowest first, such as numbers of latents; `NaN` for none."""
     counts = np.asarray(counts, dtype=float)
     total = counts.sum(-1)
     weighted = counts @ np.arange(1, counts.shape[-1] + 1)

@@ -48,7 +48,7 @@ def sign_covariance(law: np.ndarray) -> np.ndarray:
 def linear_mae(covariance: np.ndarray, ratio: float) -> np.ndarray:
     """The weights that predict each hidden leaf from the visible ones, 0 for hidden ones, best over all masks.
 
-    (leaves, leaves), a row a target, zero on the diagonal: row i solves ((1 - r) C + r diag C) w = C_i over all other
+    (leaves, leaves), a row a target, zero on the diagonal: row i solves `((1 - r) C + r diag C) w = C_i` over all other
     leaves. So masking acts as a ridge of r / (1 - r). Raises ValueError for a ratio outside (0, 1).
     """
     _check_ratio(ratio)

@@ -1,8 +1,8 @@
-"""Theorem 1, constructive: which latents c the masked and the visible part of an image share.
+"""Theorem 1, constructive: which latents `c` the masked and the visible part of an image share.
 
 The paper keeps Algorithms 1 and 2 in an appendix; these are reconstructed from the theorem's own three conditions. They
-leave no choice of c and s_m: a set of latents meets conditions 1 and 2 if and only if it lies between c and A below. Of
-s_mc they leave many; Algorithm 2 gives the one that is independent of c.
+leave no choice of `c` and `s_m`: the sets that meet conditions 1 and 2 are those between `c` and A (`split` below), and
+condition 3 asks for the smallest. Of `s_mc` they leave many; Algorithm 2 gives the one that is independent of `c`.
 For a batch, 64 masks share one machine word a node, and both algorithms become three sweeps up the graph.
 """
 
@@ -28,9 +28,9 @@ else:
 class SharedInformation:
     """What Theorem 1 locates for one mask.
 
-    c: the minimal set of latents that x_m and x_mc share.
-    s_m, s_mc: nodes (latents and observables) whose exogenous noise makes up s_m, s_mc.
-    split: A = An[M] ∩ An[N], the latents with a masked and a visible observable below them; An[c] = A.
+    `c`: the minimal set of latents that `x_m` and `x_mc` share.
+    `s_m`, `s_mc`: nodes (latents and observables) whose exogenous noise makes up these parts.
+    `split`: A = An[M] ∩ An[N], the latents with a masked and a visible observable below them; An[c] = A.
     """
 
     c: frozenset[Node]
@@ -40,7 +40,7 @@ class SharedInformation:
 
 
 def algorithm_1(hierarchy: LatentHierarchy, masked: frozenset, visible: frozenset) -> tuple[frozenset, frozenset]:
-    """(c, s_m): the lowest latents that the mask splits, and the noises that only the masked part holds."""
+    """`(c, s_m)`: the lowest latents that the mask splits, and the noises that only the masked part holds."""
     split = hierarchy.ancestors(masked) & hierarchy.ancestors(visible)
     c = frozenset(z for z in split if split.isdisjoint(hierarchy.children(z)))
     s_m = hierarchy.ancestors(masked) - split
@@ -48,16 +48,16 @@ def algorithm_1(hierarchy: LatentHierarchy, masked: frozenset, visible: frozense
 
 
 def algorithm_2(hierarchy: LatentHierarchy, masked: frozenset, visible: frozenset) -> frozenset:
-    """s_mc: the noises that only the visible part holds, one valid instance among others."""
+    """`s_mc`: the noises that only the visible part holds, one valid instance among others."""
     split = hierarchy.ancestors(masked) & hierarchy.ancestors(visible)
     s_mc = hierarchy.ancestors(visible) - split
     return s_mc
 
 
 def locate_shared_information(hierarchy: LatentHierarchy, masked: Iterable[Node]) -> SharedInformation:
-    """c, s_m and s_mc of Theorem 1 when the observables `masked` are hidden and all others are visible.
+    """`c`, `s_m` and `s_mc` of Theorem 1 when the observables `masked` are hidden and all others are visible.
 
-    With nothing masked, or everything, nothing is shared: c is empty.
+    With nothing masked, or everything, nothing is shared: `c` is empty.
     Raises ValueError for a name that is latent or unknown, with the nearest valid one, and for booleans.
     """
     masked = _checked_names(hierarchy, masked)

@@ -60,7 +60,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """All tensors that training goes on from: "model.NAME" and "optimiser.NAME.KEY"."""
+    """All tensors that training goes on from: `model.NAME` and `optimiser.NAME.KEY`."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for parameter, state in optimiser.state.items():
@@ -137,7 +137,7 @@ def _moments(tensors: dict[str, Tensor], prefix: str, p: nn.Parameter) -> dict[s
 
 
 def read_json(path: Path) -> Any:
-    """Raises CheckpointError if the file is missing or is not JSON."""
+    """What a JSON file holds. Raises CheckpointError if the file is missing or is not JSON."""
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
@@ -147,7 +147,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """All of it or nothing; raises CheckpointError if the disk refuses."""
+    """Write JSON, whole or not at all; raises CheckpointError if the disk refuses."""
     write_files({path: _json(value)})
 
 

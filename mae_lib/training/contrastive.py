@@ -40,8 +40,8 @@ _JITTER = 0.4  # brightness, contrast and saturation are multiplied by 1 - 0.4 t
 class ContrastiveConfig:
     """A contrastive run with the world, encoder, optimiser and seed of `mae`; its masks and decoder play no part.
 
-    `views`: latents that both views share, joined by "+" ("class", "class+corners"), all others being drawn anew; or
-    "crop": two crops of one image with colours of their own. Raises ValueError for views that the world cannot draw.
+    `views`: latents that both views share, joined by "+" (`class`, `class+corners`), all others being drawn anew; or
+    `crop`: two crops of one image with colours of their own. Raises ValueError for views that the world cannot draw.
     """
 
     mae: PretrainConfig = field(default_factory=PretrainConfig)
@@ -196,7 +196,7 @@ class ContrastiveRun(Run):
         return ContrastiveConfig(**saved | {"mae": PretrainConfig(**saved["mae"])})
 
     def load(self, device: str | torch.device = "cpu") -> MAE:
-        """The trained encoder in eval mode; its decoder has learned nothing. Raises CheckpointError."""
+        """The trained encoder in eval mode, with an untrained decoder. Raises CheckpointError for a damaged file."""
         model = self.config.mae.model()
         model.load_encoder(checkpoints.load(self.directory / "model")[0])
         return model.to(device).eval()

@@ -1,8 +1,9 @@
-"""One flat training loop: CPU, CUDA or MPS, one process or torchrun, resumed to the bit after a kill.
+r"""One flat training loop: CPU, CUDA or MPS, one process or torchrun, resumed to the bit after a kill.
 
-    python -m mae_lib pretrain ...                                      # one process
-    torchrun --nproc-per-node 4 -m mae_lib pretrain ...                 # four GPUs, or four gloo workers
-    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m mae_lib pretrain ...
+    python -m mae_lib pretrain ...                       # one process
+    torchrun --nproc-per-node 4 -m mae_lib pretrain ...  # four GPUs, or cores
+    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \
+        --rdzv-endpoint HOST:29500 -m mae_lib pretrain ...
 
 Notable: the loop holds no state of its own. What happens at a step is a function of (step, rows), so the batch may be
 split over workers and micro-batches without changing more than the last bits, and a resumed run repeats the bits (on a
@@ -97,8 +98,8 @@ def train(
 ) -> dict[str, Any]:
     """Train `model` in place to the end of `schedule`, from the last checkpoint in `folder` if there is one.
 
-    Writes `folder/log.jsonl` (step, loss, lr, images_per_second, seconds) and, at least `hardware.save_seconds` apart,
-    `folder/checkpoint-*`. Returns what it took: steps, seconds, images_per_second, loss (of the last log line).
+    Writes `folder/log.jsonl` (step, loss, lr, `images_per_second`, seconds) and, at least `hardware.save_seconds`
+    apart, `folder/checkpoint-*`. Returns what it took: steps, seconds, `images_per_second`, loss (of the last line).
     `snapshots`: how many models, at equal distances to the end, are kept in `folder/snapshots` for a curve over time.
     Raises DivergedError at a loss that is not finite, CheckpointError for a checkpoint that cannot be trusted,
     ValueError if the batch does not split evenly.

@@ -48,7 +48,7 @@ class Hardware:
 
     @property
     def torch_device(self) -> torch.device:
-        """Raises ValueError for a device that is not there."""
+        """The device to compute on. Raises ValueError for one that is not there."""
         return best_device(self.device)
 
     def rows(self, batch: int) -> Tensor:

@@ -4,9 +4,11 @@ Notable: masks come from outside (True = masked, see `masks.py`), and no work is
 Visible patches are picked before they are embedded. The decoder holds its tokens in the order class, visible, masked,
 which its blocks do not notice, so nothing is shuffled back; its last block answers for the masked tokens alone.
 
-Parameter names are those of timm's VisionTransformer (encoder) and of facebookresearch/mae (all), so that
-`timm.create_model("vit_base_patch16_224", num_classes=0).load_state_dict(mae.encoder_state())` and
-`mae.load_state_dict(facebook_checkpoint["model"])` work by name.
+Parameter names are those of timm's VisionTransformer (encoder) and of facebookresearch/mae (all); states load by name:
+
+    vit = timm.create_model("vit_base_patch16_224", num_classes=0)
+    vit.load_state_dict(mae.encoder_state())
+    mae.load_state_dict(facebook_checkpoint["model"])
 """
 
 from functools import partial

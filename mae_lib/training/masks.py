@@ -5,7 +5,7 @@ The convention, stated once for the whole package: a mask is boolean, one entry 
 
 A unit is a square of k x k patches that is masked as one (k = unit / patch). By default the last visible unit may be
 partial, as in the long-sequence MAE (Hu et al. 2022, facebookresearch/long_seq_mae): shuffle the units, lay out their
-patches one unit after the other, and show the first int(L(1 - r)) of the L patches. Every image then shows the same
+patches one unit after the other, and show the first `int(L(1 - r))` of the L patches. Every image then shows the same
 number of patches whatever the unit. `partial_unit=False` rounds down to whole units instead, as Pixio and the library
 `lightly` do.
 """
@@ -30,12 +30,12 @@ class Masks:
 
     @property
     def visible(self) -> int:
-        """Patches that the encoder sees, the same for every image: int(L(1 - r))."""
+        """Patches that the encoder sees, the same for every image: `int(L(1 - r))`."""
         return visible_count(self.patches, self.ratio)
 
     @property
     def masked(self) -> int:
-        """Patches that the decoder predicts, the same for every image: L - visible."""
+        """Patches that the decoder predicts, the same for every image: `L - visible`."""
         return self.patches - self.visible
 
     def sample(self, seed: int, step: int, rows: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class MaskSampler(Masks):
 
     @property
     def visible(self) -> int:
-        """Patches that the encoder sees, the same for every image: int(L(1 - r))."""
+        """Patches that the encoder sees: `int(L(1 - r))`, rounded down to whole units with `partial_unit=False`."""
         step = 1 if self.partial_unit else (self.unit // self.patch) ** 2
         return visible_count(self.patches / step, self.ratio) * step
 

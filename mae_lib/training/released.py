@@ -2,8 +2,10 @@
 
     python -m mae_lib import mae_pretrain_vit_base.pth
     python -m mae_lib evaluate --model mae_pretrain_vit_base.pth
-    python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae    # fetched by timm, which needs a network
-    python -m mae_lib evaluate --model hf:facebook/vit-mae-base         # from huggingface.co, or a folder of the same
+    python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae
+    python -m mae_lib evaluate --model hf:facebook/vit-mae-base
+
+timm and huggingface.co need a network; a folder that transformers wrote does not.
 
 Notable: a released model gets an address of its own, whose seed is read off the file's SHA-256, so nobody's training is
 taken for it; beside it lies a preset that names it alone, which every command and notebook takes. Sizes are read off
@@ -44,7 +46,7 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
 
     `path`: a file, or a folder that transformers wrote. In its place `timm:NAME` is what timm has under that name, and
     `hf:OWNER/NAME` what huggingface.co has. `scale`: a preset's, for the data and the sizes of evaluations. `overrides`
-    set what a file does not tell, such as heads=3, norm_pixels=False, or the unit it was pretrained with. Raises
+    set what a file does not tell, such as `heads=3`, `norm_pixels=False`, or the unit it was pretrained with. Raises
     CheckpointError for a file that holds no masked autoencoder's encoder.
     """
     given = _fetched(str(path), runs)

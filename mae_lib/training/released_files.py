@@ -77,7 +77,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_about(path: Path) -> dict[str, Any] | None:
-    """What `write_safetensors` wrote beside the tensors; None for another file."""
+    """What `to_safetensors` wrote beside the tensors; None for another file."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             return json.loads((file.metadata() or {})[_ABOUT])

@@ -46,11 +46,11 @@ class Run:
 
     @property
     def done(self) -> dict[str, Any]:
-        """What it took: steps, seconds, images_per_second, loss, device, threads, workers, versions."""
+        """What it took: steps, seconds, `images_per_second`, loss, device, threads, workers, versions."""
         return checkpoints.read_json(self.directory / "done.json")
 
     def history(self) -> list[dict[str, float]]:
-        """The log: a dict of step, loss, lr, images_per_second and seconds for each line."""
+        """The log: a dict of step, loss, lr, `images_per_second` and seconds for each line."""
         return [json.loads(line) for line in (self.directory / "log.jsonl").read_text().splitlines()]
 
     def load(self, device: str | torch.device = "cpu") -> MAE:

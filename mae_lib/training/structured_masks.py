@@ -25,7 +25,7 @@ _TRIED = 256  # masks that a boundary is tried on
 class PartitionMasks(Masks):
     """Masks in units that partition the patches: unit_of (L,) gives each patch, in row-major order, its unit from 0.
 
-    Units come in random order and the first int(L(1 - ratio)) patches of theirs are visible, so the last visible unit
+    Units come in random order and the first `int(L(1 - ratio))` patches of theirs are visible, so the last visible unit
     may be partial (its first patches in row-major order). Units may differ in size.
 
     Raises ValueError for numbers that skip a unit, or a ratio that leaves no visible or no masked patch.
@@ -55,7 +55,7 @@ class PartitionMasks(Masks):
 
 @dataclass(frozen=True)
 class BlockMasks(Masks):
-    """Contiguous blocks, one over the other, until L - int(L(1 - ratio)) patches of grid x grid are masked.
+    """Contiguous blocks, one over the other, until `L - int(L(1 - ratio))` patches of grid x grid are masked.
 
     A block has between a tenth and four tenths of the masked patches and one side up to 3.3 times the other, and lies
     anywhere on the grid. The last one is cut short, row by row, so that every image has the same number.
@@ -106,7 +106,7 @@ def inner_patches(mask: Tensor, boundary: int) -> Tensor:
 
 
 def inner_weights(mask: Tensor, boundary: int) -> Tensor:
-    """What each patch of a batch of masks (B, L) counts in the loss: float (B, L), 0 for visible and for left out.
+    """What each patch of a batch of masks (B, L) counts in the loss: float (B, L), 0 for those visible or left out.
 
     Summed over patches and averaged over images, errors so weighted give their mean over the inner patches of the whole
     batch. A batch without any weighs nothing.
@@ -116,7 +116,7 @@ def inner_weights(mask: Tensor, boundary: int) -> Tensor:
 
 
 def check_boundary(masks: Masks, boundary: int) -> None:
-    """Raises ValueError if masks of a sampler leave nothing to predict beyond the boundary; 256 of them are tried."""
+    """Try 256 masks of a sampler; raises ValueError if none leaves anything to predict beyond the boundary."""
     hidden = masks.sample(0, 0, torch.arange(_TRIED))
     if not inner_patches(hidden, boundary).any():
         raise ValueError(

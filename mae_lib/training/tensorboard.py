@@ -18,7 +18,7 @@ _FLUSH_SECONDS = 10  # until what is written can be seen
 
 
 def require_tensorboard() -> None:
-    """Raises ValueError where TensorBoard is not installed."""
+    """Check that TensorBoard is installed; raises ValueError where it is not."""
     if find_spec("tensorboard") is None:
         raise ValueError("TensorBoard is not here: install mae_lib[tensorboard]")
 

@@ -1,6 +1,7 @@
 """Detection data in COCO's format (Lin et al. 2014): a folder of images a split, and what is in them as one JSON.
 
-    COCO/train2017/*.jpg   COCO/val2017/*.jpg   COCO/annotations/instances_{train,val}2017.json
+    COCO/train2017/*.jpg  COCO/val2017/*.jpg
+    COCO/annotations/instances_{train,val}2017.json
 
 `CocoSplit` reads such a folder, COCO's own or one that `write_coco` made. Masks go through faster-coco-eval, a COCO
 API. What is wrong with the data is named: the file, the image or the annotation.
@@ -99,7 +100,7 @@ class CocoSplit:
 
     @cached_property
     def paths(self) -> np.ndarray:
-        """The files of the images, relative to `root`, bytes (n,)."""
+        """The names of the images' files in the folder `images`, bytes (n,)."""
         return np.array([os.fsencode(self._annotations.images[number]["file_name"]) for number in self.ids])
 
     @property

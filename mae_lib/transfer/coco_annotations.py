@@ -2,7 +2,7 @@
 
 Converters and drawing tools leave odd things in such files, and the compiled decoder draws them as something else, or
 takes all memory. So ids, sizes, boxes and outlines are looked at here, and what is wrong is named with its image.
-JSON knows one kind of number: 3.0 is the whole number 3. Text, null and (but for iscrowd) true are none.
+JSON knows one kind of number: 3.0 is the whole number 3. Text, `null` and (but for `iscrowd`) `true` are no number.
 """
 
 import json

@@ -95,7 +95,7 @@ def fingerprint(mae: MAE) -> str:
 
 
 def detection_run(config: DetectionConfig, mae: MAE, data: CocoSplit, name: str, runs: str | Path | None = None) -> Run:
-    """Where the run of a detector that starts from `mae` lies, trained or not; `name` says who that is."""
+    """Where the run of a detector that starts from `mae` lies, trained or not; `name` is in its folder's name."""
     key = address(config, fingerprint(mae), data.key, TRAINER_VERSION, DETECTOR_VERSION)
     return Run(folder_of(runs) / f"detection-{name}-s{config.seed}-{key}")
 

@@ -17,7 +17,7 @@ Target = dict[str, Tensor]
 def jittered(
     image: Tensor, target: Target, size: int, seed: int, visit: int, scales: tuple[float, float] | None, flip: bool
 ) -> tuple[Tensor, Target]:
-    """An image, uint8 (3, H, W), and its target on a canvas of `size` pixels; `scales` None keeps the longer side at 1.
+    """An image, uint8 (3, H, W), and its target on a canvas of `size` pixels; `scales=None` keeps the longer side at 1.
 
     Boxes become those of what is left of the masks, and an object of which nothing is left is dropped.
     """

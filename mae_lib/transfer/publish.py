@@ -1,8 +1,8 @@
 """Section 3.5 of a preset by one command: fine-tune a detector from every encoder and from scratch, and publish it.
 
-    python -m mae_lib detect --preset laptop --seeds "[0, 1, 2]" --out results/cpu
+    python -m mae_lib detect --preset laptop --seeds "[0,1,2]" --out results/cpu
 
-Notable: it is apart from `series`, since it needs a COCO API (mae_lib[detection]), and its encoders are those that
+Notable: it is apart from `series`, since it needs a COCO API (`mae_lib[detection]`), and its encoders are those that
 `series` trained: a mask's run is read where it lies, else the folder's shipped encoder is taken, else it is trained. It
 adds `detection.csv` and `detection.json` to the folder, detector by detector. What is finished is never done twice.
 """

@@ -39,7 +39,7 @@ def detections(model: nn.Module, images: Iterable[Tensor]) -> Iterator[Target]:
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """AP, the mean over ten thresholds of overlap, and AP50, at 0.5 alone, in percent; NaN where there is no object.
+    """AP, the mean over ten thresholds of overlap, and AP50, at 0.5 alone, in percent; `NaN` where there is no object.
 
     `contributions`: of each image, float64 (images,), by the same names; each averages to its AP.
     """

@@ -80,7 +80,7 @@ class Detection(Section):
         return finetune(config, model, self.data["train"], name, hardware=self.hardware)
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """With what each AP gains over a detector from scratch of the same seed."""
+        """Adds what each AP gains over a detector from scratch of the same seed."""
         return joined(scores, *(over(scores, metric, ("untrained",), "scratch") for metric in ("AP box", "AP mask")))
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:

@@ -40,7 +40,7 @@ _CSV = "data/openmoji.csv"
 
 @dataclass(frozen=True)
 class Hand:
-    """Where a hand's drawings lie: `folder`/NAME`ending` in `package`; `licence` is the artwork's own."""
+    """A hand's drawings: the files in `folder` of `package` that end in `ending`; `licence` is the artwork's own."""
 
     name: str
     package: str

@@ -1,9 +1,11 @@
 """Figurines: objects whose class is the arrangement of their parts, drawn with smooth shapes and many nuisances.
 
-    z = world.latents(indices, "test")                    # everything random, level by level
-    world.render(z)                                       # -> Sample
-    world.render(z | {"texture": (z["texture"] + 1) % 16})   # an intervention: the same figurines in other clothes
-    world.latents(indices, "test", do={"class": other})   # an intervention that the levels below follow
+    z = world.latents(indices, "test")  # everything random, level by level
+    world.render(z)                     # -> Sample
+
+    # interventions: on the texture, and on the class with all that follows
+    world.render(z | {"texture": (z["texture"] + 1) % 16})
+    world.latents(indices, "test", do={"class": other})
 
 Every variant of the evaluation sets is such an intervention, paired image by image with the clean set.
 """
@@ -164,7 +166,7 @@ class Figurines(Described):
         return self.render(self.latents(indices, split))
 
     def resample(self, indices: LongTensor, keep: tuple[str, ...], split: str = "train", draw: int = 1) -> Sample:
-        """The same images with all latents but `keep` drawn anew: keep=("class", "corners") keeps the shape.
+        """The same images with all latents but `keep` drawn anew: `keep=("class", "corners")` keeps the shape.
 
         Each `draw` gives other values. Raises ValueError for a name in `keep` that is not a latent.
         """

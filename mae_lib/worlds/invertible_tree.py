@@ -72,7 +72,7 @@ class InvertibleTree(Described):
 
     @cached_property
     def hierarchy(self) -> LatentHierarchy:
-        """The quadtree: a node of level d is "z{depth - d}_{row}_{column}", a leaf "x_{row}_{column}".
+        """The quadtree: a node of level d is `z{depth - d}_{row}_{column}`, a leaf `x_{row}_{column}`.
 
         Rows and columns are those of the tree; with `shuffle` a leaf stands elsewhere in the image, and the observables
         are in the order of the image's patches.
@@ -100,7 +100,7 @@ class InvertibleTree(Described):
         return maps
 
     def noises(self, indices: LongTensor, split: str = "train") -> dict[str, Tensor]:
-        """Independent standard normals: "level0" is the root itself, "level{d}" is (B, 4^d, dim of the parent)."""
+        """Independent standard normals: `level0` is the root itself, `level{d}` is (B, 4^d, dim of the parent)."""
         drawn = {}
         for d in range(self.depth + 1):
             nodes, width = 4**d, self.dim(max(d - 1, 0))
@@ -110,7 +110,7 @@ class InvertibleTree(Described):
         return drawn
 
     def grow(self, noises: dict[str, Tensor]) -> dict[str, Tensor]:
-        """All levels from their noises, in the precision of the noises: "level{d}" is (B, 4^d, dim)."""
+        """All levels from their noises, in the precision of the noises: `level{d}` is (B, 4^d, dim)."""
         levels = {"level0": noises["level0"]}
         for d in range(1, self.depth + 1):
             parents, slots = family(d, noises["level0"].device)
@@ -119,7 +119,7 @@ class InvertibleTree(Described):
         return levels
 
     def invert(self, leaf: int, values: Tensor) -> dict[str, Tensor]:
-        """All ancestors of one leaf from its exact values (B, leaf dim): "level{d}" is (B, dim), level0 the root.
+        """All ancestors of one leaf from its exact values (B, leaf dim): `level{d}` is (B, dim), `level0` the root.
 
         Raises ValueError for a leaf or a width that does not exist.
         """
@@ -165,7 +165,7 @@ class InvertibleTree(Described):
         return placed if self.shuffle is None else placed[:, self.leaf_at.to(images.device).argsort()]
 
     def render(self, noises: dict[str, Tensor]) -> Sample:
-        """The images that noises, as `noises` gives them or edited, make."""
+        """The images of noises as `noises` gives them, edited or not."""
         levels = self.grow(noises)
         leaves = levels[f"level{self.depth}"]
         signs = (levels["level0"][:, 0, :4] > 0).long()

@@ -72,7 +72,7 @@ class Photographs(_Real):
 
     @cached_property
     def photographs(self) -> list[Tensor]:
-        """Each uint8 (3, height, width). Raises ModuleNotFoundError where scikit-image is not installed."""
+        """All twelve, uint8 (3, height, width). Raises ModuleNotFoundError where scikit-image is not installed."""
         spec = find_spec("skimage")
         if spec is None:
             raise ModuleNotFoundError("the photographs come with scikit-image: install mae_lib[notebooks]")

@@ -142,6 +142,6 @@ def require(condition: bool, option: str, value: Any, wanted: str) -> None:
 
 
 def need_latents(world: Any) -> None:
-    """Raises ValueError for a world without a hierarchy of known latents, such as ImageNet, which a page cannot use."""
+    """Check that a world has a hierarchy of known latents; raises ValueError if not, such as for ImageNet."""
     if world.hierarchy is None:
         raise ValueError(f"this page needs latents that are known, and {world.name} has none: run it at preset laptop")

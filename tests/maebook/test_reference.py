@@ -3,12 +3,14 @@
 import ast
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from mae_lib.theory import hierarchy, shared_information
-from maebook.sphinx.reference import reference, rooms
+from maebook.sphinx.reference import _WIDTH, _signature, reference, rooms
+from maebook.sphinx.source_pages import prose
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,11 +50,31 @@ def test_signatures_are_pythons_own():
 
 
 def test_marks_and_defaults_of_arguments_are_kept():
-    from maebook.sphinx import reference as module
-
     for line in ("def f(a: int, /, b=1, *c: str, d: int = 2, **e) -> int", "def f(a, *, b: int = 3)"):
         node = ast.parse(f"{line}: ...").body[0]
-        assert ast.dump(ast.parse(f"{module._signature(node)}: ...")) == ast.dump(ast.parse(f"{line}: ..."))
+        assert ast.dump(ast.parse(f"{_signature(node)}: ...")) == ast.dump(ast.parse(f"{line}: ..."))
+
+
+def test_types_have_no_quotation_marks_and_values_keep_theirs():
+    source = "def f(a: 'A | None', b: Literal['x'] = 'x') -> list['A']: ..."
+    shown = "def f(a: A | None, b: Literal['x'] = 'x') -> list[A]"
+    assert _signature(ast.parse(source).body[0]) == shown
+
+
+def test_a_class_without_fields_has_no_colon():
+    classes = ast.parse("class A(B):\n    x: 'C' = 1\nclass A(B): ...").body
+    assert [_signature(one) for one in classes] == ["class A(B):\n    x: C = 1", "class A(B)"]
+
+
+def test_words_are_stressed_together_and_products_are_not():
+    assert prose("*not run*, a *word*, 2 * 3 * 4") == "*not run*, a *word*, 2 \\* 3 \\* 4"
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_code_fits_its_box(room):
+    code = re.findall(r"```python\n(.*?)```|(?<=\n\n)((?: {4}[^\n]*\n)+)", reference(room), re.DOTALL)
+    lines = [line for block, example in code for line in (block or textwrap.dedent(example)).splitlines()]
+    assert lines and not [line for line in lines if len(line) > _WIDTH]
 
 
 def test_another_room_is_refused():

@@ -13,6 +13,7 @@ from maebook.sphinx.source_pages import prose
 
 _PACKAGE = Path(mae_lib.__file__).resolve().parent
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_WIDTH = 76  # characters of code that a box holds beside both sidebars, 1280 pixels wide
 
 
 def rooms() -> list[str]:
@@ -53,16 +54,18 @@ def _code(text: str) -> str:
     return f"```python\n{text}\n```"
 
 
-def _signature(node: Function | ast.ClassDef) -> str:
+def _signature(node: Function | ast.ClassDef, width: int = _WIDTH) -> str:
     """As in the source, without its body: a class with its fields, or the arguments of its __init__."""
+    _unquote(node)
     decorators = [f"@{ast.unparse(one)}" for one in node.decorator_list]
     if isinstance(node, ast.ClassDef):
         bases = f"({', '.join(map(ast.unparse, node.bases))})" if node.bases else ""
-        return "\n".join([*decorators, f"class {node.name}{bases}:", *_fields(node)])
+        fields = [*_fields(node)]
+        return "\n".join([*decorators, f"class {node.name}{bases}{':' if fields else ''}", *fields])
     arguments = [_argument(one) for one in _arguments(node.args)]
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     line = f"def {node.name}({', '.join(arguments)}){returns}"
-    if len(line) > 90:
+    if len(line) > width:
         line = f"def {node.name}(\n    " + ",\n    ".join(arguments) + f",\n){returns}"
     return "\n".join([*decorators, line])
 
@@ -70,9 +73,26 @@ def _signature(node: Function | ast.ClassDef) -> str:
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and not ast.unparse(item.target).startswith("_"):
-            yield f"    {ast.unparse(item)}"
+            line = f"    {ast.unparse(item)}"
+            yield line if len(line) <= _WIDTH else line.replace(" = ", " = \\\n        ", 1)
         elif isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            yield from (f"    {line}" for line in _signature(item).splitlines())
+            yield from (f"    {line}" for line in _signature(item, _WIDTH - 4).splitlines())
+
+
+def _unquote(node: ast.AST) -> None:
+    """Take the quotation marks off types that are written as text."""
+    for one in ast.walk(node):
+        for name in ("annotation", "returns"):
+            if found := getattr(one, name, None):
+                setattr(one, name, _Unquoted().visit(found))
+
+
+class _Unquoted(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        return ast.parse(node.value, mode="eval").body if isinstance(node.value, str) else node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:
+        return node if ast.unparse(node.value) == "Literal" else self.generic_visit(node)  # its texts are values
 
 
 def _arguments(of: ast.arguments) -> Iterator[tuple[str, ast.arg | None, ast.expr | None]]:

@@ -77,11 +77,13 @@ def _cut(lines: list[str]) -> Iterator[tuple[str, str]]:
 def prose(text: str) -> str:
     """A docstring as MyST: what would read as markup or math is escaped, and "->" becomes an arrow that does not break.
 
-    Code stays, and so do a word that is stressed and a list, whose items begin with "* ". A line "name: what it is"
+    Code stays, and so do words that are stressed and a list, whose items begin with "* ". A line "name: what it is"
     begins a paragraph.
     """
-    text = re.sub(r"(?<=[.:;])\n(?=\w+(?:, \w+)*: )", "\n\n", text)
-    pieces = re.split(r"(`[^`\n]+`|^\* |(?<![\w*])\*\w+\*(?![\w*])|(?<=\n\n)(?: {4}.*(?:\n|\Z))+)", text, flags=re.M)
+    text = re.sub(r"(?<=[.:;])\n(?=`?\w+`?(?:, `?\w+`?)*: )", "\n\n", text)
+    pieces = re.split(
+        r"(`[^`\n]+`|^\* |(?<![\w*])\*\w+(?: \w+)*\*(?![\w*])|(?<=\n\n)(?: {4}.*(?:\n|\Z))+)", text, flags=re.M
+    )
     escaped = [
         piece if number % 2 else re.sub(r"(?<!\*)\*(?!\*)|[_<>\[\]$|{}]", r"\\\g<0>", piece.replace("->", "→"))
         for number, piece in enumerate(pieces)

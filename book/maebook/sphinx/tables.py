@@ -221,7 +221,7 @@ def build_status(folder: Path, pages: Mapping[str, Page]) -> str:
         versions |= record["versions"]
         verdicts = Counter(page.verdicts.values())
         said = ", ".join(f"{ICONS[word]}\u00a0{verdicts[word]} {word}" for word in ICONS if verdicts[word])
-        name = link(f"experiments/{page.name}", page.name)
+        name = f"{{doc}}`/experiments/{page.name}`"
         preset = str(record["parameters"]["preset"])
         rows.append((name, duration(record["wall_seconds"]), preset, escape(record["device"]), said or "none"))
     built = list_table(("Notebook", "Time", "Preset", "Device", "Verdicts of this build"), rows, "mae-status")

@@ -55,7 +55,7 @@ def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
             f"{_facts(first)}; made on {published_run.provenance['device']}. "
             f"World: {{ref}}`{first.world} <world-{first.world.replace('_', '-')}>`, {_options(first)}. "
             f"Licence: {licence(first.world)}.{_RECORD if published_run.superseded else ''}",
-            list_table(header, rows, "mae-weights mae-numbers"),
+            list_table(header, rows, "mae-weights mae-numbers", "36" + " 8" * len(header[1:])),
             f"To load the first of them in timm:\n\n```python\n{loading(next(iter(runs.values())))}\n```",
             f"{_pixels(first)}",
         ]
@@ -127,7 +127,7 @@ def _card(name: str, card: Mapping[str, Any]) -> str:
         f"`{field.name} = {field.default!r}`" for field in fields(world) if field.default is not MISSING
     )
     entries = {
-        "What": prose(what),
+        "What": card.get("what") or prose(what),
         "How made": prose(made),
         "Size": card["size"],
         "Options": options,
