@@ -1,6 +1,6 @@
 """Section 3.6 as tables: the arms of each suggestion, trained and measured, and the claims that they decide.
 
-    python -m mae_lib table boundary masks extremes --out results/suggestions
+    python -m mae_lib table boundary masks extremes --preset laptop --out DIR
 
 A table has a row for each arm, seed and metric.
 """
