@@ -20,6 +20,7 @@ from mae_lib.studies.section import Reader, Scores, Section
 from mae_lib.training import MAE
 from mae_lib.training.mae import patchify
 from mae_lib.worlds import rendered
+from mae_lib.worlds.figurine_clutter import ground_colours
 
 NOISE = 0.15  # deviation of the normal noise, of pixels in [0, 1]
 _LEARNED = 1000  # images that the readers of pixels learn from, 64 patches each
@@ -56,7 +57,8 @@ class LowLevel(Section):
         found = {}
         for split, count in self._counts.items():
             z = self.world.latents(torch.arange(count), split)
-            found[split] = {"class": z["class"], "texture": z["texture"], "ground": z["ground"].flatten(1)}
+            ground = ground_colours(z) if "thing_textures" in z else z["ground"]  # clutter has a ground of its own
+            found[split] = {"class": z["class"], "texture": z["texture"], "ground": ground.flatten(1)}
         return found
 
     @property

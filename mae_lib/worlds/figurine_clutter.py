@@ -85,6 +85,11 @@ def smooth_noise(keys: Tensor, name: str, size: int) -> Tensor:
     return total / sum(1 / (1 << octave) for octave in range(len(_CELLS)))
 
 
+def ground_colours(latents: dict[str, Tensor]) -> Tensor:
+    """The two colours of a cluttered image's ground, in [0, 1]: (B, 2, 3)."""
+    return _palette(latents, 0)[..., 0, 0]
+
+
 def _palette(latents: dict[str, Tensor], thing: int) -> Tensor:
     """The two colours of a thing: (B, 2, 3, 1, 1)."""
     colours = PALETTES.to(latents["shift"].device)[pattern_of(latents["thing_textures"][:, thing])[1]]

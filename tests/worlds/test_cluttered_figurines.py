@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mae_lib.worlds import make_world
-from mae_lib.worlds.figurine_clutter import smooth_noise
+from mae_lib.worlds.figurine_clutter import ground_colours, smooth_noise
 from mae_lib.worlds.figurine_nuisances import REGIMES, VARIANTS, ranges_of
 from mae_lib.worlds.figurine_rendering import object_frame, part_shapes
 
@@ -73,6 +73,13 @@ def test_lone_parts_and_ground_stay_behind_the_figurine():
     assert torch.equal(one.parts, other.parts)
     assert torch.allclose(one.images.movedim(1, -1)[covered], other.images.movedim(1, -1)[covered], atol=1e-6)
     assert not torch.equal(one.images, other.images)
+
+
+def test_without_contrast_the_ground_is_the_mean_of_its_two_colours():
+    world = cluttered()
+    mean = ground_colours(world.latents(INDICES)).mean(1)[..., None, None]
+    images = without_grain(world, **OPEN, ground_contrast=0.0).images
+    assert ((images - mean).abs().amax(1) < 1e-3).flatten(1).float().mean(1).min() > 0.1  # what nothing covers
 
 
 def test_what_is_in_front_lies_on_the_figurine_and_changes_nothing_that_is_still_seen():
