@@ -39,6 +39,7 @@ class LowLevel(Section):
     """The `TASKS` on the figurines; `noise removed` is 1 - error of the denoised image / error of the noisy one."""
 
     name: ClassVar[str] = "low_level"
+    version: ClassVar[int] = 2  # 1 read a ground that cluttered images do not show
     baselines: ClassVar[tuple[str, ...]] = ("untrained",)
 
     @cached_property
