@@ -2,7 +2,7 @@
 
 A code word is the values of a line a + b x at the points x of GF(q): two of them give the line away, one does not. The
 symbol of a node is b, a free synonym is a, and the values are the symbols of its children. The figurines of
-`mae_lib.worlds` are `code_grammar()`; with more levels it is a random hierarchy model (Cagnetti et al., 2024).
+`mae_lib.worlds` are `code_grammar()`; with more levels it is a random hierarchy model (Cagnetta et al., 2024).
 """
 
 from collections.abc import Sequence

@@ -127,7 +127,7 @@ def layer_of(name: str, depth: int) -> int:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float, layer_decay: float) -> list[dict]:
-    """Groups for an optimiser, each with `lr_scale` `layer_decay ** (layers above it)`; vectors are not decayed."""
+    """Groups for an optimiser, each with `lr_scale = layer_decay ** (layers above it)`; vectors are not decayed."""
     depth = len(model.backbone.blocks)
     groups: dict[tuple[int, bool], dict] = {}
     for name, parameter in model.named_parameters():
