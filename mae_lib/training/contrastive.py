@@ -2,7 +2,7 @@
 
 The loss is NT-Xent (Chen et al. 2020), a form of InfoNCE (van den Oord et al. 2018). What the two views share is what
 the encoder is asked to find, and here it can be said exactly: the second view keeps the latents that `views` names and
-draws all others anew. Such views know the latents, as no augmentation of real images does; `crop` is such an augmentation.
+draws all others anew. Such views know the latents, as no augmentation of real images does; `crop` is one.
 
 Notable: encoder, first weights, optimiser, runs and their addresses are those of `pretrain`, so that a model differs
 from a masked autoencoder in its objective alone.
