@@ -77,7 +77,7 @@ def test_runs_of_more_images_stand_beside_a_run_and_no_others(longer, tmp_path):
     peaks = more.means("ratio", "overlap with the object")
     said = after_more(first, {"overlap with the object": "overlap"})
     assert said.startswith(f"The line “{label}” is ")
-    assert f"the claims; its peaks: overlap at {peaks.idxmax():g} ({peaks.max():.2f}). " in said
+    assert f"has the masks; its peaks: overlap at {peaks.idxmax():g} ({peaks.max():.2f}). " in said
     (more.results.directory / "superseded.md").write_text("Newer runs stand for it.")
     assert beside(first) == [] and after_more(first, {}) == ""
     assert apart(first, replace(first, results=longer[1])) == label
