@@ -199,8 +199,8 @@ def after_more(study: Study, metrics: Mapping[str, str]) -> str:
         if len(one.series.seeds) >= len(study.series.seeds):
             means = {words: one.means("ratio", metric) for metric, words in metrics.items()}
             peaks = ", ".join(f"{words} at {mean.idxmax():g} ({mean.max():.2f})" for words, mean in means.items())
-            line = f"The line “{apart(study, one)}” is {described(one.results)}, whose verdicts count where it has the masks"
-            said += f"{line}{'; its peaks: ' * bool(peaks)}{peaks}. "
+            which = f"The line “{apart(study, one)}” is {described(one.results)}"
+            said += f"{which}, whose verdicts count where it has the masks{'; its peaks: ' * bool(peaks)}{peaks}. "
     return said
 
 
