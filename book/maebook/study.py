@@ -381,7 +381,7 @@ def images_here(study: Study, figure: str = "") -> bool:
     except FileNotFoundError:
         needs = "they need the drawings, which <code>python -m mae_lib drawings</code> collects."
         name = f' id="{escape(figure)}"' if figure else ""
-        display(HTML(f"<p{name}><em>No pictures here: {needs}</em></p>"))
+        display(HTML(f'<p{name}><em class="mae-missing">No pictures here: {needs}</em></p>'))
         return False
 
 
