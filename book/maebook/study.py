@@ -26,7 +26,7 @@ from mae_lib.data.files import DataError
 from mae_lib.presets import load_preset
 from mae_lib.studies import Reader, Section
 from mae_lib.studies.published_files import CURVES
-from mae_lib.studies.results import Results, published, strongest_run
+from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
 from mae_lib.training import MAE
 from maebook import bits_beside
@@ -176,41 +176,6 @@ def open_study(
     return Study(results, results.section(section, **options))
 
 
-def longer(study: Study) -> list[Study]:
-    """The same section of published runs that differ from this one in having seen more images; no records."""
-    mine, name = study.series.scale, study.section.name
-    found = [
-        one
-        for one in published(name)
-        if one.series.scale["images"] > mine["images"]
-        and all(mine.get(key) == value for key, value in one.series.scale.items() if key != "images")
-        and not one.superseded
-    ]
-    return [Study(one, one.section(name)) for one in found]
-
-
-def after_more(study: Study, metrics: Mapping[str, str]) -> str:
-    """For an answer: which line is that of a `longer` run of as many seeds, that it decides, and where `metrics` peak.
-
-    `metrics` is metric -> words. An empty text where there is none.
-    """
-    said = ""
-    for one in longer(study):
-        if len(one.series.seeds) >= len(study.series.seeds):
-            means = {words: one.means("ratio", metric) for metric, words in metrics.items()}
-            peaks = ", ".join(f"{words} at {mean.idxmax():g} ({mean.max():.2f})" for words, mean in means.items())
-            which = f"The line “{apart(study, one)}” is {described(one.results)}"
-            said += f"{which}, whose verdicts count where it has the masks{'; its peaks: ' * bool(peaks)}{peaks}. "
-    return said
-
-
-def apart(study: Study, other: Study) -> str:
-    """What tells another run from this one, in a word or two: its world, or how many images it saw."""
-    if other.series.world.name != study.series.world.name:
-        return other.series.world.name
-    return f"{other.series.scale['images']:,} images"
-
-
 def panels(
     study: Study,
     metrics: Mapping[str, str],
@@ -218,17 +183,15 @@ def panels(
     baselines: Mapping[str, str] | None = None,
     bits: Mapping[str, pd.DataFrame] | None = None,
     controls: Mapping[str, str] | None = None,
-    others: Sequence[Study] | None = None,
+    others: Sequence[Study] = (),
 ) -> Figure:
     """Two plots for each metric (metric -> label), against the ratio and the unit.
 
     With `paper` the paper's own values are drawn where its tables print the metric, scaled to the run's range, since
     only their order can be compared. `baselines` (name -> label) are horizontal lines, `bits` a row of `top_bits`.
     `controls` (prefix -> label) are lines of the same metric under another name: "mosaic: ", "another image: ".
-    `others` are runs on other images, or on more of the same, a line each; where none are given, the `longer` ones.
-    Raises ValueError where there is nothing to draw.
+    `others` are runs on other images, a line each. Raises ValueError where there is nothing to draw.
     """
-    others = longer(study) if others is None else others
     metrics = study.measured(metrics) if bits else _held(study, metrics)
     count = len(metrics) + bool(bits)
     drawing, axes = figure(count, 2, height=1.5 * count + 0.7, sharex="col", sharey="row", squeeze=False)
@@ -237,7 +200,7 @@ def panels(
             table = study.table(x, metric)
             _curve(axis, table, x)
             for number, other in enumerate(others, 2):
-                _means(axis, other, x, metric, number, apart(study, other))
+                _means(axis, other, x, metric, number)
             for number, (prefix, words) in enumerate((controls or {}).items(), 1):
                 mean = study.means(x, prefix + metric)
                 axis.plot(mean.index, mean, MARKERS[number], ls=DASHES[number], color=INK, alpha=0.7, label=words)
@@ -252,8 +215,6 @@ def panels(
     if bits:
         bits_beside.bits_row(axes, bits)
         for number, other in enumerate(others, 2):
-            if other.series.world == study.series.world:
-                continue  # the same bits
             bits_beside.add_bits_row(axes, bits_beside.top_bits(other.series), PALETTE[number])
     _legend(drawing, study.series.world.name)
     return drawing
@@ -304,13 +265,13 @@ def _curve(axis: Any, table: pd.DataFrame, x: str) -> None:
     _dots(axis, table, x, PALETTE[1], label="a seed")
 
 
-def _means(axis: Any, study: Study, x: str, metric: str, number: int, label: str) -> None:
+def _means(axis: Any, study: Study, x: str, metric: str, number: int) -> None:
     """Means of a run beside another, a dot for each seed; no bars, which for two seeds would fill the plot."""
     table = study.table(x, metric)
     if table[x].nunique() < 2:
         return
     look = {"color": PALETTE[number], "ls": DASHES[number], "marker": MARKERS[number], "lw": 1.6}
-    mean = study.means(x, metric)
+    mean, label = study.means(x, metric), study.series.world.name
     axis.plot(mean.index, mean, label=label, **look)
     remember(axis, mean.rename("value").reset_index().assign(run=label))
     _dots(axis, table, x, PALETTE[number])
@@ -319,7 +280,7 @@ def _means(axis: Any, study: Study, x: str, metric: str, number: int, label: str
 def _dots(axis: Any, table: pd.DataFrame, x: str, colour: str, label: str | None = None) -> None:
     """Each seed's mean."""
     seeds = table.groupby([x, "seed"])["value"].mean().reset_index()
-    axis.plot(seeds[x], seeds["value"], "o", ms=2.5, mec="none", color=colour, zorder=3, label=label)
+    axis.plot(seeds[x], seeds["value"], "o", ms=3.5, mec="none", color=colour, zorder=3, label=label)
 
 
 def _held(study: Study, metrics: Mapping[str, str]) -> dict[str, str]:

@@ -10,8 +10,6 @@ from mae_lib.claims.claims import Verdict, load_claims
 from maebook.published_runs import readers_table
 from maebook.strongest import Result
 from maebook.study import (
-    after_more,
-    apart,
     counted,
     images_here,
     open_study,
@@ -20,7 +18,6 @@ from maebook.study import (
     small_panels,
     strongest_verdict,
 )
-from maebook.study import longer as beside
 from maebook.verdict_box import in_words
 
 
@@ -62,25 +59,9 @@ def test_each_of_several_seeds_is_a_dot_and_one_seed_needs_no_legend(study):
 
 def test_another_run_is_a_line_of_means_beside_the_first(study):
     axis = panels(study, {"overlap with the object": "overlap"}, others=[study]).axes[0]
-    other = next(line for line in axis.lines if line.get_label() == apart(study, study))
+    other = next(line for line in axis.lines if line.get_label() == "figurines")
     assert list(other.get_ydata()) == list(study.means("ratio", "overlap with the object"))
     assert other.get_marker() != axis.containers[0].lines[0].get_marker()
-
-
-def test_runs_of_more_images_stand_beside_a_run_and_no_others(longer, tmp_path):
-    first, more = (open_study("attention", one.directory, [], [], []) for one in longer)
-    assert [one.name for one in beside(first)] == ["long"] and beside(more) == []
-    axes = panels(first, {"overlap with the object": "overlap"}).axes
-    label = f"{more.series.scale['images']:,} images"
-    drawn = [[line.get_label() for line in axis.lines] for axis in axes]
-    assert label in drawn[0] and label not in drawn[1]  # one unit is no line
-    peaks = more.means("ratio", "overlap with the object")
-    said = after_more(first, {"overlap with the object": "overlap"})
-    assert said.startswith(f"The line “{label}” is ")
-    assert f"has the masks; its peaks: overlap at {peaks.idxmax():g} ({peaks.max():.2f}). " in said
-    (more.results.directory / "superseded.md").write_text("Newer runs stand for it.")
-    assert beside(first) == [] and after_more(first, {}) == ""
-    assert apart(first, replace(first, results=longer[1])) == label
 
 
 def test_an_answer_says_what_the_strongest_run_says_where_that_is_another(study, monkeypatch):
