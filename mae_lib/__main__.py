@@ -1,4 +1,4 @@
-"""The command line: `python -m mae_lib SUBCOMMAND`. One function a subcommand, which imports what it needs."""
+"""The command line: `python -m mae_lib SUBCOMMAND`. One function per subcommand, which imports what it needs."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ MASK = (
     option("--unit", type=int, help="side of the mask unit in pixels s (default: the preset's)"),
     option("--seed", type=int, default=0, help="seed of weights, order and masks (default: 0)"),
 )
-# They make a model fit, or run faster, and change its result by no more than the last bits.
+# They save memory or time, and change the result by no more than the last bits.
 MEMORY = (
     option("--micro-batches", type=int, default=1, help="parts of a batch, to save memory (default: 1)"),
     option("--compile", action="store_true", dest="compiled", help="torch.compile each block: a minute, then faster"),
@@ -38,7 +38,7 @@ TENSORBOARD = switch("--tensorboard", "write the log for TensorBoard too, beside
 
 
 def set_option(example: str) -> Any:
-    """--set, which may be repeated."""
+    """The repeatable option --set."""
     meant = f"any other setting of PretrainConfig, e.g. {example}, or an entry of one, e.g. world_options.size=64"
     about = {"action": "append", "default": [], "metavar": "NAME=VALUE", "dest": "settings"}
     return option("--set", type=setting, help=f"{meant}; may be repeated", **about)
@@ -50,7 +50,7 @@ def _mask(given: Given) -> dict[str, Any]:
 
 
 def _hardware(given: Given) -> Any:
-    """The `Hardware` of a subcommand's options; those that it does not have stay at their defaults."""
+    """The `Hardware` of a subcommand's options, with defaults for those that it lacks."""
     from dataclasses import fields
 
     from mae_lib.training import Hardware
@@ -60,7 +60,7 @@ def _hardware(given: Given) -> Any:
 
 
 def _note_device(given: Given) -> None:
-    """Say on stderr that a preset for GPUs is to be trained on a CPU: nothing is wrong but the time it takes."""
+    """Warn on stderr that a preset for GPUs will be trained on a CPU, which is slow but not wrong."""
     from mae_lib.devices import best_device
 
     if given.preset in ("gpu", "paper", "paper8") and best_device(given.device).type == "cpu":
@@ -155,7 +155,7 @@ def evaluate(given: Given) -> None:
         found = find(config, given.runs)
         if found is None:
             raise ValueError(f"{config.name} has not been trained in {given.runs}: python -m mae_lib pretrain does")
-    # The files' fingerprints alone tell runs apart, so one may have been trained with other options of its world.
+    # Of a world, an address has only the files' fingerprints: this run may have had other world options.
     scores = evaluate(found, probe_images, _hardware(given), config.make_world())
     if scores:
         print(f"{found.directory}\n{described(scores)}")

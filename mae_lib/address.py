@@ -1,8 +1,8 @@
-"""Addresses: digits of what determines a result, by its settings and by declared versions, never by bytes of files.
+"""Addresses: a hash of a result's settings and of declared code versions, never of the bytes of files.
 
-A version is a whole number that stands beside the code whose numbers it names. Whoever changes those numbers raises it;
-tests hold golden results against it, so that it cannot be forgotten. What changes no number, a docstring, a moved file,
-a new setting at its default, changes no address.
+A version is an integer declared next to the code that computes the numbers. Whoever changes those numbers raises it;
+tests compare golden results with it, so that it cannot be forgotten. Changes that affect no number (a docstring, a
+moved file, a new setting at its default) change no address.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def address(*what: Any, digits: int = 10) -> str:
-    """So many hexadecimal digits of some JSON-able values; a dataclass counts by `settings`."""
+    """The first `digits` hexadecimal digits of a hash of JSON-able values; a dataclass is hashed by its `settings`."""
     text = json.dumps(what, sort_keys=True, default=settings)
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
@@ -20,7 +20,7 @@ def address(*what: Any, digits: int = 10) -> str:
 def settings(config: Any, without: str | None = None) -> dict[str, Any]:
     """The fields of a dataclass that differ from their defaults, so that a new field with a default changes nothing.
 
-    `without` names a field to leave out. Raises TypeError for anything else than a dataclass.
+    `without` names a field to leave out. Raises TypeError for anything but a dataclass.
     """
     if not is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"{config!r} has no address: give a dataclass or what JSON can hold")

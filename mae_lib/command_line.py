@@ -1,4 +1,4 @@
-"""What a command line is made of here: options as data, one function a subcommand, an error in one line."""
+"""Building blocks of the command line: options as data, one function per subcommand, errors in one line."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ Given = argparse.Namespace
 
 
 class Option(NamedTuple):
-    """One argument: its names, and what argparse is told of it."""
+    """One argument: its names, and its keyword arguments for argparse."""
 
     names: tuple[str, ...]
     about: dict[str, Any]
@@ -24,12 +24,12 @@ class _Parser(argparse.ArgumentParser):
         if message.startswith("unrecognized"):
             asked = [word for word in message.split() if word.startswith("--") and "_" in word]
             message += f"; options have hyphens, {asked[0].replace('_', '-')}" if asked else ""
-            message += "; --help lists the options; what begins with - and is none stands after --"
+            message += "; --help lists the options; an argument that begins with - and is not an option goes after --"
         super().error(message)
 
 
 class Command(NamedTuple):
-    """A subcommand: what runs, a line of help, a longer description and its options."""
+    """A subcommand: its function, a line of help, a longer description and its options."""
 
     run: Callable[[Given], None]
     help: str
@@ -43,7 +43,7 @@ def option(*names: str, **about: Any) -> Option:
 
 
 def switch(name: str, help: str) -> Option:
-    """An option that is given or not."""
+    """A flag without a value."""
     return Option((name,), {"action": "store_true", "help": help})
 
 
@@ -58,7 +58,7 @@ QUIET = option("--quiet", action="store_false", dest="progress", help="no progre
 
 
 def run(program: str, about: str, commands: Mapping[str, Command], argv: list[str] | None = None) -> int:
-    """Run one subcommand; the exit status is 2 after an error, which takes one line on stderr."""
+    """Run one subcommand; after an error the exit status is 2, and stderr has one line."""
     parser = _Parser(prog=program, description=about)
     subparsers = parser.add_subparsers(required=True, metavar="SUBCOMMAND", dest="command")
     for name, command in commands.items():
@@ -91,9 +91,10 @@ def setting(text: str) -> tuple[str, Any]:
 
 
 def settings_of(given: Iterable[tuple[str, Any]], scale: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of --set by name. `name.entry=value` changes one entry of the mapping that `scale` has there.
+    """The settings of --set by name. `name.entry=value` changes one entry of that mapping in `scale`.
 
-    Options of the scale's own world are no options of another. Raises ValueError for an entry of what is no mapping.
+    If the world changes, the options of the scale's own world are dropped. Raises ValueError for an entry of something
+    that is not a mapping.
     """
     given = list(given)
     changed: dict[str, Any] = {}

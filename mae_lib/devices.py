@@ -1,4 +1,4 @@
-"""Where a run runs: CUDA, MPS or the CPU."""
+"""The device of a run: CUDA, MPS or the CPU."""
 
 import os
 
@@ -6,9 +6,9 @@ import torch
 
 
 def best_device(name: str | None = None) -> torch.device:
-    """The device of that name, by default CUDA, then MPS, then the CPU; under torchrun each worker its own GPU.
+    """The device of that name, by default CUDA, then MPS, then the CPU; under torchrun each worker gets its own GPU.
 
-    Raises ValueError for a name that torch does not know or a device that is not there.
+    Raises ValueError for a name that torch does not know or a device that is not available.
     """
     found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

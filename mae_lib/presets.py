@@ -21,7 +21,7 @@ SERIES_RATIO = 0.75  # of the series by unit
 
 
 def preset_file(name: str | Path) -> Path:
-    """The file of a preset: by its name, the path of a YAML file of one's own, or a folder of published results.
+    """The file of a preset: by its name, the path of your own YAML file, or a folder of published results.
 
     Raises ValueError for a name that is none of these.
     """
@@ -38,12 +38,12 @@ def _is_results(preset: str | Path) -> bool:
 
 
 def preset_word(preset: str | Path) -> str:
-    """What folders are named by: a preset's name, or that of its file without .yaml, or of its folder of results."""
+    """The name used for folders: a preset's name, that of its file without .yaml, or that of its folder of results."""
     return Path(preset).stem if Path(preset).suffix in {".yaml", ".yml"} else Path(preset).name
 
 
 def parse_yaml(text: str | bytes, what: str) -> Any:
-    """The value of some YAML, as data only: no tag makes an object. Raises ValueError, which begins with `what`."""
+    """The value of YAML text, read as data only: tags create no objects. Raises ValueError beginning with `what`."""
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:

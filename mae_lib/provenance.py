@@ -19,7 +19,7 @@ _PACKAGES = ("mae_lib", "torch", "torchvision", "timm", "numpy", "scikit-learn",
 
 
 def processor() -> str:
-    """The name of this machine's processor, as its maker gives it where the system tells."""
+    """The name of this machine's processor: the vendor's, where the system reports it."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
@@ -28,7 +28,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on, those that are installed."""
+    """Versions of Python and of the installed packages that numbers depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -62,13 +62,13 @@ def provenance(
     started: float | None = None,
     device: str | None = None,
 ) -> dict[str, Any]:
-    """What it takes to judge a number, or to compute it again: JSON-able, always in the same order.
+    """What is needed to judge or recompute a number: JSON-able, always in the same order.
 
-    `modules`: what the computation uses ("mae_lib.training"); their code and all that it imports is hashed. `started`:
-    `time.time()` at the start, which gives the wall time in seconds. `device`: "cpu", "cuda" or "mps", by default the
-    one that training would take. Seeds are read from the parameter `seeds` or `seed`.
+    `modules`: those that the computation uses ("mae_lib.training"); their code and everything that it imports are
+    hashed. `started`: `time.time()` at the start, which gives the wall time in seconds. `device`: "cpu", "cuda" or
+    "mps", by default the one that training would use. Seeds are read from the parameter `seeds` or `seed`.
 
-    Raises ValueError for parameters that JSON cannot hold, or a start that lies in the future.
+    Raises ValueError for parameters that JSON cannot hold, or a start in the future.
     """
     try:
         parameters = json.loads(json.dumps(dict(parameters), allow_nan=False))
@@ -94,7 +94,7 @@ def provenance(
 
 
 def _where(device: str | None) -> tuple[str, int]:
-    """The device with its name, and the CPU threads; what has not loaded torch by now ran without it, on the CPU."""
+    """The device with its name, and the CPU threads; if torch is not loaded, the computation ran on the CPU."""
     if device is None and "torch" not in sys.modules:
         return f"cpu: {processor()}", int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     import torch

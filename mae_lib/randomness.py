@@ -1,6 +1,6 @@
 """Random numbers that are a function of (seed, index), never of process state.
 
-Image i, mask of row j at step t: whatever the batch, the device or the number of workers, the same numbers come out.
+The numbers of image i, or of the mask of row j at step t, do not depend on the batch, the device or the workers.
 A counter is hashed (splitmix64, Steele et al. 2014) in plain int64 arithmetic, so CPU and GPU agree to the last bit.
 """
 
@@ -62,9 +62,9 @@ def ranks(seed: int, indices: Tensor, stream: str, count: int) -> Tensor:
 
 
 def shuffled(seed: int, visits: Tensor, count: int) -> Tensor:
-    """Which of `count` things each visit, counted from 0, meets: int64 in [0, count), like `visits` (n,).
+    """Which of `count` items each visit, counted from 0, gets: int64 in [0, count), like `visits` (n,).
 
-    Every pass over all of them is a permutation of its own.
+    Every pass over all of them is a new permutation.
     """
     turns = visits // count
     met = torch.empty_like(visits)
@@ -73,6 +73,6 @@ def shuffled(seed: int, visits: Tensor, count: int) -> Tensor:
     return met
 
 
-@lru_cache(maxsize=8)  # a batch may hold the end of one pass and the start of the next; seeds may train together
+@lru_cache(maxsize=8)  # a batch may span two passes; seeds may train together
 def _order(seed: int, turn: int, count: int) -> Tensor:
     return ranks(seed, torch.tensor([turn]), "order", count)[0]

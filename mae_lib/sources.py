@@ -1,6 +1,6 @@
 """Which source files a module of `mae_lib`, or of `maebook` beside it, uses, and their hash for a run's provenance.
 
-Imports are read from the text (ast), so nothing is executed and asking costs milliseconds.
+Imports are read from the text (ast), so nothing is executed, and a call takes milliseconds.
 """
 
 import ast
@@ -31,7 +31,7 @@ def _package_imports(tree: ast.AST) -> set[str]:
 
 
 def _loaded(names: set[str]) -> set[Path]:
-    """Files that importing `names` runs: each module and the packages above it."""
+    """Files executed when `names` are imported: each module and its parent packages."""
     lines = (name.split(".") for name in names)
     return {path for steps in lines for n in range(1, len(steps) + 1) if (path := module_file(".".join(steps[:n])))}
 
@@ -51,7 +51,7 @@ def _closure(start: set[Path]) -> list[Path]:
 
 
 def source_files(*modules: str) -> list[Path]:
-    """Files of the packages that `modules` ("mae_lib.training.pretrain") and all that they import consist of, sorted.
+    """The source files of `modules` ("mae_lib.training.pretrain") and of all package modules that they import, sorted.
 
     Raises ModuleNotFoundError for a name that is not a module of the package.
     """
@@ -62,8 +62,8 @@ def source_files(*modules: str) -> list[Path]:
 
 
 def modules_of_code(code: str) -> list[str]:
-    """Modules of the packages that a piece of Python, a notebook's cells say, imports or names as
-    "mae_lib.x:function", to show its source; sorted.
+    """Modules of the packages that Python code, such as a notebook's cells, imports, or names as "mae_lib.x:function"
+    to show their source; sorted.
     """
     tree = ast.parse(code)
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
@@ -74,7 +74,7 @@ def modules_of_code(code: str) -> list[str]:
 def source_hash(*modules: str, without: str | None = None) -> str:
     """Sixteen hexadecimal digits that change with any byte of any file in `source_files(*modules)`.
 
-    `without` names a room ("theory") whose code is imported but cannot change the result, and is left out.
+    `without` names a subpackage ("theory") to leave out: its code is imported but cannot change the result.
     """
     digest = hashlib.sha256()
     for path in source_files(*modules):

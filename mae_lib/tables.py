@@ -1,6 +1,6 @@
 """Tables that a command publishes in `results/` and a page opens instead of computing them.
 
-NAME.csv is the table, and NAME.json says how it was made.
+NAME.csv is the table, and NAME.json its provenance.
 """
 
 import pandas as pd
@@ -9,7 +9,7 @@ from mae_lib.folders import published_folder
 
 
 def published_table(name: str, **options: object) -> pd.DataFrame:
-    """The table NAME.csv; `options` go to `pandas.read_csv`. Raises ValueError where there is none."""
+    """The table NAME.csv; `options` go to `pandas.read_csv`. Raises ValueError if there is none."""
     file = published_folder() / f"{name}.csv"
     if not file.is_file():
         raise ValueError(f"{file} is not there: python -m mae_lib table {name} makes it; or choose another preset")

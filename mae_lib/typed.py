@@ -10,8 +10,8 @@ _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false"
 
 
 def typed_fields(instance: Any, prefix: str = "") -> None:
-    """Give each field of a frozen dataclass its type. Raises ValueError, which names it with `prefix`, where it has
-    another."""
+    """Convert each field of a frozen dataclass to its type. Raises ValueError, naming the field with `prefix`, where
+    that fails."""
     for name, kind in hints(type(instance)).items():
         object.__setattr__(instance, name, typed(f"{prefix}{name}", getattr(instance, name), kind))
 
@@ -24,7 +24,7 @@ def hints(kind: type) -> dict[str, Any]:
 
 def typed(name: str, value: Any, kind: Any) -> Any:
     """The value as `kind`: a list passes as a tuple, a whole number as a float, and so does 1e-3, which YAML reads as
-    text. Raises ValueError, which says what it must be."""
+    text. Raises ValueError, which states the type expected."""
     try:
         return _as(value, kind)
     except (TypeError, ValueError, OverflowError):
@@ -53,7 +53,7 @@ def _as(value: Any, kind: Any) -> Any:
         return value
     if kind in _WORDS or origin in (tuple, list, Mapping, dict):
         raise TypeError
-    return value  # of a type that no file writes
+    return value  # of a type that no file contains
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -81,7 +81,7 @@ def test_an_option_with_underscores_is_told_its_name(capsys):
 def test_a_name_like_an_option_is_told_where_it_stands(capsys):
     with pytest.raises(SystemExit):
         main(["locate", "figure_4", "->"])
-    assert "what begins with - and is none stands after --" in capsys.readouterr().err
+    assert "an argument that begins with - and is not an option goes after --" in capsys.readouterr().err
     assert main(["locate", "figure_4", "--", "->"]) == 2
     assert "'->' is not an observable" in capsys.readouterr().err
 

@@ -1,6 +1,6 @@
 """The bits that only the highest level tells, as a thin row of plots below measured curves over the ratio and the unit.
 
-Theory of this book, exact for each mask: nothing is trained. See the page "How much each level tells".
+Theory of this book, exact for each mask: nothing is trained. See the page "How many bits each level adds".
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from mae_lib.worlds import World
 from mae_lib.worlds.figurines import Figurines
 from maebook.figures import AXES, DASHES, INK, MARKERS, remember
 
-CAPTION = "Bottom row: the bits that only the highest level tells of what is hidden (theory, ours; no model)."
+CAPTION = "Bottom row: bits about the hidden patches that only the highest level adds (our theory; no model)."
 TITLE = "bits of the top level (theory)"
-ALT = "A thin bottom row shows the bits that only the highest level of the tree tells, against the same axes."
+ALT = "A thin bottom row shows the bits that only the highest level of the tree adds, on the same axes."
 
 
 def top_bits(series: Series, draws: int = 128) -> dict[str, pd.DataFrame] | None:

@@ -74,8 +74,8 @@ def what_limits(kinds: dict[str, Any]) -> str:
     """The kind of operation that takes most of a step, in a sentence, from the section of `time_by_kind.py`."""
     first, second = sorted(kinds["rows"], key=lambda row: -row["share"])[:2]
     return (
-        f"The largest part of a step: {first['kind']} ({first['share']:.0%}); "
-        f"the next: {second['kind']} ({second['share']:.0%})."
+        f"Largest part of a step: {first['kind']} ({first['share']:.0%}); "
+        f"second largest: {second['kind']} ({second['share']:.0%})."
     )
 
 
@@ -84,7 +84,7 @@ def what_feeds(loading: dict[str, Any]) -> str:
     need = loading["rows"][0]["needed, images/s"]
     enough = [row["kept as"] for row in loading["rows"] if row["images/s"] >= need]
     starved = [row["kept as"] for row in loading["rows"] if row["images/s"] < need]
-    said = f"A step eats {need:,g} images/s ({loading['provenance']['parameters']['need']}). "
+    said = f"A step uses {need:,g} images/s ({loading['provenance']['parameters']['need']}). "
     said += f"Fast enough: {'; '.join(enough) or 'none'}. "
     return said + (f"Too slow, so that loading limits the step: {'; '.join(starved)}." if starved else "")
 
@@ -93,10 +93,10 @@ def what_reaches(step: dict[str, Any], bar: float = 0.5) -> str:
     """The shares of the matmul rate that a model reaches over its rows, against a bar, in a sentence."""
     low, high = (pick(row["share"] for row in step["rows"]) for pick in (min, max))
     shares = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
-    word = "reaches" if low >= bar else "does not reach" if high < bar else "reaches at some ratios only"
+    word, some = "reaches" if high >= bar else "does not reach", " at some ratios only" if low < bar <= high else ""
     product = np.median([row["matmul, GFLOP/s"] for row in step["rows"]])
     rate = f"the rate of one large product ({product:.0f} GFLOP/s)"
-    return f"It multiplies matrices at {shares} of {rate}, and {word} {bar:.0%}."
+    return f"Matrix products run at {shares} of {rate}; the model {word} {bar:.0%}{some}."
 
 
 def what_width(widths: dict[str, Any], bar: float = 0.5) -> str:
@@ -108,7 +108,7 @@ def what_width(widths: dict[str, Any], bar: float = 0.5) -> str:
         return f"At none of these widths {step} reaches {bar:.0%} of the rate of one large product."
     least = min(above)
     tried = f"; at {max(below)} it does not" if below else ""
-    return f"From {least} wide on, {step} reaches {bar:.0%} of the rate of one large product{tried}."
+    return f"From width {least} on, {step} reaches {bar:.0%} of the rate of one large product{tried}."
 
 
 def what_grows(growth: dict[str, Any]) -> str:
@@ -120,7 +120,7 @@ def what_grows(growth: dict[str, Any]) -> str:
         return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in names if row[name] != first[name])
 
     said = []
-    for key, what in (("GFLOP an image", "work for an image"), ("peak MiB", "peak memory")):
+    for key, what in (("GFLOP an image", "work per image"), ("peak MiB", "peak memory")):
         most = max(others, key=lambda row: row[key])
         said.append(f"{what} grows most, {most[key] / first[key]:.1f} times, with {change(most)}")
-    return f"Against the first row, {'; '.join(said)}."
+    return f"Compared with the first row, {'; '.join(said)}."

@@ -22,7 +22,7 @@ from maebook.published_runs import HERE, PAPER, verdict_cell
 from maebook.strongest import Result, own_result, results, short, standing
 from maebook.verdict_box import kind
 
-LATE = "The rule was written after this run was finished."
+LATE = "The rule was written after this run had finished."
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def show_masks(study: Study) -> None:
     none = '<label><input type="radio" name="mae-mask" checked> none</label>'
     display(
         HTML(
-            f"{CONTROLS}<legend>Follow a mask: its points and rows on this page come forward</legend>"
+            f"{CONTROLS}<legend>Follow a mask: its points and rows on this page are highlighted</legend>"
             f"{none}{''.join(buttons)}</fieldset>"
             f"<style>{''.join(rules)}</style>"
         )

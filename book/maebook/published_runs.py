@@ -45,7 +45,7 @@ def readers_table() -> pd.DataFrame:
         world, options = one.series.scale["world"], one.series.scale["world_options"]
         alike = [each.accuracy for each in sets if (each.world, each.options) == (world, options)]
         alike = [accuracy["supervised"] for accuracy in alike if "supervised" in accuracy]
-        about = f"{world}: {described(one)}{' (a record)' * one.superseded}"
+        about = f"{world}: {described(one)}{' (superseded)' * one.superseded}"
         column = {name: _with_range([v for v in values if v is not None]) for name, values in found.items()}
         if alike:
             column.setdefault("supervised", f"{_with_range(alike)} (calibration)")

@@ -65,7 +65,7 @@ def parameter_table(parameters: Mapping[str, Any]) -> str:
         for key, item in value.items() if nested else [(None, value)]:
             mark = name in differing and name in preset and (not nested or before.get(key, _ABSENT) != item)
             label = name if key is None else f"{name}.{key}"
-            rows.append((label, json.dumps(item) + (" (not the preset's)" if mark else "")))
+            rows.append((label, json.dumps(item) + (" (differs from the preset)" if mark else "")))
     return _table(rows)
 
 
@@ -77,7 +77,7 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
 def duration(seconds: float | None) -> str:
     """A wall time in words: "41.3 s", "2.5 min"."""
     if seconds is None:
-        return "not taken"
+        return "not recorded"
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
 
 

@@ -37,7 +37,7 @@ from maebook.published_runs import described
 from maebook.strongest import short, strongest
 from maebook.verdict_box import in_words, verdict_html
 
-PAPER = "the paper, to our scale"
+PAPER = "the paper, rescaled"
 # Each baseline's line, the same on all pages.
 BASELINES = dict(zip(("untrained", "supervised", "pixels", "uniform"), DASHES[2:], strict=True))
 
@@ -340,7 +340,7 @@ def images_here(study: Study, figure: str = "") -> bool:
     try:
         return bool(study.series.world.address())
     except FileNotFoundError:
-        needs = "they need the drawings, which <code>python -m mae_lib drawings</code> collects."
+        needs = "they need the drawings, which <code>python -m mae_lib drawings</code> builds."
         name = f' id="{escape(figure)}"' if figure else ""
         display(HTML(f'<p{name}><em class="mae-missing">No pictures here: {needs}</em></p>'))
         return False

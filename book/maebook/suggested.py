@@ -117,16 +117,16 @@ def overview(suggested: Suggested, levels: Mapping[str, float]) -> Figure:
     rows = table[table["metric"].isin(shown)]
     ratio_curve(boundary, rows.assign(of=rows["metric"].map(shown)), "boundary", by="of")
     boundary.set(xlabel="boundary left out of the loss (patches)", ylabel="accuracy")
-    boundary.set_title("1 · Boundary: class and corners read", loc="left")
+    boundary.set_title("1 · Boundary: class and corner probes", loc="left")
     _by_level(masks, suggested.tables["masks"], levels)
-    masks.set_title("2 · Latent structure: root read", loc="left")
+    masks.set_title("2 · Latent structure: root probe", loc="left")
     table = suggested.tables["extremes"]
     pixels = table[table["metric"] == "pixels read"]
     trained = pixels[pixels["ratio"] != UNTRAINED].astype({"ratio": float})
     ratio_curve(extremes, trained, "ratio")
     _untrained(extremes, suggested.means("extremes", "pixels read")[UNTRAINED])
     extremes.set(xlabel=AXES["ratio"], ylabel="R²")
-    extremes.set_title("3 · Extreme ratio: own pixels read", loc="left")
+    extremes.set_title("3 · Extreme ratio: own-pixel probe", loc="left")
     bits_beside.bits_panel(bits, suggested.bits, "ratio")
     bits.set_title(bits_beside.TITLE, loc="left")
     return drawing
@@ -141,7 +141,7 @@ def _by_level(axis: Axes, table: pd.DataFrame, levels: Mapping[str, float]) -> N
         axis.errorbar(place, one["mean"], spread, fmt=MARKERS[0], color=PALETTE[0], capsize=3)
     _untrained(axis, rows.loc[UNTRAINED, "mean"])
     axis.set_xticks(range(len(levels)), [f"{way}\n{level:.2f}" for way, level in levels.items()])
-    axis.set(xlabel="way to mask, and the mean level of c by Algorithm 1", ylabel="R²")
+    axis.set(xlabel="way of masking, with the mean level of c by Algorithm 1", ylabel="R²")
 
 
 def _untrained(axis: Axes, value: float) -> None:

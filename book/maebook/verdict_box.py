@@ -79,7 +79,7 @@ def verdict_html(
     about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
     note = claim.paper_contradicts_itself
     parts = [
-        f"<p>The paper disagrees with itself here. {escape(note)}</p>" if note else "",
+        f"<p>The paper contradicts itself here. {escape(note)}</p>" if note else "",
         head,
         f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, escape(run or OWN))}</div>',
         behind,

@@ -1,4 +1,4 @@
-"""The claims of `results/claims.yaml`, the paper's own numbers, and what a verdict on a claim is made of."""
+"""The claims of `results/claims.yaml`, the paper's own numbers, and the parts of a verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from mae_lib.folders import checkout
 
 OF_RUNS = ("ratio", "unit", "encoder")  # the variables of a series of runs
 SERIES = (*OF_RUNS, "images", "boundary", "masks", "mask", "condition", "none")
-REPEATED = {"seeds": "seed", "processes": "process"}  # what a column `seed` tells apart, many and one
+REPEATED = {"seeds": "seed", "processes": "process"}  # what a column `seed` distinguishes, plural and singular
 Word = Literal["supported", "contradicted", "mixed", "undecided", "not run"]
 Lean = Literal["supported", "against"]
 ICONS: dict[Word, str] = {"supported": "✔", "contradicted": "✘", "mixed": "◐", "undecided": "○", "not run": "–"}
@@ -48,12 +48,12 @@ class Claim:
 
     @property
     def measured(self) -> str | None:
-        """The section whose scores decide the claim, on any run that has them; None where its page does it live."""
+        """The section whose scores decide the claim, on any run that has them; None if its page computes them."""
         return SECTION_OF.get(self.notebook) if self.series in OF_RUNS else None
 
     @property
     def reads(self) -> set[str]:
-        """Every metric that decides the claim: its own and what guards look at."""
+        """Every metric that decides the claim: its own and those that guards read."""
         guarded = {guard.reads.format(metric=metric) for guard in self.guards for metric in guard.metrics}
         return {*self.metrics, *guarded}
 
@@ -79,9 +79,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: the word, why in a few sentences, what the intervals are over, and every number.
+    """The outcome of a claim: the word, the reasons in a few sentences, what the intervals are over, and every number.
 
-    `seeds` is how many runs a point it rests on, 0 for exact numbers; `lean` is where one seed points.
+    `seeds` is the number of runs per point, 0 for exact numbers; `lean` is the direction that one seed suggests.
     """
 
     claim: str
@@ -94,7 +94,7 @@ class Verdict:
 
     @property
     def one_seed(self) -> bool:
-        """Whether the verdict rests on one run a point, so that another seed might turn it."""
+        """Whether the verdict rests on one run per point, so that another seed might change it."""
         return self.basis in ("images", "one seed")
 
     def as_json(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Verdict:
 
     @classmethod
     def from_json(cls, held: Mapping[str, Any]) -> "Verdict":
-        """The verdict that `as_json` gave, whatever else was added to it; `null` is read as `NaN`."""
+        """The verdict from the output of `as_json`, ignoring other keys; `null` is read as `NaN`."""
         findings = [
             Finding(**one | {"numbers": {k: math.nan if v is None else v for k, v in one["numbers"].items()}})
             for one in held["findings"]
@@ -121,15 +121,15 @@ def _results(name: str) -> dict[str, Any]:
 
 @cache
 def load_paper() -> dict[str, Any]:
-    """Every number of the paper's Tables 1 to 3, as `results/paper.yaml` holds them: table -> columns and series."""
+    """Every number of the paper's Tables 1 to 3, as in `results/paper.yaml`: table -> columns and series."""
     return _results("paper.yaml")
 
 
 def paper_table(name: str, series: str) -> pd.DataFrame:
     """One series of a paper's table, tidy: columns `series` ("ratio" or "unit"), `metric` and `value`; exact numbers.
 
-    The paper prints one run's numbers without an error. They are taken as they stand: what a rule says of them assumes
-    that another run, and other images, would give the same.
+    The paper prints one run's numbers without an error. They are taken as exact: a rule applied to them assumes that
+    another run, and other images, would give the same.
 
     Raises ValueError for a table or a series that the paper does not have.
     """
@@ -163,7 +163,7 @@ def _claim(entry: dict[str, Any], shared: Sequence[Guard]) -> Claim:
     lists = {name: tuple(entry.get(name, ())) for name in ("metrics", "also")}
     try:
         own = [Guard(metrics=lists["metrics"], **given) for given in entry.get("guards", ())]
-        swept = entry["series"] in ("ratio", "unit")  # masks are compared: some mask must have learned something
+        swept = entry["series"] in ("ratio", "unit")  # of the masks compared, one must have learned something
         common = [guard for guard in shared if swept and set(guard.metrics) & set(lists["metrics"])]
         return Claim(**entry | lists | {"guards": (*own, *common)})
     except TypeError as error:

@@ -1,8 +1,8 @@
-"""When a comparison tests nothing: every encoder guesses, or none learned what the sentence is about.
+"""Guards against comparisons that test nothing, because every encoder guesses or none learned the property in question.
 
-Two numbers at the floor are alike, and which of them is higher is chance. A guard is a rule that must hold before a
-metric counts. Where it does not, the metric's orderings are "no test": they neither hold nor are reversed, and the
-claim is undecided at most.
+Of two numbers at chance level, the higher is itself chance. A guard is a rule that must hold before a metric counts.
+Where it does not, the metric's orderings are "no test": they neither hold nor are reversed, and the claim is undecided
+at most.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from mae_lib.claims.rules import apply_rule
 
 @dataclass(frozen=True)
 class Guard:
-    """A rule on what a metric is held against, and what is said where it does not hold.
+    """A rule on a metric's reference, and the message if it does not hold.
 
-    `metrics` are those that it guards. `reads` is the metric that the rule looks at, with `"{metric}"` for the guarded
+    `metrics` are those that it guards. `reads` is the metric that the rule reads, with `"{metric}"` for the guarded
     one. Where `reads` was not measured, as in the paper's tables, the guard passes.
     """
 
@@ -29,7 +29,7 @@ class Guard:
     reads: str = "{metric}"
 
     def passes(self, table: pd.DataFrame, series: str, metric: str, confidence: float) -> bool:
-        """Whether the rule holds of a claim's tidy table; one seed must lean its way."""
+        """Whether the rule holds for a claim's tidy table; with one seed, whether it leans that way."""
         rows = rows_of(table, self.reads.format(metric=metric))
         if rows.empty:
             return True
@@ -45,5 +45,5 @@ class Guard:
 
 
 def rows_of(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The rows of one metric; all of a table that names none."""
+    """The rows of one metric; all rows if the table has no metrics."""
     return table[table["metric"] == metric] if "metric" in table else table

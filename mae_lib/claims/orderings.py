@@ -1,23 +1,23 @@
 """How sure an ordering is: measurements of one metric, their differences with errors, and Holm's correction.
 
 A contrast is a weighted sum of the means at some points, such as `value(a) - value(b)`, taken seed by seed and image by
-image before anything is averaged: the same seed at two points shares its data order and first weights, the same image
-its content. What its error covers depends on the table:
+image before anything is averaged: runs with the same seed share data order and initial weights, and the same image its
+content. What its error covers depends on the table:
 
-* seeds and images: the two-way model of `mae_lib.metrics.intervals.crossed_error`, with both drawn anew;
-* seeds alone, which is all that published means hold: Student's t over seeds. For scores that count right answers the
-  numbers of images give a binomial part too, as if each mask had been tried on images of its own, which is more than
-  the same images make; for other scores the images' part is left out, and the verdict says so;
-* one seed: over images, or none. It does not cover what another seed would give, so it can lean and never hold;
+* seeds and images: the two-way model of `mae_lib.metrics.intervals.crossed_error`, with both redrawn;
+* seeds only, all that published means contain: Student's t over seeds. For scores that count right answers the numbers
+  of images add a binomial part, as if each mask were tested on its own images, which overstates the error for shared
+  images; for other scores the images' part is left out, and the verdict says so;
+* one seed: over images, or none. It does not cover variation between seeds, so the ordering can lean but never hold;
 * none, for exact numbers: a table without `seed` and `image`, such as a closed form or the paper's own table.
 
-From three points on, the error of a difference is at least the one that all points of the series have together, whose
-degrees of freedom it gets: three seeds alone leave two, with which next to nothing can be told from chance. Where the
-points' spreads differ, the larger of the two errors stands.
+From three points on, the error of a difference is at least the pooled error of all points of the series, with the
+pooled degrees of freedom: three seeds leave only two for a pair, with which almost nothing differs from chance. Where
+the points' spreads differ, the larger of the two errors is used.
 
 Orderings of one claim are tested together, two-sided, with Holm's correction (1979): under noise alone the chance that
 any of them holds or is reversed is at most 1 - confidence. Every interval is widened to the level at which its own
-ordering was tested, so it lies above 0 just where the ordering holds.
+ordering was tested, so it lies above 0 exactly when the ordering holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,19 +35,19 @@ from mae_lib.metrics.names import EVERYWHERE, bounds, is_hits
 Outcome = Literal["holds", "reversed", "leans", "leans against", "tie", "no test"]
 Basis = Literal["seeds and images", "seeds", "images", "one seed", "exact"]
 Point = Any  # a ratio, a unit, or the name of an encoder
-POWER = 0.8  # of the smallest difference that could have been seen
+POWER = 0.8  # for the smallest detectable difference
 
 
 class MissingData(Exception):
-    """What a rule needs has not been measured: the claim is not decided, and the message says what is missing."""
+    """A rule's data have not been measured: the claim is not decided, and the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One ordering, or one count of checks, that a rule asked for: what it says, how it came out, and its numbers.
+    """One ordering, or one count of checks, required by a rule: its statement, its outcome and its numbers.
 
-    Of an ordering: the `difference` (or `value`) with `low` and `high`, `p` after Holm's correction, `seen`, the
-    smallest difference that would have been found in four of five cases, and the `count` of seeds or images.
+    For an ordering: the `difference` (or `value`) with `low` and `high`, `p` after Holm's correction, `seen`, the
+    smallest difference that would be detected in four of five cases, and the `count` of seeds or images.
     """
 
     what: str
@@ -59,7 +59,7 @@ class Finding:
 class Ordering:
     """A margin that must exceed 0, with its error, before any correction for the number of orderings.
 
-    `p` is two-sided and pays for whatever was chosen by looking, which multiplies it by `choices`. What is shown is
+    `p` is two-sided and multiplied by `choices` to correct for a choice made after seeing the data. The number shown is
     `offset + scale * margin`, within `within`.
     """
 
@@ -73,17 +73,17 @@ class Ordering:
     scale: int = 1
     name: str = "difference"
     within: tuple[float, float] = EVERYWHERE
-    given: Mapping[str, float] | None = None  # a count of checks has its own numbers
-    counted: float | None = None  # and its own two-sided p
+    given: Mapping[str, float] | None = None  # the numbers of a count of checks
+    counted: float | None = None  # and its two-sided p
 
     @cached_property
     def above(self) -> float:
-        """One-sided p of a margin this far above 0, without choices; of one value alone, 1."""
+        """One-sided p of a margin this far above 0, without `choices`; 1 for a single value."""
         return _tail(self.margin, self.error, self.freedom)
 
     @cached_property
     def under(self) -> float:
-        """The same of one this far below."""
+        """The same for a margin this far below."""
         return _tail(-self.margin, self.error, self.freedom)
 
     @property
@@ -102,14 +102,14 @@ def _tail(margin: float, error: float, freedom: float) -> float:
 
 
 def holm(orderings: Sequence[Ordering], confidence: float, cap: bool = False) -> list[Finding]:
-    """Each ordering as a finding, corrected for their number; with `cap`, as for one seed, it can lean at most."""
+    """Each ordering as a finding, corrected for their number; with `cap`, as for one seed, it can at most lean."""
     ranked = sorted(range(len(orderings)), key=lambda k: orderings[k].p)
     findings: list[Finding | None] = [None] * len(orderings)
     corrected = 0.0
     for rank, k in enumerate(ranked):
         own, number = orderings[k].p, len(orderings) - rank
         corrected = max(corrected, number * own)
-        level = max(number, corrected / own if own else number)  # what its own p was multiplied by
+        level = max(number, corrected / own if own else number)  # the factor that multiplied its p
         findings[k] = _found(orderings[k], min(1.0, corrected), level, confidence, cap)
     return findings
 
@@ -137,7 +137,7 @@ def _found(one: Ordering, p: float, level: float, confidence: float, cap: bool) 
 
 
 def basis_of(table: pd.DataFrame) -> Basis:
-    """What the intervals of a tidy table can be taken over."""
+    """What the intervals of a tidy table can be computed over."""
     if "seed" in table and table["seed"].nunique() > 1:
         return "seeds and images" if "image" in table and table["image"].nunique() > 1 else "seeds"
     if "image" in table:
@@ -149,7 +149,7 @@ def basis_of(table: pd.DataFrame) -> Basis:
 class Measured:
     """One metric at the points of a series: `grid` (points, seeds, images), `NaN` where a seed or image is missing.
 
-    `counts` are the numbers of images behind means (points,), where these alone are known.
+    `counts` are the numbers of images behind means (points,), where only means are known.
     """
 
     grid: np.ndarray
@@ -182,7 +182,7 @@ class Measured:
         return cls(grid, tuple(points), series, metric, basis, bad, counts)
 
     def named(self, point: Point) -> Point:
-        """A point of the series; `smallest`, `middle` and `largest` stand for those of the points measured."""
+        """A point of the series; `smallest`, `middle` and `largest` refer to the points measured."""
         if isinstance(point, str) and point in ("smallest", "middle", "largest"):
             if len(self.points) < 3:
                 found = f"{len(self.points)} of the 3 {self.series}s that it takes"
@@ -193,7 +193,7 @@ class Measured:
         return point
 
     def chosen(self, points: Sequence[Point] | Literal["all"]) -> list[Point]:
-        """The points named, or `all` that were measured, in order; three at least."""
+        """The points named, or `all` that were measured, in order; at least three."""
         if points != "all":
             return [self.named(point) for point in points]
         self.named("middle")
@@ -204,7 +204,7 @@ class Measured:
         return self.contrast({point: 1}).mean
 
     def contrast(self, weights: Mapping[Point, float]) -> Error:
-        """The weighted sum of the means at some points, over the seeds and images that all of them have."""
+        """The weighted sum of the means at some points, over the seeds and images that they share."""
         points = [self.named(point) for point in weights]
         for point in points:
             if bad := self.broken.get(point):
@@ -232,13 +232,13 @@ class Measured:
 
     @cached_property
     def pooled(self) -> Error | None:
-        """The error that all points have together; None for fewer than three, a gap, or nothing to take it over."""
+        """The pooled error of all points; None for fewer than three, a gap, or nothing to compute it over."""
         if len(self.points) < 3 or self.basis not in ("seeds", "seeds and images") or not self.whole:
             return None
         return pooled_error(self.grid)
 
     def _with_images(self, found: Error, at: list[int], weight: np.ndarray) -> Error:
-        """With the binomial part of means of right answers, which covers other images."""
+        """The error with the binomial part for means of right answers, which covers other images."""
         if self.counts is None or not is_hits(self.metric) or not found.error > 0:
             return found
         share = np.clip(np.nanmean(self.grid[at], axis=(1, 2)), 0, 1)
@@ -253,7 +253,7 @@ class Measured:
         return self.ordering(what, {high: 1.0, low: -1.0})
 
     def ordering(self, what: str, weights: Mapping[Point, float], least: float = 0.0) -> Ordering:
-        """That a contrast exceeds `least`; shown is the contrast itself."""
+        """That a contrast exceeds `least`; the number shown is the contrast."""
         found = self.contrast(weights)
         low, high = bounds(self.metric)
         return Ordering(
@@ -267,7 +267,7 @@ class Measured:
         )
 
     def value(self, point: Point, limit: float, side: Literal["above", "below"]) -> Ordering:
-        """That the value at a point lies above, or below, a limit; shown is the value."""
+        """That the value at a point lies above, or below, a limit; the number shown is the value."""
         point, sign = self.named(point), 1 if side == "above" else -1
         found = self.contrast({point: 1.0})
         what = f"{self.metric}: {self.series} {said(point)} {side} {limit:g}"
@@ -286,12 +286,12 @@ class Measured:
 
     @property
     def count(self) -> int:
-        """Of seeds, or of images where there is one seed."""
+        """The number of seeds, or of images if there is one seed."""
         return self.grid.shape[2] if self.basis == "images" else self.grid.shape[1]
 
 
 def said(point: Point) -> Point:
-    """A point in a sentence: words stand in quotation marks, and large numbers are grouped."""
+    """A point for use in a sentence: words in quotation marks, large numbers with grouped digits."""
     if isinstance(point, str):
         return f"“{point}”"
     return f"{point:,}" if point >= 10_000 else point

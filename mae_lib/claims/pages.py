@@ -1,6 +1,6 @@
-"""The pages that show a section of the paper on a run: whatever treats them alike reads their names here."""
+"""The pages that show a section of the paper on a run, for all code that treats them alike."""
 
-SECTION_OF = {  # `mae_lib.studies` has the sections
+SECTION_OF = {  # the sections are in `mae_lib.studies`
     "3_0_pretraining": "pretraining",
     "3_1_reconstruction": "reconstruction",
     "3_2_attention": "attention",

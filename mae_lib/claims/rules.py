@@ -1,9 +1,9 @@
 """The rules that decide a claim: small functions from one metric's measurements to the orderings that a claim needs.
 
-What an ordering is, how its error is taken and how several are corrected stands in `mae_lib.claims.orderings`. A
-rule asks for *all* the orderings of its sentence. Where its sentence says "some" (`peak_inside`, `spread`), it makes
-one ordering of them: the choice that speaks most for the sentence pays for having been chosen (Bonferroni), and the
-sentence is reversed only where its opposite, which is about *every* choice, is sure.
+`mae_lib.claims.orderings` defines orderings, their errors and their correction for multiplicity. A rule requires *all*
+the orderings of its sentence. Where its sentence says "some" (`peak_inside`, `spread`), it reduces them to one: the
+choice that best supports the sentence, corrected for having been chosen (Bonferroni). The sentence is reversed only if
+its opposite, which is about *every* choice, is certain.
 """
 
 import inspect
@@ -32,7 +32,7 @@ def decreasing(measured: Measured, points: Points) -> list[Ordering]:
 
 
 def trend(measured: Measured, points: Points, direction: Literal["up", "down"]) -> list[Ordering]:
-    """The value tends to rise, or fall: the slope of a straight line over the points in order, in units a step."""
+    """The value tends to rise, or fall: the slope of a straight line over the ordered points, in units per step."""
     chosen = measured.chosen(points)
     steps = np.arange(len(chosen)) - (len(chosen) - 1) / 2
     sign = 1 if direction == "up" else -1
@@ -52,10 +52,10 @@ def peak_at(measured: Measured, point: Point) -> list[Ordering]:
 
 
 def peak_inside(measured: Measured, points: Points) -> list[Ordering]:
-    """Some point between the extremes exceeds *both*; reversed where every point between them is below one of them.
+    """Some point between the extremes exceeds *both*; reversed if every point between them is below one of them.
 
-    The ordering is that of the best point against the extreme that it is less sure to exceed, so where its interval
-    lies above 0, that against the other extreme does too.
+    The ordering compares the best point with the extreme that it exceeds less surely, so if its interval lies above 0,
+    so does that for the other extreme.
     """
     first, *inside, last = measured.chosen(points)
     if not inside:
@@ -66,11 +66,11 @@ def peak_inside(measured: Measured, points: Points) -> list[Ordering]:
         end, rival = max(ends.items(), key=lambda pair: (pair[1].above, -pair[1].margin))
         what = f"{measured.metric}: {measured.series} {said(point)} above both {said(first)} and {said(last)}"
         tried.append(replace(rival, what=f"{what}, less surely above {said(end)}"))
-    return [_some(tried, len(inside), 2)]  # a point that is below one of two extremes may choose which
+    return [_some(tried, len(inside), 2)]  # a point need only be below one of two extremes, hence 2
 
 
 def spread(measured: Measured, points: Points, least: float) -> list[Ordering]:
-    """Some value exceeds another by at least `least`; reversed where no two differ by that much."""
+    """Some value exceeds another by at least `least`; reversed if no two differ by that much."""
     chosen = measured.chosen(points)
     what = f"{measured.metric}: a difference of {least:g} or more by {measured.series}"
     tried = [
@@ -87,9 +87,9 @@ def spread(measured: Measured, points: Points, least: float) -> list[Ordering]:
 
 
 def _some(tried: Sequence[Ordering], choices: int, against: int) -> Ordering:
-    """That one of several orderings is true: the surest of them, which was chosen by looking and pays for it.
+    """That one of several orderings is true: the surest, corrected for having been chosen after seeing the data.
 
-    Where even that one lies below 0, all do, and no choice among them was made: then it pays for `against` alone.
+    If even that one lies below 0, all do, and none was chosen: then the correction is only for `against`.
     """
     best = min(tried, key=lambda one: (one.above, -one.margin))
     return replace(best, choices=choices if best.margin > 0 else against)
@@ -101,7 +101,7 @@ def above(measured: Measured, points: Points, limit: float) -> list[Ordering]:
 
 
 def somewhere_above(measured: Measured, points: Points, limit: float) -> list[Ordering]:
-    """The value exceeds `limit` at some point; reversed where it lies below at every one."""
+    """The value exceeds `limit` at some point; reversed if it lies below at every point."""
     tried = [measured.value(point, limit, "above") for point in measured.chosen(points)]
     return [_some(tried, len(tried), 1)]
 
@@ -114,9 +114,9 @@ def below(measured: Measured, points: Points, limit: float) -> list[Ordering]:
 def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Ordering]:
     """The value at `point` lies nearer to the value at `near` than to the value at `far`.
 
-    The difference is the one distance less the other, each between means, and its error that of a mean. Three values
-    that differ by chance alone are as often nearer to the one as to the other, so likeness without a difference to
-    compare it with decides nothing.
+    The difference is one distance minus the other, each between means, and its error that of a mean. Three values that
+    differ only by chance are equally often nearer to either, so similarity without a difference to compare it with
+    decides nothing.
     """
     point, near, far = map(measured.named, (point, near, far))
     to_far, to_near = (np.sign(measured.above(point, other).margin) or 1.0 for other in (far, near))
@@ -126,16 +126,16 @@ def nearer(measured: Measured, point: Point, near: Point, far: Point) -> list[Or
 
 
 def always(measured: Measured) -> list[Ordering]:
-    """Every trial of a check succeeded: one counter-example is enough to reverse it. Columns: `successes`, `trials`.
+    """Every trial of a check succeeded: one counter-example reverses it. Columns: `successes`, `trials`.
 
-    For checks without noise, and for trials that are tests whose errors are negligible together. Of no trials, a tie.
+    For checks without noise, and for trials that are tests with a negligible total error rate. No trials is a tie.
     """
     successes, trials = measured.checks
     return [_counted(measured, 0.0 if not trials else 1.0 if successes == trials else -1.0, 0.0)]
 
 
 def mostly(measured: Measured) -> list[Ordering]:
-    """More trials succeed than fail: the exact sign test, for trials that chance alone would halve."""
+    """More trials succeed than fail: the exact sign test, for trials with success probability 1/2 by chance."""
     successes, trials = measured.checks
     if not trials:
         return always(measured)
@@ -166,11 +166,11 @@ RULES: dict[str, Callable[..., list[Ordering]]] = {
         mostly,
     )
 }
-COUNTS = ("always", "mostly")  # the rules of tables of checks
+COUNTS = ("always", "mostly")  # the rules for tables of checks
 
 
 def check_rule(rule: dict[str, Any]) -> None:
-    """Check that `rule` names a known kind and gives exactly what that kind needs; raises ValueError if not."""
+    """Check that `rule` names a known kind and has exactly the entries of that kind; raises ValueError if not."""
     kind = rule.get("kind") if isinstance(rule, dict) else None
     if kind not in RULES:
         raise ValueError(f"rule kind {kind!r} is unknown: choose one of {', '.join(RULES)}")

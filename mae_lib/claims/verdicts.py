@@ -1,10 +1,10 @@
-"""The ledger: what the paper claims, what was measured, and the verdict that a rule draws from it.
+"""The ledger: the paper's claims, the measurements, and the verdict that a rule derives from them.
 
 A claim is *supported* when every ordering that it needs holds with confidence, *contradicted* when some are reversed
 with confidence and none holds, *mixed* when some hold and some are reversed, *undecided* when nothing is reversed and
-not all hold, and *not run* where something was not measured. One seed leaves a claim undecided; it may lean.
-`mae_lib.claims.orderings` says when an ordering holds. No verdict is typed: a notebook hands in its table, and the
-rule in `results/claims.yaml` decides.
+not all hold, and *not run* if something was not measured. One seed leaves a claim undecided, but it may lean.
+`mae_lib.claims.orderings` defines when an ordering holds. No verdict is written by hand: a notebook passes its table,
+and the rule in `results/claims.yaml` decides.
 """
 
 import json
@@ -41,7 +41,7 @@ def _check_columns(claim: Claim, frame: pd.DataFrame) -> None:
 
 
 def _findings(claim: Claim, frame: pd.DataFrame, basis: Basis) -> tuple[list[Finding], list[str]]:
-    """Every ordering of the claim's metrics, corrected together; and why some were no test."""
+    """Every ordering of the claim's metrics, corrected together, and why some tested nothing."""
     orderings: list[Ordering] = []
     untested: list[Finding] = []
     reasons: dict[str, None] = {}
@@ -75,7 +75,7 @@ def word(findings: Sequence[Finding], one_seed: bool = False) -> Word:
 
 
 def _lean(findings: Sequence[Finding]) -> Lean | None:
-    """Where one seed points: every ordering one way, or none its way."""
+    """The direction that one seed suggests: "supported" if all orderings lean as claimed, "against" if none does."""
     outcomes = {finding.outcome for finding in findings}
     if outcomes == {"leans"}:
         return "supported"
@@ -94,13 +94,13 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
         told = f"Orderings that hold: {outcomes['holds']} of {len(findings)}"
         told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
     others = [finding for finding in findings if finding.outcome not in ("holds", "no test")]
-    if 0 < len(others) <= 3 and not once:  # more are better read in the table
+    if 0 < len(others) <= 3 and not once:  # longer lists are left to the table
         told += f" Not shown: {'; '.join(map(_not, others))}."
     if reasons:
         told += f" No test: {'; '.join(reasons)}."
     counts = sorted({finding.numbers["count"] for finding in findings})
     count = " to ".join(f"{end:,}" for end in dict.fromkeys((counts[0], counts[-1])))
-    paired = ", paired" if "difference" in findings[0].numbers else ""  # a value below a limit has no pair
+    paired = ", paired" if "difference" in findings[0].numbers else ""  # a comparison with a limit is not paired
     based = _BASES[basis].format(count=count, over=claim.over, one=REPEATED[claim.over], paired=paired)
     return f"{told} {based}{_left_out(claim, frame, basis)}"
 
@@ -112,7 +112,7 @@ def _not(finding: Finding) -> str:
 
 
 def _left_out(claim: Claim, frame: pd.DataFrame, basis: Basis) -> str:
-    """What an interval over means of images says of other images."""
+    """A sentence on what an interval over means of images leaves out about other images."""
     if basis != "seeds" or "count" not in frame:
         return ""
     counted = [metric for metric in claim.metrics if is_hits(metric)]
@@ -123,10 +123,10 @@ def _left_out(claim: Claim, frame: pd.DataFrame, basis: Basis) -> str:
 
 
 def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> Verdict:
-    """The verdict on a claim from a tidy table: a DataFrame or a list of dicts, one measurement a row.
+    """The verdict on a claim from a tidy table: a DataFrame or a list of dicts, one measurement per row.
 
-    Columns: the claim's series (`ratio`, `unit` or `encoder`), `value`, `metric` where the claim has several, `seed`
-    and `image` (leave both out for exact numbers), or `count`, the images behind a mean. For a rule that counts:
+    Columns: the claim's series (`ratio`, `unit` or `encoder`), `value`, `metric` if the claim has several, `seed` and
+    `image` (leave both out for exact numbers), or `count`, the images behind a mean. For a rule that counts:
     `successes` and `trials`, and `seed` where they count trained models, so that one seed is marked.
 
     Raises ValueError for a table that lacks a column, or has two values for one measurement. A missing point, or a
@@ -152,7 +152,7 @@ def decide(claim: Claim, table: pd.DataFrame | Sequence[Mapping[str, Any]] | Non
 def verdicts_file(preset: str, notebook: str) -> Path:
     """Where the verdicts of one notebook at one preset are kept: `runs/verdicts/<preset>/<notebook>.json`.
 
-    A preset given by the path of its file goes by the name of that file.
+    A preset given as a path is named after its file.
     """
     return runs_folder() / "verdicts" / preset_word(preset) / f"{Path(notebook).stem}.json"
 
@@ -160,7 +160,7 @@ def verdicts_file(preset: str, notebook: str) -> Path:
 def record(verdicts: Sequence[Verdict], path: Path | str, provenance: Mapping[str, Any]) -> None:
     """Write verdicts and their provenance as JSON, whole or not at all.
 
-    Raises ValueError when one claim is given two verdicts.
+    Raises ValueError if a claim has two verdicts.
     """
     twice = [claim for claim, count in Counter(v.claim for v in verdicts).items() if count > 1]
     if twice:

@@ -1,6 +1,6 @@
-"""Image files of a data set in their folder: found, read as data only, and the unreadable ones counted.
+"""Image files of a data set: finding them, reading them as data only, and counting the unreadable ones.
 
-What a folder holds is read off its names; nothing is unpickled or run, and a name that a file gives (a mapping, an
+A folder's contents are inferred from names; nothing is unpickled or run, and a name listed in a file (a mapping, an
 index) may not lead out of its folder.
 """
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class DataError(ValueError):
-    """A data set that is missing, not laid out as expected, or too broken to go on with."""
+    """A data set that is missing, not laid out as expected, or too broken to use."""
 
 
 class Unreadable(Exception):
@@ -30,7 +30,7 @@ class Unreadable(Exception):
 
 
 class Images(Protocol):
-    """The images of one set, whatever they are kept in: the files themselves, shards of them, or decoded pixels."""
+    """The images of one set, however they are stored: as files, in shards, or as decoded pixels."""
 
     paths: np.ndarray  # (n,) bytes: names relative to the set's folder, with forward slashes
     labels: np.ndarray  # (n,) int64
@@ -39,7 +39,7 @@ class Images(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with any name, label or way of keeping that changes pixels."""
+        """Sixteen hexadecimal digits that change with any name, label or storage that changes pixels."""
         ...
 
     def read(self, index: int) -> Image.Image:
@@ -48,11 +48,11 @@ class Images(Protocol):
 
 
 class Named:
-    """What the ways of keeping images share: their names, labels and fingerprint."""
+    """What all image storages share: names, labels and fingerprint."""
 
     paths: np.ndarray
     labels: np.ndarray
-    pixels = "original"  # what else than the files determines the pixels
+    pixels = "original"  # what determines the pixels besides the files
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -87,29 +87,29 @@ class Folder(Named):
 
 
 def decoded(file: object, upright: bool = False) -> Image.Image:
-    """The image in an open file as RGB of 8 bits, the first if it holds several. Raises Unreadable for one that no
-    decoder takes. `upright`: turned and mirrored as its EXIF data say, which published sets are not read with."""
+    """The image in an open file as RGB of 8 bits, the first if it holds several. Raises Unreadable if no decoder
+    accepts it. `upright`: turned and mirrored as its EXIF data say; published sets are read without."""
     try:
         with Image.open(file, formats=FORMATS) as image:
             return as_rgb(ImageOps.exif_transpose(image) if upright else image)
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's decoders raise whatever they stumble over
+    except Exception as error:  # Pillow's decoders raise all kinds of errors
         raise Unreadable(str(error) or type(error).__name__) from None
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """An image of any of Pillow's modes as RGB. Transparency is left out, and of 16 bits the upper eight are kept.
+    """An image of any of Pillow's modes as RGB. Transparency is dropped, and of 16 bits the upper eight are kept.
 
     Raises Unreadable for numbers without a known range, such as floats.
     """
-    if image.mode.startswith("I"):  # Pillow would cut 16 bits at 255
+    if image.mode.startswith("I"):  # Pillow would clip 16 bits at 255
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 0xFFFF:
             raise Unreadable(f"its values reach from {deep.min()} to {deep.max()}: at most 16 bits can be read")
         image = Image.fromarray((deep >> 8).astype(np.uint8))
     elif image.mode == "F":
-        raise Unreadable("its values are floats, whose range nobody says")
+        raise Unreadable("its values are floats of unknown range")
     return image.convert("RGB")
 
 
@@ -124,9 +124,9 @@ def cropped(image: Image.Image, border: int) -> Image.Image:
 
 
 class Broken:
-    """The unreadable images met so far: each logged once, and too many of them end the run.
+    """The unreadable images so far: each is logged once, and too many end the run.
 
-    `limit` is the largest share of the set's images, in [0, 1].
+    `limit` is the largest share allowed, in [0, 1].
     """
 
     def __init__(self, images: Images, limit: float) -> None:
@@ -138,7 +138,7 @@ class Broken:
         return len(self.reasons)
 
     def add(self, found: Iterable[tuple[int, str]]) -> None:
-        """Count images by number, with why. Raises DataError once they are more than the limit allows."""
+        """Count images by number, with reasons. Raises DataError once they exceed the limit."""
         for index, reason in found:
             if index not in self.reasons:
                 self.reasons[index] = reason
@@ -156,7 +156,7 @@ class Broken:
 
 
 def readable(images: Images, index: int) -> tuple[Image.Image, int, list[tuple[int, str]]]:
-    """Image `index`, or the next one that can be read, its number, and those passed over with why.
+    """Image `index`, or the next readable one, its number, and the skipped ones with reasons.
 
     Raises DataError if none can.
     """
@@ -177,9 +177,9 @@ def readable(images: Images, index: int) -> tuple[Image.Image, int, list[tuple[i
 
 
 def found(variable: str, given: str | Path | None, wanted: str) -> Path:
-    """The folder of a set: `given`, else what the environment variable names.
+    """The folder of a set: `given`, else the environment variable's.
 
-    Raises DataError, which says what was looked for and what was found, if that is no folder.
+    Raises DataError, saying what was wanted and what was found, if that is not a folder.
     """
     named = given or os.environ.get(variable)
     if not named:
@@ -191,19 +191,19 @@ def found(variable: str, given: str | Path | None, wanted: str) -> Path:
 
 
 def inner(root: Path, *names: str) -> Path:
-    """`root` itself, or the first of these folders that it holds, for archives are unpacked in both ways."""
+    """`root` itself, or the first of these folders in it, since archives unpack in both ways."""
     return next((root / name for name in names if (root / name).is_dir()), root)
 
 
 def contents(folder: Path, most: int = 4) -> str:
-    """What a folder holds, in words for an error: "3 entries: a, b, c"."""
+    """A folder's contents, worded for an error: "3 entries: a, b, c"."""
     names = sorted(os.listdir(folder))
     shown = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
     return f"{len(names)} entries: {shown}" if names else "nothing"
 
 
 def class_folders(root: Path, labels: dict[str, int], wanted: str, border: int = 0) -> Folder:
-    """The images in `root/<class>/`, each labelled by its folder through `labels`; other folders are left alone.
+    """The images in `root/<class>/`, each labelled by its folder through `labels`; other folders are ignored.
 
     Raises DataError if there is no such folder, or none with an image.
     """
@@ -226,7 +226,7 @@ def image_names(folder: Path) -> list[str]:
 
 
 def safe_name(name: str, source: str | Path) -> str:
-    """A relative name that a file gave. Raises DataError for one that leads out of its folder."""
+    """A relative name listed in a file. Raises DataError if it leads out of its folder."""
     parts: Sequence[str] = name.replace("\\", "/").split("/")
     if not name or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
         raise DataError(f"{source} names {name!r}, which may lead out of its folder")

@@ -1,8 +1,8 @@
-"""Batches that are ready when the GPU asks for them, and the same ones whatever prepares them.
+"""Batches that are ready when the GPU needs them, and do not depend on what prepares them.
 
-A *visit* is the n-th time that training looks at an image. Which image that is, and which crop of it, is a function of
-(seed, visit) alone, so a resumed run sees the same pixels, and any number of workers, processes or machines does too.
-Worker processes (torch's DataLoader) stay a few batches ahead of the step that is running.
+A *visit* is the n-th time that training uses an image. The image and its crop depend only on (seed, visit), so a
+resumed run sees the same pixels, as does any number of workers, processes or machines. Worker processes (torch's
+DataLoader) stay a few batches ahead of the current step.
 """
 
 import os
@@ -18,15 +18,15 @@ from mae_lib import randomness
 from mae_lib.data.files import Broken, DataError, Images, Unreadable, readable
 from mae_lib.data.views import SHARE, VIEW_NUMBERS, as_tensor, evaluation_view, training_view
 
-Batch = tuple[Tensor, Tensor, list[tuple[int, str]]]  # images uint8 (b, 3, s, s), labels (b,), unreadable ones with why
+Batch = tuple[Tensor, Tensor, list[tuple[int, str]]]  # images uint8 (b, 3, s, s), labels (b,), unreadable: reasons
 _AHEAD = 2  # batches that each worker prepares before they are asked for
 _ROOM = 1 << 18  # bytes of shared memory for locks and small things
 
 
 def default_workers() -> int:
-    """Processes that prepare batches: `$MAE_LIB_WORKERS`, else the cores of this machine shared among its GPUs' runs.
+    """Processes that prepare batches: `$MAE_LIB_WORKERS`, else this machine's cores divided among its processes.
 
-    0 on a machine with two cores or fewer, where they would only take turns with the training.
+    0 on a machine with two cores or fewer, where they would only compete with training.
     """
     if named := os.environ.get("MAE_LIB_WORKERS"):
         if not named.isdecimal():
@@ -40,8 +40,8 @@ def default_workers() -> int:
 class Visits:
     """Random crops of `size` pixels of the first `count` images in a fixed random order; each pass has its own order.
 
-    A crop covers a share of the area in `scale` and is mirrored half of the time, unless `flip` is off. An image that
-    cannot be read gives its place to the next one.
+    A crop covers a share of the area in `scale` and is mirrored half of the time, unless `flip` is off. An unreadable
+    image is replaced by the next one.
     """
 
     images: Images
@@ -71,16 +71,16 @@ class Visits:
 
 @lru_cache(maxsize=4)
 def fixed_order(count: int) -> Tensor:
-    """The order in which a set's images are counted: files come sorted by class; here the first few are a sample."""
+    """A fixed shuffled order of a set's images: files come sorted by class; here the first few are a sample."""
     return randomness.ranks(0, torch.zeros(1, dtype=torch.int64), "fixed order", count)[0]
 
 
 @dataclass
 class Ahead:
-    """Batches of visits for a training loop, prepared by `workers` processes; 0: by this one, when they are asked for.
+    """Batches of visits for a training loop, prepared by `workers` processes; 0: by this one, on demand.
 
-    The loop asks for (step, rows) step after step, and within a step for one of `pieces` after the other, the rows
-    (b,) each that are this process's of `batch`; it may begin anywhere.
+    The loop asks for (step, rows) in the order of steps and, within a step, of `pieces`, each the rows (b,) of `batch`
+    that are this process's; it may begin anywhere.
     """
 
     visits: Visits
@@ -89,7 +89,7 @@ class Ahead:
     pieces: Sequence[Tensor]
     broken: Broken
     workers: int | None = 0  # None: `default_workers()`
-    pin: bool = False  # in memory that a GPU can fetch from by itself
+    pin: bool = False  # in memory that a GPU can read directly
     _batches: Iterator | None = field(default=None, repr=False)
     _next: int = -1
 
@@ -112,12 +112,12 @@ class Ahead:
 
 
 def _bytes(size: int) -> int:
-    """Of a view of `size` pixels a side."""
+    """Bytes of a view with side `size`."""
     return 3 * size * size
 
 
 class _Work(Dataset):
-    """What a worker process does for each place; an error that ends the run comes back as its message."""
+    """A worker's task for each place; an error that ends the run is returned as its message."""
 
     def prepare(self, place: int) -> Batch:
         raise NotImplementedError
@@ -148,9 +148,9 @@ def _ready(work: _Work, places: range, workers: int, pin: bool = False, bytes_ea
 
 
 def check_shared_memory(workers: int, needed: int, folder: str = "/dev/shm") -> None:
-    """Refuse workers whose batches, `needed` bytes, do not fit into shared memory: they would hang without a word.
+    """Refuse workers whose batches, `needed` bytes, do not fit into shared memory: they would hang silently.
 
-    Raises DataError, which says what to set. Where there is no such folder, memory is shared in another way.
+    Raises DataError, saying what to set. Where there is no such folder, memory is shared in another way.
     """
     if not workers or not os.path.isdir(folder):
         return
@@ -193,7 +193,7 @@ def centres(
     batch: int = 256,
     workers: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Evaluation views, uint8 (b, 3, size, size), and numbers (b,) of the images of these numbers that can be read.
+    """Evaluation views, uint8 (b, 3, size, size), and numbers (b,) of the readable images among these numbers.
 
     `share` as in `evaluation_view`. Raises DataError if more than a share `limit` of the set cannot be read.
     """

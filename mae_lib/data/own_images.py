@@ -1,7 +1,7 @@
-"""A folder of one's own: its images at any depth, what tells them from others, and which are kept for testing.
+"""A user's own folder: its images at any depth, their digest, and which are kept for testing.
 
-Hidden files and folders are left out, and so is a link to what the folder holds anyway. All is read off names, sizes
-and contents; nothing is written into the folder.
+Hidden files and folders are ignored, as are links to what the folder contains anyway. Only names, sizes and contents
+are read; nothing is written into the folder.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ _ENDS = 1 << 20  # bytes at either end of a file that its digest reads
 
 
 def own_images(root: str | Path) -> tuple[Folder, tuple[str, ...]]:
-    """The images below `root`, turned upright as their cameras say, in the order of their names; and their classes.
+    """The images below `root`, turned upright by their EXIF data, sorted by name; and their classes.
 
-    The class is the folder within `root` that an image lies in, at whatever depth. Where an image lies beside those
-    folders, or there is but one, there are no classes: an empty tuple, and all labels are 0. Raises DataError for a
-    folder that is missing or holds no image, and says what it holds instead.
+    The class is the folder within `root` that an image lies in, at any depth. If an image lies outside those folders,
+    or there is only one, there are no classes: an empty tuple, and all labels are 0. Raises DataError for a folder that
+    is missing or has no image, listing what it contains instead.
     """
     top = Path(root).expanduser()
     if not top.is_dir():
@@ -41,7 +41,7 @@ def own_images(root: str | Path) -> tuple[Folder, tuple[str, ...]]:
 def _below(root: Path) -> list[str]:
     """Names of the images below a folder, relative to it and sorted; each file once, by its own name before a link's.
 
-    A link to nothing counts, for it is then named among the images that cannot be read.
+    A dangling link counts, so that it is reported among the unreadable images.
     """
     files, seen = [], set()
     folders, linked = [(str(root), "")], []
@@ -65,10 +65,10 @@ def _below(root: Path) -> list[str]:
 
 
 def digest(images: Folder, cache: Path) -> str:
-    """Sixteen hexadecimal digits of the names and contents of all files, wherever the folder lies.
+    """Sixteen hexadecimal digits of all files' names and contents, wherever the folder lies.
 
-    Of a file above 2 MiB the size and a MiB at either end are read. What a file gave is kept in the JSON file `cache`
-    by its name, size and time of change, so that a second look reads nothing.
+    Of a file above 2 MiB only the size and a MiB at either end are hashed. Results are cached in the JSON file `cache`
+    by name, size and modification time, so that a second call reads nothing.
     """
     known, now, whole = _read(cache), {}, hashlib.sha256()
     for name in images.paths.tolist():
@@ -108,11 +108,11 @@ def _of_file(path: bytes, size: int) -> str:
 
 
 def splits(paths: np.ndarray, probe: float, test: float) -> dict[str, np.ndarray]:
-    """The numbers of the images of "train", "probe" and "test", each in an order by chance.
+    """The numbers of the images of "train", "probe" and "test", each in random order.
 
-    An image's place is a hash of its name alone, so more files move none from one split to another. `probe` and `test`
-    are shares; without a share for the probe it learns from the images of "train". Of few images a split may get
-    none, and then takes the one whose place is nearest. Raises DataError for fewer images than splits.
+    An image's place is a hash of its name only, so adding files moves none between splits. `probe` and `test` are
+    shares; if `probe` is 0, the probe uses the images of "train". With few images a split may be empty, and then takes
+    the one whose place is nearest. Raises DataError for fewer images than splits.
     """
     places = np.array([int.from_bytes(hashlib.sha256(name).digest()[:6], "big") / 2**48 for name in paths.tolist()])
     order = np.argsort(places, kind="stable")

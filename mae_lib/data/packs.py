@@ -5,7 +5,7 @@
 
 `resident` puts the same pixels into this process's memory instead, for sets that fit.
 
-Notable: pixels resized at packing are other pixels, so they have another fingerprint, and runs on them another address.
+Resizing at packing changes the pixels, so they have another fingerprint, and runs on them another address.
 """
 
 import fcntl
@@ -46,18 +46,18 @@ class Pixels(Named):
 
 
 def opened(folder: Path) -> Images | None:
-    """What was packed into `folder`, or None if it holds no whole pack. Raises DataError for one that is damaged."""
+    """The pack in `folder`, or None if it is missing or incomplete. Raises DataError for one that is damaged."""
     if any(folder.glob("*.part")):
         return None
     return _opened(folder) if (folder / "pixels.bin").is_file() else None
 
 
 def pack(images: Images, folder: Path, shorter: int | None = None, workers: int = 0, limit: float = 0.01) -> Images:
-    """Write the pixels of `images` into `folder`, or find them there; unreadable ones are logged and left out.
+    """Write the pixels of `images` into `folder`, or reuse them; unreadable ones are logged and left out.
 
     `shorter`: side in pixels that the shorter side of larger images is resized to; `None` keeps them as they are. Of
-    two processes that ask at once one packs and the other waits. Raises DataError for a folder that holds something
-    else, or more than a share `limit` of images that cannot be read.
+    two concurrent processes one packs and the other waits. Raises DataError for a folder with other content, or more
+    than a share `limit` of images that cannot be read.
     """
     if shorter is not None and shorter < 1:
         raise DataError(f"shorter is {shorter}: it must be 1 pixel or more")
@@ -78,7 +78,7 @@ def pack(images: Images, folder: Path, shorter: int | None = None, workers: int 
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a pack that was cut off left."""
+    """Remove the remains of an interrupted pack."""
     if any(folder.glob("*.part")):
         for file in (*folder.glob("*.part"), folder / _INDEX):
             file.unlink(missing_ok=True)
@@ -92,7 +92,7 @@ def resident(images: Images, workers: int = 0) -> Pixels:
 
 
 class _Decoding(torch.utils.data.Dataset):
-    """What a worker process does: decode, and resize where that makes an image smaller."""
+    """A worker's task: decode, and resize if that makes an image smaller."""
 
     def __init__(self, images: Images, shorter: int | None) -> None:
         self.images, self.shorter = images, shorter
@@ -105,7 +105,7 @@ class _Decoding(torch.utils.data.Dataset):
             image = _shrunk(self.images.read(index), self.shorter)
         except Unreadable as error:
             return index, None, str(error)
-        return index, (image.height, image.width), image.tobytes()  # bytes take a pipe, arrays shared memory
+        return index, (image.height, image.width), image.tobytes()  # bytes use a pipe, arrays shared memory
 
 
 def _shrunk(image: Image.Image, shorter: int | None) -> Image.Image:
@@ -146,7 +146,7 @@ def _write(images: Images, folder: Path, shorter: int | None, workers: int, limi
         file.flush()
         os.fsync(file.fileno())
     _write_index(folder, images, kept, _how(images, shorter), shapes=_layout(shapes)[1])
-    os.replace(folder / "pixels.part", folder / "pixels.bin")  # last: it says that the pack is whole
+    os.replace(folder / "pixels.part", folder / "pixels.bin")  # last: it marks the pack as complete
 
 
 def _opened(folder: Path) -> Pixels:

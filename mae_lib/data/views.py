@@ -1,6 +1,6 @@
 """What a model sees of an image: a random crop in training, the centre in evaluation, always square uint8.
 
-The numbers are those of MAE (He et al. 2022; facebookresearch/mae): in training a crop of random area and shape,
+The settings are those of MAE (He et al. 2022; facebookresearch/mae): in training a crop of random area and shape,
 resized bicubically and mirrored half of the time; in evaluation the shorter side resized to 256 and the centre of 224.
 """
 
@@ -16,7 +16,7 @@ from torchvision.transforms import functional as F
 BICUBIC = InterpolationMode.BICUBIC
 VIEW_NUMBERS = 5  # random numbers that one training view takes
 SHARE = 224 / 256  # of the resized image's shorter side that an evaluation sees
-_LONGEST = 4 / 3  # side of a crop against the other, either way
+_LONGEST = 4 / 3  # ratio of a crop's sides, either way
 
 
 def crop_box(height: int, width: int, u: list[float], scale: tuple[float, float]) -> tuple[int, int, int, int]:
@@ -32,7 +32,7 @@ def crop_box(height: int, width: int, u: list[float], scale: tuple[float, float]
 
 
 def training_view(image: Image.Image, size: int, u: list[float], scale: tuple[float, float]) -> Image.Image:
-    """A random crop of an RGB image at `size` pixels, mirrored or not; five numbers `u` in [0, 1) decide."""
+    """A random crop of an RGB image at `size` pixels, mirrored or not, by five numbers `u` in [0, 1)."""
     view = F.resized_crop(image, *crop_box(image.height, image.width, u, scale), [size, size], BICUBIC)
     return F.hflip(view) if u[4] < 0.5 else view
 

@@ -1,8 +1,8 @@
 """The cue-conflict images of Geirhos et al. (2019): a shape of one class in the texture of another (Table 2).
 
 1,280 images of 224 px, `dog3-clock1.png` in a folder for each shape; 80 of them have the texture of their own class and
-are left out of the shape bias. A model of ImageNet's 1,000 classes decides for one of 16 entry-level classes: the one
-whose members have the highest *mean* probability, so that dogs, 110 of the 207 members, win nothing by their number.
+are left out of the shape bias. A model of ImageNet's 1,000 classes chooses one of 16 entry-level classes: the one whose
+members have the highest *mean* probability, so that dogs, 110 of the 207 members, gain nothing from their number.
 """
 
 import re
@@ -35,13 +35,13 @@ MEMBERS: dict[str, tuple[int, ...]] = {
     "oven": (766,),
     "truck": (555, 569, 656, 675, 717, 734, 864, 867),
 }
-CLASSES = tuple(MEMBERS)  # in alphabetical order; a class's number is its place
+CLASSES = tuple(MEMBERS)  # in alphabetical order; a class's number is its index
 
 
 def entry_decisions(logits: Tensor) -> Tensor:
     """The entry-level class, int64 (B,) in [0, 16), of the 1,000 ImageNet logits of each image, (B, 1000).
 
-    Of equal means the first class wins, as in the published code. Raises ValueError for another number of logits.
+    Ties go to the first class, as in the published code. Raises ValueError for any other number of logits.
     """
     if logits.ndim != 2 or logits.shape[1] != 1000:
         raise ValueError(f"logits have shape {tuple(logits.shape)}: give (images, 1000), one for each ImageNet class")
@@ -50,9 +50,9 @@ def entry_decisions(logits: Tensor) -> Tensor:
 
 
 def cues_of(file: str | Path) -> tuple[int, int]:
-    """The numbers of the shape's and of the texture's class, read off a name such as `dog3-clock1.png`.
+    """The numbers of the shape's and of the texture's class, parsed from a name such as `dog3-clock1.png`.
 
-    Raises ValueError for a name that does not say them.
+    Raises ValueError for a name without them.
     """
     found = re.fullmatch(r"([a-z]+)\d+-([a-z]+)\d+", Path(file).stem)
     if not found or not {*found.groups()} <= set(CLASSES):

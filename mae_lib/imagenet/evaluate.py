@@ -1,4 +1,4 @@
-"""A model on all that is there: attention, the linear probe, Table 1's sets, Table 2's shape bias, by one command.
+"""Evaluate a model with one command: attention, the linear probe, Table 1's available sets, Table 2's shape bias.
 
     python -m mae_lib evaluate --preset paper --mask-ratio 0.75 --unit 16
     python -m mae_lib evaluate --model timm:vit_base_patch16_224.mae
@@ -31,11 +31,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores of a run whose world is ImageNet, in [0, 1] with 95% intervals over images; kept in its `table_1.json`.
 
-    By column of Table 1, and "shape bias" with its accuracies; what a token keeps of its attention, and how far it
-    reaches, in sides of the image; under "missing" why a set was left out. Maps are drawn in `attention.png`. The probe
-    learns from the first `probe_images` training images. `world`: with the options that are asked for now, such as the
-    probe's recipe, in place of those that the run was trained with. Raises ValueError for a run on another world, and
-    as `train_head`.
+    By column of Table 1, and "shape bias" with its accuracies; a token's attention to itself, and its reach, in image
+    sides; under "missing" why a set was left out. Maps are drawn in `attention.png`. The probe learns from the first
+    `probe_images` training images. `world`: one with new options, such as the probe's recipe, to replace those that the
+    run was trained with. Raises ValueError for a run on another world, and as `train_head`.
     """
     world = run.config.make_world() if world is None else world
     if not isinstance(world, ImageNet):
@@ -43,7 +42,7 @@ def evaluate(
     with process_group(hardware.torch_device):
         model = run.load(hardware.torch_device)
         probe = fit_probe(world, class_token(model), run.directory.name, run.directory, probe_images, hardware)
-        if rank_and_world()[0] > 0:  # the sets are small beside the probe's training: one worker scores them
+        if rank_and_world()[0] > 0:  # the sets are small compared with the probe's training: one worker scores them
             return {}
     found = found_sets(world)
     scores: dict[str, Any] = {column: _summary(probe.hits(one)) for column, one in found.sets.items()}
@@ -64,7 +63,7 @@ def evaluate(
 
 
 def attention_picture(section: ImageNetAttention, model: MAE, count: int = 8) -> Image.Image:
-    """A column an image: the image, the attention of its class token, and that of the token at its centre.
+    """One column per image: the image, the attention of its class token, and that of the token at its centre.
 
     Each map is scaled to its own maximum.
     """

@@ -1,11 +1,11 @@
-"""The linear probe of the MAE paper (He et al. 2022, Table 9; facebookresearch/mae): what Tables 1 and 2 are read by.
+"""The linear probe of the MAE paper (He et al. 2022, Table 9; facebookresearch/mae): the probe behind Tables 1 and 2.
 
 A frozen representation, BatchNorm without scale and shift, one linear layer, trained by LARS on random crops of all
-training images. The encoder looks at every crop anew, so this is work for GPUs; for worlds of thousands of images the
-logistic probe of `separability.py` says the same sooner.
+training images. The encoder processes every crop afresh, so this needs GPUs; for worlds with thousands of images the
+logistic probe of `separability.py` gives the same answer faster.
 
 Notable: loop, checkpoints and folders are those of pretraining. Workers of torchrun share the encoder's work; each then
-holds the whole batch's features and trains the same head, so the result does not depend on their number.
+has the whole batch's features and trains the same head, so the result does not depend on their number.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,13 +27,13 @@ from mae_lib.training.run import trained_once
 from mae_lib.typed import typed_fields
 
 Read = Callable[[Tensor], Tensor]  # float images (b, 3, H, W) in [0, 1] -> features (b, width)
-PROBE_VERSION = 1  # raised when the same recipe gives other numbers than before
-CHUNK = 256  # images that an encoder looks at together
+PROBE_VERSION = 1  # raised when the same recipe gives different numbers
+CHUNK = 256  # images that an encoder processes together
 
 
 @dataclass(frozen=True)
 class ProbeRecipe:
-    """The published recipe. A set smaller than `batch` is one batch. Raises ValueError for a value out of range."""
+    """The published recipe. A set smaller than `batch` forms one batch. Raises ValueError for a value out of range."""
 
     batch: int = 16384
     epochs: int = 90
@@ -78,7 +78,7 @@ class Head(nn.Module):
 
 
 def lars(head: Head, recipe: ProbeRecipe) -> Lars:
-    """LARS as published: the matrix moves in proportion to its norm, the bias by plain momentum, neither decays."""
+    """LARS as published: matrix steps are proportional to its norm, the bias uses plain momentum, neither decays."""
     groups = [
         {"params": [head.linear.weight], "always_adapt": True},
         {"params": [head.linear.bias], "always_adapt": False},
@@ -95,9 +95,9 @@ def train_head(
     max_broken: float,
     hardware: Hardware,
 ) -> Head:
-    """The head that `recipe` trains on what `read` makes of these visits, found in `folder` or trained there.
+    """The head that `recipe` trains on the output of `read` for these visits, loaded from `folder` or trained there.
 
-    It normalises over its batch, which is never cut into micro-batches, and on a CPU the encoder takes all threads.
+    It normalises over its batch, which is never split into micro-batches, and on a CPU the encoder uses all threads.
     Raises DivergedError for a loss that is not finite, DataError for too many broken images, CheckpointError for a file
     that cannot be trusted, ValueError if the batch does not split over the workers.
     """
@@ -128,7 +128,7 @@ def train_head(
 
 
 def _loss(head: Head, batch: tuple[Tensor, Tensor]) -> Tensor:
-    with torch.autocast("cuda", enabled=False):  # the encoder may look in half precision, the head learns in whole
+    with torch.autocast("cuda", enabled=False):  # the encoder may run in half precision, the head trains in full
         return F.cross_entropy(head(batch[0]), batch[1])
 
 
@@ -160,7 +160,7 @@ def _gathered(rows: Tensor) -> Tensor:
 
 
 def recipe_of(options: Mapping[str, Any]) -> ProbeRecipe:
-    """The published recipe with these settings. Raises ValueError for one that there is not."""
+    """The published recipe with these settings. Raises ValueError for an unknown setting."""
     known = ProbeRecipe.__dataclass_fields__
     if not isinstance(options, Mapping):
         raise ValueError(f"probe is {options!r}: it must be a mapping of settings, such as {{epochs: 90}}")

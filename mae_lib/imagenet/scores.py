@@ -1,7 +1,7 @@
-"""Table 1 and Table 2 on the real sets, through one linear probe of a frozen encoder.
+"""Table 1 and Table 2 on the real sets, with one linear probe of a frozen encoder.
 
-The probe is trained once on ImageNet's training images and meets every other set without more training. A set that is
-not on this machine is left out, and why is said.
+The probe is trained once on ImageNet's training images and applied to every other set without further training. A set
+that is not on this machine is left out, with the reason.
 """
 
 from collections.abc import Mapping
@@ -26,18 +26,18 @@ from mae_lib.training import MAE, Hardware
 
 
 def class_token(model: MAE) -> Read:
-    """The encoder's class token of a whole image, which the paper's probes read."""
+    """The encoder's class token for a whole image, which the paper's probes read."""
     return lambda images: model.encode(images)[:, 0]
 
 
 def patch_colours(patch: int) -> Read:
-    """The mean colour of each patch: what can be read without an encoder."""
+    """The mean colour of each patch: features that need no encoder."""
     return lambda images: avg_pool2d(images, patch).flatten(1)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A trained head on what `read` makes of images of `world`'s size."""
+    """A trained head on the features that `read` returns for images of `world`'s size."""
 
     world: ImageNet
     read: Read
@@ -48,7 +48,7 @@ class Probe:
     def logits(self, images: Images, share: float = SHARE, most: int | None = None) -> tuple[Tensor, np.ndarray]:
         """Logits (n, 1000) of the centres of a set's images that can be read, on the CPU, and their numbers (n,).
 
-        Of the first `most` in their fixed order, by default all. `share` as in `evaluation_view`.
+        Only the first `most` in their fixed order, by default all. `share` as in `evaluation_view`.
         """
         numbers, rows, read = fixed_order(len(images))[:most], [], []
         options = {"share": share, "batch": CHUNK, "workers": default_workers()}
@@ -65,9 +65,9 @@ class Probe:
         return one.hits(logits, one.images.labels[numbers])
 
     def shape_bias(self) -> ShapeBias:
-        """Table 2 by the published formula: 16 entry-level classes, each of the mean probability of its members.
+        """Table 2 by the published formula: 16 entry-level classes, each with the mean probability of its members.
 
-        Raises DataError if the cue-conflict images are not here.
+        Raises DataError if the cue-conflict images are missing.
         """
         conflict = cue_conflict()
         logits, numbers = self.logits(conflict.images, share=1.0)
@@ -77,9 +77,9 @@ class Probe:
 def fit_probe(
     world: ImageNet, read: Read, who: str, folder: Path, images: int, hardware: Hardware = Hardware()
 ) -> Probe:
-    """The probe of a reader on the first `images` training images, kept in `folder`, trained if it is not there.
+    """The probe of a reader on the first `images` training images, loaded from `folder` or trained there.
 
-    `who` names the reader; world and recipe, and the code of both, are part of the address too. Raises as `train_head`.
+    `who` names the reader; world, recipe and its declared version are part of the address too. Raises as `train_head`.
     """
     recipe = recipe_of(world.probe)
     place = folder / f"probe-{address(recipe, who, images, world.address(), PROBE_VERSION)}"
@@ -90,14 +90,14 @@ def fit_probe(
 
 @dataclass(frozen=True)
 class Found:
-    """The sets of Table 1 that are on this machine by column, ImageNet's own first, and why each other is not."""
+    """The sets of Table 1 on this machine by column, ImageNet's own first, and why each missing one is missing."""
 
     sets: Mapping[str, LabelledSet]
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def found_sets(world: ImageNet) -> Found:
-    """What there is of Table 1's sets. Raises DataError if ImageNet itself is not there."""
+    """The available sets of Table 1. Raises DataError if ImageNet itself is missing."""
     sets, missing = {"IN1K": LabelledSet(world.images("val"))}, {}
     for column, opens in ROBUSTNESS.items():
         try:

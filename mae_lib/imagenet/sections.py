@@ -1,8 +1,7 @@
 """Section 3 on ImageNet: the same scores under the same names, measured as the paper measures them.
 
-The class is read by the paper's linear probe of the class token. ImageNet's images come without latents, outlines and
-textures that could be set, so what needs those is not measured: such a score is `NaN` for every reader, and no claim is
-decided from it.
+The class is read by the paper's linear probe of the class token. ImageNet has no latents, outlines or adjustable
+textures, so scores that need them are not measured: they are `NaN` for every reader, and decide no claim.
 """
 
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ SHOWN = 8  # images of each set of Table 1 that a page may show
 
 
 def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:
-    """The linear probe of a reader, shared by the sections; that of a mask lies in its run."""
+    """The linear probe of a reader, shared by the sections; for a mask it is stored in its run."""
     who, folder = "-".join(map(str, reader)), runs_folder() / "scores"
     if len(reader) == 3:
         ratio, unit, seed = reader
@@ -48,20 +47,20 @@ def probe_of(section: Section, reader: Reader, model: MAE | None) -> Probe:
 
 
 class OnFiles:
-    """Scores hang on the files that they are of, too."""
+    """Scores also depend on the files that they are computed on."""
 
     @property
     def options(self) -> dict[str, Any]:
         return super().options | {"files": {"world": self.world.spec(), **self.files()}}
 
     def files(self) -> dict[str, str]:
-        """Fingerprints of what else than ImageNet is looked at."""
+        """Fingerprints of the files used besides ImageNet's."""
         return {}
 
 
 @dataclass(frozen=True)
 class ImageNetPretraining(OnFiles, Pretraining):
-    """The paper's probe at ratio 0.75, beside the colours of patches and fresh weights."""
+    """The paper's probe at ratio 0.75, compared with patch colours and fresh weights."""
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
         own = LabelledSet(self.world.images("val"))
@@ -97,9 +96,9 @@ class ImageNetAttention(OnFiles, AttentionWithoutOutlines):
 
 @dataclass(frozen=True)
 class ImageNetSeparability(OnFiles, Separability):
-    """Table 1 on its own sets; digits and t-SNE as on other worlds. Of the levels, the class alone.
+    """Table 1 on its own sets; digits and t-SNE as on other worlds. The class is the only level.
 
-    Raises DataError, which names it, for a set of Table 1 that is not here.
+    Raises DataError for a missing set of Table 1, which it names.
     """
 
     tokens_apart: ClassVar[bool] = False
@@ -109,7 +108,7 @@ class ImageNetSeparability(OnFiles, Separability):
 
     @cached_property
     def table_1(self) -> Mapping[str, LabelledSet]:
-        """Its six sets, by column."""
+        """The six sets of Table 1, by column."""
         found = found_sets(self.world)
         if found.missing:
             raise DataError(f"Table 1 needs all six sets: {'; '.join(found.missing.values())}")
@@ -118,7 +117,7 @@ class ImageNetSeparability(OnFiles, Separability):
     @cached_property
     def sets(self) -> dict[str, EvaluationSet]:
         """Images to be shown: under IN1K up to 40 validation images of each of ten classes, numbered 0 to 9; and the
-        first few of each other set."""
+        first few of every other set."""
         return {"IN1K": self._of_ten_classes()} | {
             column: self._views(one.images, fixed_order(len(one.images))[:SHOWN])
             for column, one in self.table_1.items()
@@ -143,7 +142,7 @@ class ImageNetSeparability(OnFiles, Separability):
 
     @cached_property
     def easy(self) -> np.ndarray:
-        """No image: the hard ones are a set of their own here."""
+        """No image: the hard ones form a separate set here."""
         return np.zeros(len(self.sets["IN1K"].labels), dtype=bool)
 
     @cached_property
@@ -165,7 +164,7 @@ class ImageNetSeparability(OnFiles, Separability):
         return {}  # the paper's probe takes hours
 
     def _most_frequent(self, one: LabelledSet, most: int | None) -> np.ndarray:
-        """Which images are of the class that the training images have most of."""
+        """Which images are of the most frequent class of the training images."""
         always = np.bincount(self.world.images("train").labels, minlength=1000).argmax()
         numbers = fixed_order(len(one.images))[:most].numpy()
         return one.hits(torch.eye(1000)[[always]].expand(len(numbers), -1), one.images.labels[numbers])
@@ -173,7 +172,7 @@ class ImageNetSeparability(OnFiles, Separability):
 
 @dataclass(frozen=True)
 class ImageNetShapeOrTexture(OnFiles, ShapeOrTexture):
-    """Table 2 on the cue-conflict images. How much texture tells of the class cannot be set here: one strength."""
+    """Table 2 on the cue-conflict images. The cue strength of texture cannot be set here, so there is only one."""
 
     def files(self) -> dict[str, str]:
         return {"cue conflict": cue_conflict().images.fingerprint}

@@ -1,8 +1,8 @@
-"""ImageNet-1K, the five sets that stand beside it in the paper's Table 1, and the cue-conflict images of its Table 2.
+"""ImageNet-1K, the five further sets of the paper's Table 1, and the cue-conflict images of Table 2.
 
-Each set is found by an environment variable or a folder given by hand, and is laid out as its authors ship it (see
+Each set is found by an environment variable or an explicit folder, and has the layout of its authors' release (see
 `mae_lib/data/README.md`). Labels are ImageNet-1K's numbers, 0 to 999 in the order of the synsets, whatever subset of
-the classes a folder holds.
+the classes a folder has.
 """
 
 import json
@@ -43,9 +43,9 @@ BORDER = 2  # red pixels around ObjectNet's images, to be cut off (Barbu et al. 
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Images and how a prediction for one of ImageNet's 1,000 classes is judged.
+    """Images, and how a prediction of one of ImageNet's 1,000 classes is scored.
 
-    `among`: the only classes that can win, for a set of a subset of them. `accepted`: for labels that are no ImageNet
+    `among`: the only classes that can win, for a set of a subset of them. `accepted`: for labels that are not ImageNet
     classes, the ImageNet classes that count as each.
     """
 
@@ -54,7 +54,7 @@ class LabelledSet:
     accepted: Mapping[int, tuple[int, ...]] | None = None
 
     def hits(self, logits: Tensor, labels: np.ndarray) -> np.ndarray:
-        """Whether each row of logits (n, 1000) is right about its label (n,): bool (n,)."""
+        """Whether each row of logits (n, 1000) predicts its label (n,): bool (n,)."""
         if self.among is not None:
             chosen = torch.tensor(self.among)[logits[:, list(self.among)].argmax(1).cpu()].numpy()
         else:
@@ -102,12 +102,12 @@ def imagenet_sketch(root: str | Path | None = None) -> LabelledSet:
 
 
 def imagenet_a(root: str | Path | None = None) -> LabelledSet:
-    """ImageNet-A (Hendrycks et al. 2021): 200 classes, among which alone a prediction is chosen."""
+    """ImageNet-A (Hendrycks et al. 2021): 200 classes, to which predictions are restricted."""
     return _of_200("a", "MAE_LIB_IMAGENET_A", root)
 
 
 def imagenet_r(root: str | Path | None = None) -> LabelledSet:
-    """ImageNet-R (Hendrycks et al. 2021): 200 classes, others than ImageNet-A's, among which one is chosen."""
+    """ImageNet-R (Hendrycks et al. 2021): 200 classes, not ImageNet-A's, to which predictions are restricted."""
     return _of_200("r", "MAE_LIB_IMAGENET_R", root)
 
 
@@ -126,10 +126,10 @@ def subset(letter: str) -> tuple[int, ...]:
 
 
 def objectnet(root: str | Path | None = None) -> LabelledSet:
-    """ObjectNet (Barbu et al. 2019): the images of the objects that ImageNet has too, without their red border.
+    """ObjectNet (Barbu et al. 2019): the images of the objects that are also in ImageNet, without their red border.
 
-    Labels number the objects in the order of their folders. Which ImageNet classes count as an object is read from
-    the set's own mapping files. Raises DataError for one that is missing or names what there is not.
+    Labels number the objects in the order of their folders. Which ImageNet classes count as an object is read from the
+    set's own mapping files. Raises DataError for a mapping file that is missing or has unknown names.
     """
     wanted = "ObjectNet: images/ with a folder for every object, and mappings/"
     top = inner(found("MAE_LIB_OBJECTNET", root, wanted), "objectnet-1.0")
@@ -157,10 +157,10 @@ def object_classes(mappings: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _numbers_of_names(mappings: Path) -> dict[str, int]:
-    """The number of each ImageNet class by the name that ObjectNet calls it.
+    """The number of each ImageNet class by ObjectNet's name for it.
 
-    The set ships the names, a line for each in the order of ImageNet 2012's labels, and the place of each of
-    today's numbers among those lines.
+    The set ships the names, one per line in the order of ImageNet 2012's labels, and the line of each of today's
+    numbers.
     """
     file = mappings / "imagenet_to_label_2012_v2"
     if not file.is_file():
@@ -199,7 +199,7 @@ class CueConflict:
 def cue_conflict(root: str | Path | None = None) -> CueConflict:
     """The 1,280 cue-conflict images of Geirhos et al. (2019): a folder for each of 16 shapes, `dog3-clock1.png` in it.
 
-    Raises DataError for a folder without them, or for an image in another shape's folder.
+    Raises DataError for a folder without them, or for an image in the wrong shape's folder.
     """
     wanted = "the cue-conflict images: a folder for each of 16 shapes, such as airplane, with airplane1-bear2.png"
     top = inner(found("MAE_LIB_CUE_CONFLICT", root, wanted), "style-transfer-preprocessed-512", "cue-conflict")
@@ -213,7 +213,7 @@ def cue_conflict(root: str | Path | None = None) -> CueConflict:
     return CueConflict(images, *cues.T)
 
 
-# The columns of Table 1 beside ImageNet's own validation images, and how each is opened.
+# The columns of Table 1 besides ImageNet's own validation images, and how each is opened.
 ROBUSTNESS: dict[str, Callable[..., LabelledSet]] = {
     "IN-v2": imagenet_v2,
     "OJN": objectnet,

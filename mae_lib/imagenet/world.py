@@ -1,7 +1,7 @@
 """ImageNet-1K behind the worlds' interface, so that the same configs, commands and pages run on it.
 
-Notable: nothing is read until an image or the address of a run is asked for, and where the files lie is no part of
-that address; which files they are is. Training sees random crops, evaluation the centre of each image.
+Notable: nothing is read until an image or the address of a run is requested. That address depends on the files, not on
+their location. Training sees random crops, evaluation the centre of each image.
 """
 
 import os
@@ -30,10 +30,10 @@ _SPLITS = {"train": "train", "probe": "train", "test": "val"}
 
 @dataclass(frozen=True)
 class ImageNet(Described):
-    """ImageNet-1K at `size` pixels: the splits "train" and "probe" are its training images, "test" its validation's.
+    """ImageNet-1K at `size` pixels: splits "train" and "probe" are its training images, "test" its validation images.
 
     Image i of a split is its i-th in a fixed random order. Raises ValueError for an option out of range, and DataError,
-    from whatever first needs the files, for a set that is not there.
+    from whatever first needs the files, for a missing set.
     """
 
     name: ClassVar[str] = "imagenet"
@@ -42,11 +42,11 @@ class ImageNet(Described):
 
     size: int = 224
     root: str | None = None  # folder with train/ and val/; by default what $MAE_LIB_IMAGENET names
-    crop: tuple[float, float] = (0.2, 1.0)  # share of an image's area that pretraining sees
+    crop: tuple[float, float] = (0.2, 1.0)  # share of an image's area in a pretraining crop
     resident: bool = False  # keep the training images in memory, decoded
-    max_broken: float = 0.001  # largest share of unreadable images that a run goes on with
+    max_broken: float = 0.001  # largest share of unreadable images that a run tolerates
     v2: str = "matched-frequency"  # which ImageNet-v2 a probe is scored on
-    probe: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of ProbeRecipe, where not as published
+    probe: Mapping[str, Any] = field(default_factory=dict, hash=False)  # fields of ProbeRecipe to change
 
     def __post_init__(self) -> None:
         require(self.size >= 8, "size", self.size, "8 or more")
@@ -65,7 +65,7 @@ class ImageNet(Described):
         return {"class": Level("class", 1, values=self.classes)}
 
     def spec(self) -> dict[str, Any]:
-        """What determines the images: the files that there are, not where they lie."""
+        """What determines the images: the files, not their location."""
         files = {split: self.images(split).fingerprint for split in ("train", "val")}
         return {"world": self.name, "size": self.size, "crop": list(self.crop), "files": files}
 
@@ -73,12 +73,12 @@ class ImageNet(Described):
         return self.spec() | {"version": self.version}
 
     def images(self, split: str) -> Images:
-        """The files of "train" or "val", or what was packed of them. Raises DataError if they are not there."""
+        """The files of "train" or "val", or their packed form. Raises DataError if they are missing."""
         root = self.root or os.environ.get("MAE_LIB_IMAGENET")
         return _opened(split, root, self.resident and split == "train")
 
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:
-        """The centres of these images, the next one in place of any that cannot be read."""
+        """The centres of these images; an unreadable one is replaced by the next."""
         require(split in _SPLITS, "split", split, f"one of {', '.join(_SPLITS)}")
         images = self.images(_SPLITS[split])
         require(int(indices.max()) < len(images), "an image's number", int(indices.max()), f"below {len(images)}")
@@ -89,18 +89,18 @@ class ImageNet(Described):
         return Sample(views.to(indices.device), labels, {"class": labels})
 
     def varied(self, variant: str | None = None, cue_strength: float | None = None) -> "ImageNet | CueConflictImages":
-        """The cue-conflict images as a world for that variant; else itself, for its textures cannot be set."""
+        """The cue-conflict images as a world for that variant; otherwise itself, since its textures cannot be set."""
         return CueConflictImages(self.size) if variant == "cue_conflict" else self
 
     def visits(self, count: int, crop: tuple[float, float], seed: int) -> Visits:
-        """Random crops of the first `count` training images. Raises ValueError for more than there are."""
+        """Random crops of the first `count` training images. Raises ValueError for more than exist."""
         images = self.images("train")
         wanted = f"at most {len(images)}, all there are" if count > 0 else "1 or more"
         require(0 < count <= len(images), "the number of training images", count, wanted)
         return Visits(images, self.size, count, crop, seed)
 
     def batches(self, config: "PretrainConfig", hardware: "Hardware") -> Batches:
-        """What pretraining asks for (step, rows): crops in [0, 1], and what `hidden_patches` says."""
+        """The batches of pretraining by (step, rows): crops in [0, 1], and the output of `hidden_patches`."""
         visits = self.visits(config.unique_images, self.crop, config.seed)
         return Batches(config, visits, Broken(visits.images, self.max_broken), hardware)
 
@@ -112,7 +112,7 @@ class CueConflictImages:
     size: int
 
     def sample(self, indices: LongTensor, split: str = "test") -> Sample:
-        """The images with these numbers in their fixed order; there is one split only."""
+        """The images with these indices in their fixed order; there is only one split."""
         found = cue_conflict()
         read = [readable(found.images, n)[:2] for n in fixed_order(len(found.images))[indices.cpu()].tolist()]
         views = torch.stack([as_tensor(evaluation_view(image, self.size, share=1.0)) for image, _ in read])

@@ -1,9 +1,9 @@
 """How well the hidden pixels of the invertible tree can be predicted at best: the limit for every model.
 
-One visible leaf gives back all of its ancestors. So the visible leaves tell, of what a hidden leaf is made of, exactly
-the noises of A = An[M] ∩ An[N], and the lowest ancestor that it shares with a visible leaf decides how much of it can
-be known. The best prediction under the squared error is the conditional mean, and its error the conditional variance:
-in closed form on the linear tree (slope 1), by drawing anew what is not known on any other.
+One visible leaf determines all of its ancestors. So, of the noises behind a hidden leaf, the visible leaves reveal
+exactly those of A = An[M] ∩ An[N], and the lowest ancestor shared with a visible leaf decides how much of it can be
+known. The best prediction under the squared error is the conditional mean, and its error the conditional variance: in
+closed form on the linear tree (slope 1), by resampling what is not known on any other.
 """
 
 from functools import lru_cache
@@ -21,8 +21,8 @@ _NODES = 32  # of the Gauss-Hermite quadrature: enough for 1e-10
 def shared_depth(masks: Tensor) -> Tensor:
     """The depth of the lowest node that each leaf shares with a visible leaf: int64, like `masks`, (B, 4^depth) bool.
 
-    0 is the root; a visible leaf has its own depth; -1 where an image shows nothing. Leaves come in raster order, True
-    is masked. Raises ValueError for masks that are not boolean or no quadtree of leaves.
+    0 is the root; a visible leaf has its own depth; -1 where nothing is visible. Leaves come in raster order, True is
+    masked. Raises ValueError for masks that are not boolean or not a quadtree of leaves.
     """
     side = int(masks.shape[-1] ** 0.5)
     if masks.dtype != torch.bool or masks.ndim != 2 or side**2 != masks.shape[1] or side & (side - 1):
@@ -40,9 +40,9 @@ def _repeat(nodes: Tensor, block: int) -> Tensor:
 
 
 def sampled_limit(world: InvertibleTree, indices: Tensor, split: str = "test", draws: int = 4) -> Tensor:
-    """The limit of any tree, by drawing anew what is not known: float64 (images, depth + 1, leaves).
+    """The limit of any tree, by resampling what is not known: float64 (images, depth + 1, leaves).
 
-    Row 0 knows nothing, row k + 1 a leaf's ancestors down to depth k. Two images that share what is known differ by
+    Row 0 is given nothing, row k + 1 a leaf's ancestors down to depth k. Two images that share what is known differ by
     twice the variance of the rest, so half their squared difference is an unbiased estimate of the least mean squared
     error of a pixel in [0, 1]; the mean over images has an interval.
     Raises ValueError for fewer than one draw.
@@ -68,9 +68,9 @@ def _leaf_errors(world: InvertibleTree, images: Tensor, others: Tensor) -> Tenso
 def linear_limit(world: InvertibleTree) -> Tensor:
     """The limit of the linear tree in closed form: float64 (depth + 1, leaves), rows as in `sampled_limit`.
 
-    A leaf's numbers have variance 1, of which the noises known explain a share. With mean m and variance v known of a
-    number x, the pixel sigmoid(x) has the mean E[sigmoid(m + √v n)], n standard normal; the limit is E[sigmoid(x)²]
-    less that mean's square, averaged over m: Gauss-Hermite quadrature. Raises ValueError for a slope other than 1.
+    A leaf's numbers have variance 1, of which the known noises explain a share. Given mean m and variance v of a number
+    x, the pixel sigmoid(x) has the mean E[sigmoid(m + √v n)], n standard normal; the limit is E[sigmoid(x)²] minus that
+    mean's square, averaged over m: Gauss-Hermite quadrature. Raises ValueError for a slope other than 1.
     """
     explained = _explained(world)  # (depth + 1, leaves, leaf dim)
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_NODES))
@@ -96,7 +96,7 @@ def gaussian_posterior(world: InvertibleTree, mask: Tensor) -> tuple[Tensor, Ten
     conditional covariance, (hidden numbers, hidden numbers); float64. Raises ValueError for a slope other than 1.
     """
     hidden, visible = _sides(world, mask)
-    # The visible numbers depend on fewer noises than they are, so their covariance has no inverse but a pseudo-inverse.
+    # The visible numbers outnumber the noises behind them, so their covariance has only a pseudo-inverse.
     gram = torch.linalg.pinv(visible @ visible.T, hermitian=True, rtol=1e-9)
     mean = hidden @ visible.T @ gram @ visible
     return mean, (hidden - mean) @ hidden.T
@@ -118,7 +118,7 @@ def linear_predictor(world: InvertibleTree, images: Tensor, masks: Tensor) -> Te
 
     images (B, 3, H, W) in (0, 1), masks bool (B, leaves), True = masked; visible pixels are copied. Each number's
     conditional mean m and variance v are those of `gaussian_posterior`, and the pixel's is E[sigmoid(m + √v n)].
-    Raises ValueError for a slope other than 1, and for a mask without some leaves of either kind.
+    Raises ValueError for a slope other than 1, and for a mask that hides all leaves or none.
     """
     numbers = world.from_image(images.double())
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.hermite_e.hermegauss(_NODES))
@@ -132,7 +132,7 @@ def linear_predictor(world: InvertibleTree, images: Tensor, masks: Tensor) -> Te
     return world.to_image(found)
 
 
-@lru_cache(maxsize=64)  # of some hundred kilobytes each
+@lru_cache(maxsize=64)  # a few hundred kilobytes each
 def _regression(world: InvertibleTree, mask: tuple[bool, ...]) -> tuple[Tensor, Tensor]:
     """Hidden numbers on visible ones: the matrix of the conditional mean, and the conditional variances."""
     hidden, visible = _sides(world, torch.tensor(mask))

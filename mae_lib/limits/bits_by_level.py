@@ -1,7 +1,7 @@
-"""What each level of an image's tree tells of its hidden patches, as a table to draw beside what models score.
+"""Bits about hidden patches from each level of an image's tree, as a table to compare with models' scores.
 
-Nothing is trained or fitted. For figurines the tree is their own grammar, read perfectly; for any other world it is a
-quadtree with one assumption a node: any two of its four children tell the node, a single one does not.
+Nothing is trained or fitted. For figurines the tree is their own grammar, read without error; for any other world it is
+a quadtree with one assumption: any two of a node's four children determine it, a single one does not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from mae_lib.theory.mask_levels import FixedCount
 from mae_lib.training.masks import Masks, MaskSampler
 from mae_lib.worlds.figurines import Figurines
 
-_ROWS = 64  # masks that are looked at together
+_ROWS = 64  # masks processed together
 
 
 def figurine_tree(world: Figurines, patch: int) -> DiscreteTree:
-    """Class, parts, corners and the patches that show them, as the world's own hierarchy has them; in Z-order.
+    """Class, parts, corners and the patches that show them, as in the world's own hierarchy; in Z-order.
 
     Each patch shows its corner's style and nothing else: no blur, no noise, no palette, no pose. Levels, lowest first:
     corner, part, class (part, class where a patch is a corner). Raises ValueError for a patch that is larger than a
@@ -34,10 +34,10 @@ def figurine_tree(world: Figurines, patch: int) -> DiscreteTree:
 
 
 def quadtree_code(grid: int) -> DiscreteTree:
-    """A tree over grid x grid patches in Z-order in which any two of a node's four children tell the node.
+    """A tree over grid x grid patches in Z-order in which any two of a node's four children determine it.
 
     An assumption, for worlds whose tree is not known: four symbols, two synonyms of each at every level, eight kinds of
-    root. Raises ValueError for a grid that is no power of two, 2 or more.
+    root. Raises ValueError for a grid that is not a power of two, 2 or more.
     """
     if grid < 2 or grid & (grid - 1):
         raise ValueError(f"grid is {grid}: a quadtree needs a power of two, 2 or more")
@@ -47,7 +47,7 @@ def quadtree_code(grid: int) -> DiscreteTree:
 def z_order(grid: int) -> np.ndarray:
     """The patch, in raster order, at each place of Z-order: int64 (grid²,), grid a power of two.
 
-    A tree's pixels come block by block, block within block; `masks[:, z_order(grid)]` brings masks into this order.
+    A tree's pixels come block by nested block; `masks[:, z_order(grid)]` brings masks into this order.
     """
     rows, columns = np.divmod(np.arange(grid**2), grid)
     bits = range(grid.bit_length() - 1)
@@ -59,9 +59,9 @@ def bits_of_masks(
 ) -> pd.DataFrame:
     """Bits of each level under the masks that models were trained with, (ratio, unit) -> sampler, as a tidy table.
 
-    Exact where each mask hides as many whole units; elsewhere a mean over `draws` masks, exact for each. Columns:
-    ratio, unit, level (1 = lowest), bits (an image, over its hidden patches), share (of all; `NaN` where none are).
-    Raises ValueError for masks that do not fit the tree.
+    Exact if all masks hide equally many whole units; else a mean over `draws` masks, exact for each. Columns: ratio,
+    unit, level (1 = lowest), bits (per image, over its hidden patches), share (of all; `NaN` where none are). Raises
+    ValueError for masks that do not fit the tree.
     """
     patches = len(tree.hierarchy.observables)
     for sampler in samplers.values():
@@ -72,7 +72,7 @@ def bits_of_masks(
 
 
 def _whole_units(sampler: Masks) -> bool:
-    """Whether each mask hides as many squares of a power of two patches a side, which are blocks in Z-order."""
+    """Whether all masks hide equally many squares, blocks in Z-order, of a power of two patches a side."""
     if not isinstance(sampler, MaskSampler):
         return False
     side = sampler.unit // sampler.patch

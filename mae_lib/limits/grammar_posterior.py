@@ -1,7 +1,7 @@
 """Exact beliefs about a figurine's class, parts and corners when only some corners are seen.
 
 The grammar is a tree, class -> 4 parts -> synonyms -> 16 corners, so one pass up and one pass down it give the exact
-posterior (belief propagation, Pearl 1988). Nothing is learned: this is what a perfect reader of corners would believe.
+posterior (belief propagation, Pearl 1988). Nothing is learned: these are the beliefs of an ideal observer of corners.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Beliefs:
 
 
 def posterior(corners: Tensor, seen: Tensor, classes: int = 12, synonyms: int = 2) -> Beliefs:
-    """The beliefs of who sees the corner styles int64 (B, 16), part by part, where bool `seen` (B, 16) is True.
+    """The beliefs given the corner styles int64 (B, 16), part by part, where bool `seen` (B, 16) is True.
 
-    Classes and synonyms are uniform, as in `mae_lib.worlds.Figurines`; unseen entries of `corners` are not looked at.
-    Raises ValueError for other shapes or numbers of classes and synonyms, and for corners that no figurine shows.
+    Classes and synonyms are uniform, as in `mae_lib.worlds.Figurines`; unseen entries of `corners` are ignored. Raises
+    ValueError for other shapes or numbers of classes and synonyms, and for corners that no figurine shows.
     """
     _check(corners, seen, classes, synonyms)
     symbols = torch.arange(SYMBOLS, device=corners.device)
@@ -44,7 +44,7 @@ def posterior(corners: Tensor, seen: Tensor, classes: int = 12, synonyms: int = 
         raise ValueError(f"no figurine of {classes} classes shows the corners of row {row}: {corners[row].tolist()}")
     belief = of_class / total
 
-    # Down: the symbol of each part, then its synonym, which nothing outside the part tells of, then its corners.
+    # Down: the symbol of each part, then its synonym, which depends on nothing outside the part, then its corners.
     parts = torch.einsum("bc,cks->bks", belief, one_hot(spelled, SYMBOLS).double())
     joint = parts[:, :, None] * fits / fits.sum(2, keepdim=True).clamp_min(1)
     styles = torch.einsum("bkas,asjt->bkjt", joint, one_hot(words, STYLES).double())

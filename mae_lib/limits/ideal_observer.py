@@ -1,15 +1,15 @@
-"""Which corners of a figurine a mask lets a perfect reader read, and how often that reader is then right.
+"""Which corners of a figurine an ideal observer can read under a mask, and how accurate that observer then is.
 
-Two readers, since a figurine does not sit on the grid of patches:
+Two observers, since a figurine is not aligned with the grid of patches:
 
 * "own": reads a corner when one of its own four patches is visible, those below it in the world's hierarchy. It is the
-  observer of Theorem 1, for whom a patch belongs to one corner. It idealises reading (no blur, no noise, no unknown
-  pose) and forgets that the figurine is shifted, shrunk and turned, so that a patch may show a strip of a neighbour.
-* "trace": reads a corner when any visible patch would have other bytes were the corner, alone, in another style. What
-  leaves no trace cannot be read, so no model that sees the masked image can beat it. A trace of one byte is often too
-  little for a reader who does not know the pose: the bound is safe, not tight.
+  observer of Theorem 1, for whom a patch belongs to one corner. It idealises vision (no blur, no noise, no unknown
+  pose) and ignores that the figurine is shifted, shrunk and turned, so that a patch may show a strip of a neighbour.
+* "trace": reads a corner when changing only its style would change any byte of a visible patch. What leaves no trace
+  cannot be read, so no model that sees the masked image can beat it. A trace of one byte is often too little for an
+  observer that does not know the pose: the bound is valid, not tight.
 
-Both know the grammar and hence everything that the corners read imply (`mae_lib.limits.grammar_posterior`).
+Both know the grammar and hence everything implied by the corners they read (`mae_lib.limits.grammar_posterior`).
 """
 
 import torch
@@ -20,13 +20,13 @@ from mae_lib.worlds.figurine_grammar import CORNERS, STYLES
 from mae_lib.worlds.figurines import Figurines
 from mae_lib.worlds.rendered import to_bytes
 
-_CHUNK = 64  # images at a time, each drawn 64 times over
+_CHUNK = 64  # images at a time, each rendered 64 times
 
 
 def own_patches(grid: int) -> Tensor:
     """The patches of each corner in the world's hierarchy: bool (16, grid²); corners part by part, patches in rows.
 
-    Raises ValueError for a grid that is no multiple of 4.
+    Raises ValueError for a grid that is not a multiple of 4.
     """
     if grid < 4 or grid % 4:
         raise ValueError(f"grid is {grid}: it must be a multiple of 4, the corners on a side")
@@ -39,8 +39,8 @@ def own_patches(grid: int) -> Tensor:
 def trace_patches(world: Figurines, indices: Tensor, split: str, patch: int) -> Tensor:
     """The patches of each image in which each corner leaves a trace: bool (B, 16, patches).
 
-    That is, some two styles of this corner, all other latents as they are, give different bytes there. Raises
-    ValueError for a patch that does not divide the image.
+    That is, two styles of this corner, with all other latents fixed, give different bytes there. Raises ValueError for
+    a patch that does not divide the image.
     """
     if patch < 1 or world.size % patch:
         raise ValueError(f"patch is {patch}: it must divide the image, {world.size} pixels")
@@ -65,19 +65,19 @@ def _bytes(world: Figurines, latents: dict[str, Tensor], corner: int, style: int
 
 
 def read_corners(patches: Tensor, masks: Tensor) -> Tensor:
-    """Which corners one visible patch, or more, tells of: bool (B, 16).
+    """Which corners are read from some visible patch: bool (B, 16).
 
-    `patches` as `own_patches` or `trace_patches` gives them, masks bool (B, patches) with True = masked.
+    `patches` as from `own_patches` or `trace_patches`, masks bool (B, patches) with True = masked.
     """
     return (patches & ~masks[:, None]).any(-1)
 
 
 def expected_accuracy(world: Figurines, corners: Tensor, read: Tensor, hidden: Tensor) -> dict[str, Tensor]:
-    """How often the most likely value is right, image by image, for who reads the corners `read`: float64 (B,) each.
+    """Expected accuracy of the most likely value, per image, given the corners `read`: float64 (B,) each.
 
     "class", "parts" and "corners", the last over the corners in `hidden` only, both bool (B, 16); `NaN` where an image
-    hides none. It is the mean of the highest posterior probability, the accuracy that these beliefs expect of
-    themselves, so it has no noise of guessing. Raises ValueError as `posterior` does.
+    hides none. It is the mean of the highest posterior probability, the accuracy expected under these beliefs, so it
+    has no noise from guessing. Raises ValueError as `posterior` does.
     """
     beliefs = posterior(corners, read, world.classes, world.synonyms)
     best = beliefs.corners.amax(-1)

@@ -1,9 +1,9 @@
-"""Does a masked autoencoder find c? Theorem 2 put to the test on processes whose c is known.
+"""Does a masked autoencoder find c? Theorem 2 tested on processes whose c is known.
 
-The theorem lets the decoder draw, x_m = D(ĉ, ŝ_m) with ŝ_m random, and assumes that this explains the data. Equation 2
-does not ask for it: under a squared error the best D ignores ŝ_m and gives E[x_m | c]. The energy score does (Gneiting
-and Raftery 2007): the distance is not squared, and a second draw keeps the first from shrinking to a mean. It is
-strictly proper, so it is least when D draws from the law of x_m given c, and that law tells c (book, Appendix B).
+In the theorem the decoder samples, x_m = D(ĉ, ŝ_m) with ŝ_m random, and is assumed to fit the data. Equation 2 does not
+require it: under a squared error the best D ignores ŝ_m and predicts E[x_m | c]. The energy score does (Gneiting and
+Raftery 2007): the distance is not squared, and a second draw keeps the first from collapsing to a mean. It is strictly
+proper: least when D samples the law of x_m given c, and that law determines c (book, Appendix B).
 
 The autoencoders are small and many (masks, seeds, broken assumptions), so all are trained together as stacked matrices.
 """
@@ -39,8 +39,8 @@ _TOLERANCE = 1e-8  # on singular values, of matrices whose entries are of order 
 class Problem:
     """One autoencoder to train: a process, the observables masked, the dimensions of ĉ, and the loss.
 
-    width: dimensions of ĉ; by default d_c, the number that c fills (the noises of A; less than the sum of c's
-    dimensions where its nodes share an ancestor). loss: "energy" is the energy score, "squared" is Equation 2.
+    width: dimensions of ĉ; by default d_c, the number c fills (the noises of A; less than the sum of c's dimensions
+    where its nodes share an ancestor). loss: "energy" is the energy score, "squared" is Equation 2.
 
     Raises ValueError for a width below 1, an unknown loss, or a mask that leaves nothing to share.
     """
@@ -90,7 +90,7 @@ def _stacked(values: Values, nodes: Sequence[Node]) -> Tensor:
 class _Networks(nn.Module):
     """A multilayer perceptron for each problem, one stack: (problems, B, in) -> (problems, B, out).
 
-    The first weights are a function of the world's seed alone, so problems of one seed start alike.
+    The initial weights depend only on the world's seed, so problems with one seed start alike.
     """
 
     def __init__(self, name: str, seeds: Sequence[int], inputs: Sequence[int], sizes: Sequence[int]):
@@ -99,7 +99,7 @@ class _Networks(nn.Module):
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for layer, (before, after) in enumerate(zip(sizes, sizes[1:])):
             stack = [normal(seed, torch.arange(before), f"{name} {layer}", (after,)) for seed in seeds]
-            fan_in = torch.tensor(inputs).view(-1, 1, 1) if layer == 0 else before  # padding is no input
+            fan_in = torch.tensor(inputs).view(-1, 1, 1) if layer == 0 else before  # padding is not input
             self.weights.append(torch.stack(stack) * (2 / fan_in) ** 0.5)
             self.biases.append(torch.zeros(len(seeds), 1, after))
 
@@ -190,9 +190,9 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 def train_autoencoders(
     problems: Sequence[Problem], steps: int, batch: int = 128, hidden: int = 48, lr: float = 1e-2
 ) -> Autoencoders:
-    """Train all problems together with Adam and a cosine to zero, on draws that are new at every step.
+    """Train all problems together with Adam and a cosine decay to zero, on new draws at every step.
 
-    Problems that share a world see the same draws. With 0 steps the encoders stay as they began.
+    Problems that share a world see the same draws. With 0 steps the encoders stay untrained.
     Raises ValueError where `problems` is empty, ArithmeticError when a loss is no longer finite.
     """
     if not problems:
@@ -218,9 +218,9 @@ def train_autoencoders(
 
 @dataclass(frozen=True)
 class Scores:
-    """R² of nonlinear regressions, averaged over the target's dimensions: 1 is perfect, 0 or less is nothing.
+    """R² of nonlinear regressions, averaged over the target's dimensions: 1 is perfect, 0 or less explains nothing.
 
-    Where ĉ = h(c) with h one-to-one the first two are 1, and the third is 0. `noises`: of each node's noise from ĉ, 1
+    If ĉ = h(c) with h one-to-one, the first two are 1 and the third is 0. `noises`: R² of each node's noise from ĉ, 1
     for the nodes of A, since c determines their noises, and 0 for all others.
     """
 
@@ -231,7 +231,7 @@ class Scores:
 
 
 def score_autoencoders(model: Autoencoders, train: int = 1500, test: int = 1000) -> list[Scores]:
-    """What each encoder's ĉ and the true latents tell of one another, on draws that training did not see."""
+    """How well each encoder's ĉ and the true latents predict each other, on draws unseen in training."""
     sets = []
     for split, count in (("probe", train), ("test", test)):
         drawn = draw(model.problems, torch.arange(count), split)
@@ -279,9 +279,9 @@ def linear_estimate(x_m: np.ndarray, x_mc: np.ndarray, width: int | None = None)
     """ĉ of the best linear masked autoencoder under Equation 2: loadings
     (width, sources), as x_m and x_mc are (see `LinearGaussian.loadings`).
 
-    What x_mc tells linearly of x_m is its projection. ĉ is the projection's
-    leading `width` principal components, by default all that it has
-    (reduced-rank regression, Izenman 1975).
+    The best linear prediction of x_m from x_mc is a projection. ĉ is its
+    leading `width` principal components, by default all (reduced-rank
+    regression, Izenman 1975).
     """
     _, values, basis = np.linalg.svd(x_mc, full_matrices=False)
     seen = basis[values > _TOLERANCE]

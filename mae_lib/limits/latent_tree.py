@@ -4,8 +4,8 @@
     robinson_foulds(tree, world.hierarchy)
 
 Recursive grouping needs distances that add up along the paths of the tree. For scalar Gaussians -log |correlation| is
-one. For vectors one often takes -log det of what two of them share, but under Assumption 1 a leaf determines its
-ancestors: that determinant is 0, or, cut to the shared directions, 1, whatever the tree. What differs is *how many*
+one. For vectors a common choice is -log det of what two of them share, but under Assumption 1 a leaf determines its
+ancestors: that determinant is 0, or 1 on the shared directions, whatever the tree. What differs is *how many*
 directions are shared, so the distance here is
 
     d(i, j) = -1/2 log( S / sqrt(dim i dim j) ),
@@ -14,8 +14,8 @@ S being the sum of squared canonical correlations of i and j. It is -log |correl
 is an invertible function of its parent and a noise, S is the dimension of the lowest common ancestor, and each edge
 adds 1/4 log(dim child / dim parent).
 
-It is written here because what exists does another thing: scikit-bio joins neighbours, two at a time and without errors
-of the distances; SPFlow's hidden Chow-Liu trees take discrete variables; causal-learn's GIN takes scalars.
+It is implemented here because existing libraries differ: scikit-bio joins neighbours in pairs, without errors of the
+distances; SPFlow's hidden Chow-Liu trees take discrete variables; causal-learn's GIN takes scalars.
 """
 
 import networkx as nx
@@ -27,16 +27,16 @@ from scipy.spatial.distance import squareform
 
 from mae_lib.theory import LatentHierarchy
 
-_NULL = 1e-9  # eigenvalues of a covariance below this share of the largest are none
-_CONFIDENCE = 0.999  # that a family is found to be one
-_ERRORS = 3.0  # standard errors within which a length is none
+_NULL = 1e-9  # eigenvalues of a covariance below this share of the largest count as 0
+_CONFIDENCE = 0.999  # of the test that accepts a family
+_ERRORS = 3.0  # standard errors within which a length is 0
 
 
 def discover_tree(x: ArrayLike, draws: int = 20, seed: int = 0) -> LatentHierarchy:
     """The latent tree over the variables of x (samples, variables, numbers), rooted at its centre.
 
-    Observables are "x_0", "x_1", ... in the order of x. `draws` resamples of the samples say how sure the distances
-    are, and an edge shorter than 0.01 is taken for none. Raises ValueError as `sample_distances` and
+    Observables are "x_0", "x_1", ... in the order of x. `draws` resamples of the samples estimate the distances'
+    errors, and an edge shorter than 0.01 counts as none. Raises ValueError as `sample_distances` and
     `recursive_grouping` do.
     """
     return rooted(recursive_grouping(sample_distances(x, draws, seed), shortest=0.01))
@@ -48,8 +48,8 @@ def discover_tree(x: ArrayLike, draws: int = 20, seed: int = 0) -> LatentHierarc
 def shared_variance(covariance: np.ndarray, dims: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Sums of squared canonical correlations of all pairs of variables, (variables, variables), and their ranks.
 
-    covariance: (sum of dims, sum of dims); dims: the size of each variable, one after the other. The sum lies between 0
-    and the smaller of the two ranks, which is reached where one determines the other linearly.
+    covariance: (sum of dims, sum of dims); dims: the size of each variable, in order. The sum lies between 0 and the
+    smaller of the two ranks, which is reached where one determines the other linearly.
     """
     ends = np.cumsum(dims)
     blocks = [slice(end - size, end) for end, size in zip(ends, dims, strict=True)]
@@ -77,9 +77,8 @@ def exact_distances(covariance: np.ndarray, dims: ArrayLike) -> np.ndarray:
 def sample_distances(x: ArrayLike, draws: int = 20, seed: int = 0) -> np.ndarray:
     """Information distances estimated from x (samples, variables, numbers), and from resamples of its samples.
 
-    float64 (1 + draws, variables, variables), the estimate first. What chance alone would make two unrelated variables
-    share, dim i dim j / samples, is taken off. Raises ValueError unless there are more samples than numbers in two
-    variables.
+    float64 (1 + draws, variables, variables), the estimate first. What two unrelated variables share by chance, dim i
+    dim j / samples, is subtracted. Raises ValueError unless there are more samples than numbers in two variables.
     """
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 3 or len(x) <= 2 * x.shape[2]:
@@ -90,12 +89,12 @@ def sample_distances(x: ArrayLike, draws: int = 20, seed: int = 0) -> np.ndarray
 
 
 def _estimated(x: np.ndarray, times: int) -> np.ndarray:
-    """Of samples drawn `times` times over, each of which adds its own chance agreement."""
+    """Distances from samples drawn `times` times, each draw adding its own chance agreement."""
     flat = (x - x.mean(0)).reshape(len(x), -1)
     shared, ranks = shared_variance(flat.T @ flat / len(x), [x.shape[2]] * x.shape[1])
     chance = times * np.outer(ranks, ranks) / len(x)
     np.fill_diagonal(chance, 0)
-    # Nothing below one standard deviation of what chance makes of unrelated variables can be told from nothing.
+    # Below one standard deviation of what unrelated variables share by chance, nothing differs from 0.
     return _distance(np.maximum(shared - chance, np.sqrt(2 * chance / len(x))), ranks)
 
 
@@ -111,13 +110,13 @@ def _distance(shared: np.ndarray, ranks: np.ndarray) -> np.ndarray:
 def recursive_grouping(distances: ArrayLike, shortest: float = 1e-6) -> nx.Graph:
     """The tree whose path lengths are the distances of its leaves, (leaves, leaves) or (1 + draws, leaves, leaves).
 
-    Leaves are 0, 1, ..., latents go on from there; an edge has its `length`. Round after round, siblings get a parent:
-    i and j are siblings when d(i, k) - d(j, k) is the same for every other k, to within `shortest` or, where resamples
-    stand behind the first distances, to within what these show of its error (a chi-squared test over a whole family at
-    confidence 0.999). A latent that lies upon its parent is its parent. Where nobody has a sibling, the likest two are
-    taken for some.
+    Leaves are 0, 1, ..., latents are numbered from there; an edge has a `length`. In each round siblings get a parent:
+    i and j are siblings when d(i, k) - d(j, k) is the same for every other k, to within `shortest` or, if resamples
+    follow the first distances, to within the error that these show (a chi-squared test over a whole family at
+    confidence 0.999). A latent at distance 0 from its parent is merged with it. If no node has a sibling, the two most
+    alike are joined.
 
-    Raises ValueError for fewer than three leaves or a shape that is none of these.
+    Raises ValueError for fewer than three leaves or any other shape.
     """
     d = np.asarray(distances, dtype=float)
     d = d[None] if d.ndim == 2 else d
@@ -147,7 +146,7 @@ def _differences(d: np.ndarray) -> np.ndarray:
 
 
 def _families(d: np.ndarray, shortest: float) -> list[list[int]]:
-    """The active nodes in groups of siblings: from all of them down, what is no family falls into its likest halves."""
+    """The active nodes in groups of siblings: from all of them down, a group that is not a family is split in two."""
     phi = _differences(d)
     spread = _spread(phi[0])
     errors = np.mean([np.square(_spread(one - phi[0])) for one in phi[1:]] or [np.zeros_like(spread)], axis=0)
@@ -167,7 +166,7 @@ def _families(d: np.ndarray, shortest: float) -> list[list[int]]:
 
 
 def _is_family(spread: np.ndarray, errors: np.ndarray, members: list[int], shortest: float) -> bool:
-    """Whether the spreads among the members (i, j) are what a star with these errors would show."""
+    """Whether the spreads among the members (i, j) are consistent with a star with these errors."""
     few, all_ = len(members), len(spread)
     # Distances of the members, less what a parent's edges and its distances to the others explain.
     free = few * (few - 3) // 2 + (few - 1) * (all_ - few)
@@ -189,7 +188,7 @@ def _spread(phi: np.ndarray) -> np.ndarray:
 def _with_parents(d: np.ndarray, families: list[list[int]]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Distances of the families' parents, and each member's distance to its parent: (1 + draws, members) a family.
 
-    A node without siblings stands for itself.
+    A node without siblings is its own parent.
     """
     phi = np.nan_to_num(_differences(d))
     count = d.shape[1] - 2
@@ -211,7 +210,7 @@ def _with_parents(d: np.ndarray, families: list[list[int]]) -> tuple[np.ndarray,
 
 
 def _join(tree: nx.Graph, members: list[int], heights: np.ndarray, leaves: int, shortest: float) -> int:
-    """Put the members under a new latent, whose name is returned; one of them that lies upon it is that latent."""
+    """Put the members under a new latent and return its name; a member at distance 0 is merged into it."""
     name = max(max(tree), leaves - 1) + 1
     errors = np.square(heights[1:] - heights[0]).mean(0) if len(heights) > 1 else np.zeros(len(members))
     tree.add_node(name)
@@ -228,7 +227,7 @@ def _join(tree: nx.Graph, members: list[int], heights: np.ndarray, leaves: int, 
 def rooted(tree: nx.Graph) -> LatentHierarchy:
     """A tree with edge `length`s, leaves numbered from 0, as a hierarchy whose root is the latent at its centre.
 
-    That is the one whose furthest leaf is nearest: in the book's worlds all leaves are equally far from the root.
+    It minimises the distance to the furthest leaf; in the book's worlds all leaves are equally far from the root.
     """
     leaves = sorted(node for node in tree if tree.degree(node) == 1)
     inner = sorted(set(tree) - set(leaves))
@@ -244,8 +243,8 @@ def rooted(tree: nx.Graph) -> LatentHierarchy:
 def robinson_foulds(one: LatentHierarchy, other: LatentHierarchy) -> float:
     """Normalised distance of Robinson and Foulds (1981): the share of inner edges that only one of two trees has.
 
-    Each inner edge parts the leaves in two; 0 where both trees have the same parts, 1 where they have none in common.
-    Leaves are matched by their place in `observables`, roots are ignored. Raises ValueError for unlike numbers of them.
+    Each inner edge splits the leaves in two; 0 if both trees have the same splits, 1 if they share none. Leaves are
+    matched by their place in `observables`, roots are ignored. Raises ValueError for different numbers of leaves.
     """
     if len(one.observables) != len(other.observables):
         raise ValueError(f"trees of {len(one.observables)} and {len(other.observables)} leaves cannot be compared")
@@ -254,7 +253,7 @@ def robinson_foulds(one: LatentHierarchy, other: LatentHierarchy) -> float:
 
 
 def bipartitions(hierarchy: LatentHierarchy) -> set[frozenset[int]]:
-    """The two parts that each inner edge makes of the leaves, each named by the part without the first leaf."""
+    """The split of the leaves by each inner edge, given as the part without the first leaf."""
     place = {x: i for i, x in enumerate(hierarchy.observables)}
     everything, found = frozenset(place.values()), set()
     for latent in hierarchy.latents:

@@ -1,8 +1,8 @@
-"""The level that a decoder uses: how much its prediction changes when one level of what is visible is drawn anew.
+"""The level that a decoder uses: how much its prediction changes when one level's noises are resampled.
 
-No probe, and nothing is assumed of a width: only inputs and predictions are looked at. Half the mean squared change,
-over the variance of the prediction, is the total Sobol index of that level's noises (Homma and Saltelli, 1996). By
-Algorithm 1 the best prediction depends on the noises of A alone, so it has an index of zero for all others.
+It needs no probe and no assumption about widths, only inputs and predictions. Half the mean squared change, over the
+variance of the prediction, is the total Sobol index of that level's noises (Homma and Saltelli, 1996). By Algorithm 1
+the best prediction depends only on the noises of A, so its index is zero for all others.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ Predictor = Callable[[Tensor, Tensor], Tensor]
 def prediction_changes(
     world: InvertibleTree, predict: Predictor, indices: LongTensor, masks: Tensor, split: str = "test", draw: int = 1
 ) -> dict[str, Tensor]:
-    """Half the mean squared change of the hidden pixels' prediction, image by image: float64 (B,) each.
+    """Half the mean squared change of the hidden pixels' prediction, per image: float64 (B,) each.
 
     predict: images (B, 3, H, W) and masks bool (B, leaves), True = masked, to images whose hidden pixels are predicted
-    from the visible ones only: `model.reconstruct` (without `norm_pixels`, which looks at the hidden patches' mean), or
-    `bayes_limits.linear_predictor`. Drawn anew are the noises of one level ("level0", the root, and so on), of all
-    nodes that are not in A ("private"), or all of them ("all").
-    Raises ValueError unless there is one mask an image that hides some leaves and shows some.
+    from the visible ones only: `model.reconstruct` (without `norm_pixels`, which uses the hidden patches' mean), or
+    `bayes_limits.linear_predictor`. The resampled noises are those of one level ("level0" for the root, and so on), of
+    all nodes outside A ("private"), or all ("all").
+    Raises ValueError unless there is one mask per image that hides some leaves and shows some.
     """
     if masks.dtype != torch.bool or masks.shape != (len(indices), 4**world.depth):
         raise ValueError(f"masks are {masks.dtype} {tuple(masks.shape)}: give bool ({len(indices)}, {4**world.depth})")
@@ -42,7 +42,7 @@ def prediction_changes(
 
 
 def sobol_indices(changes: dict[str, Tensor]) -> dict[str, float]:
-    """The share of the prediction's variance that changes with each group of noises: in [0, 1] but for sampling.
+    """The share of the prediction's variance that changes with each group of noises: in [0, 1] up to sampling error.
 
     Raises ValueError for a prediction that never changes.
     """
@@ -53,7 +53,7 @@ def sobol_indices(changes: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _private(world: InvertibleTree, noises: dict, fresh: dict, masks: Tensor) -> dict[str, Tensor]:
-    """Noises of A kept, of all other nodes drawn anew."""
+    """Noises of A kept, those of all other nodes resampled."""
     batch = locate_shared_information_batch(world.hierarchy, masks.numpy())
     split = torch.from_numpy(batch.split).split([4**d for d in range(world.depth)], 1)
     kept = {f"level{d}": shared[..., None] for d, shared in enumerate(split)}  # a leaf's own noise is never shared

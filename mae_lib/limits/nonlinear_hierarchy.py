@@ -1,4 +1,4 @@
-"""Any graph as a nonlinear process whose every noise is known, and three ways to break what the theorems assume.
+"""A nonlinear process on any graph with every noise known, and three ways to break what the theorems assume.
 
 The invertible tree of `mae_lib.worlds` makes images; this makes vectors on any graph, small enough to train dozens of
 autoencoders on in a minute.
@@ -22,10 +22,10 @@ Values = dict[Node, Tensor]
 class NonlinearHierarchy:
     """Draws from v = leakyReLU(Q_v [Pa(v); ε_v]) on any graph, Q_v orthogonal, ε_v standard normal.
 
-    noise_dim: the dimension of ε_v, one number for all or one for each node named (1 for others); a node's own is then
-    its parents' together with its noise's. Three options each break something:
+    noise_dim: the dimension of ε_v, one number for all or one for each named node (1 for others); a node's own is then
+    its parents' plus its noise's. Three options each break an assumption:
     slope: of the leaky ReLU for negative values; 1 is linear, and 0 (a ReLU) is not invertible.
-    correlation: between the noises of any two observables (each coordinate with its like); 0 is independence.
+    correlation: between the noises of any two observables (coordinate by coordinate); 0 is independence.
     mean_free: observables made as x = (s Pa(x), s) instead, where s, of one dimension, has a random sign and |s| > 1/2:
     invertible, but E[x | Pa(x)] = 0.
 
@@ -60,7 +60,7 @@ class NonlinearHierarchy:
 
     @cached_property
     def dims(self) -> dict[Node, int]:
-        """The dimension of each node: its parents' and its noise's together."""
+        """The dimension of each node: its parents' plus its noise's."""
         dims: dict[Node, int] = {}
         for v in self.hierarchy.nodes:  # parents come first
             dims[v] = self.noise_dims[v] + sum(dims[p] for p in self.hierarchy.parents(v))

@@ -1,7 +1,7 @@
-"""Theorem 2 by training: what small autoencoders find of c, on processes of Figure 4's graph and on broken ones.
+"""Theorem 2 by training: how much of c small autoencoders find on Figure 4's graph, with assumptions met or broken.
 
-The numbers of its page, in one table: `measured_identification` trains dozens of autoencoders, minutes on one core, and
-`evidence` brings the table into the form that the claims are decided from.
+The numbers of its page are in one table: `measured_identification` trains dozens of autoencoders (minutes on one core),
+and `evidence` reshapes the table for deciding the claims.
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,9 +55,9 @@ Named = list[tuple[str, str, Problem]]  # part, condition, problem
 def measured_identification(seeds: Sequence[int], processes: int, steps: int, slope: float = 0.3) -> pd.DataFrame:
     """Train and score every autoencoder of the page: a row for each part, condition, loss, process and metric.
 
-    seeds: each gives `processes` processes of its own, whose number is in the column seed. Parts: "trained" and
-    "untrained" (by mask), "steps" (the ideal mask, by how long), "zero mean" (a process whose conditional mean tells
-    nothing), and the three assumptions of `_BROKEN`, by how much each is broken, from not at all.
+    seeds: each yields its own `processes` processes, numbered in the column seed. Parts: "trained" and "untrained" (by
+    mask), "steps" (the ideal mask, by how long), "zero mean" (a process whose conditional mean is uninformative), and
+    the three assumptions of `_BROKEN`, by degree of violation, from none.
     """
     numbers = [1000 * seed + i for seed in seeds for i in range(processes)]
     main = [one for number in numbers for one in _masked(process(number, slope))]
@@ -122,7 +122,7 @@ def part_of(found: pd.DataFrame, part: str, loss: str = ENERGY) -> pd.DataFrame:
 
 
 def noises_read(found: pd.DataFrame) -> pd.DataFrame:
-    """Mean R² of each latent's noise from ĉ, a row a mask and a column a latent; of the pixels the highest."""
+    """Mean R² of each latent's noise from ĉ, one row per mask, one column per latent; for pixels the highest."""
     rows = found[(found["part"] == "trained") & (found["loss"] == ENERGY) & found["metric"].str.startswith(NOISE)]
     rows = rows.assign(node=rows["metric"].str.removeprefix(NOISE))
     table = rows.pivot_table("value", "condition", "node").loc[list(MASKS)]
@@ -131,7 +131,7 @@ def noises_read(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def evidence(found: pd.DataFrame) -> dict[str, pd.DataFrame | list[dict]]:
-    """By claim, the table that it is decided from."""
+    """By claim, the table that decides it."""
     zero = part_of(found, "zero mean", SQUARED).assign(condition="mean of zero")
     low = found[found["metric"].isin([NOISE + z for z in ("z3", "z5", "z6")]) & (found["loss"] == ENERGY)]
     low = low[low["condition"].isin(FIGURE_MASKS)].groupby(["condition", "seed"], as_index=False)["value"].max()
@@ -145,7 +145,7 @@ def evidence(found: pd.DataFrame) -> dict[str, pd.DataFrame | list[dict]]:
 
 def _missed(rows: pd.DataFrame) -> pd.DataFrame:
     """The shares that should be zero."""
-    named = ("share of c that the estimate misses", "share of the estimate that c does not tell")
+    named = ("share of c that the estimate misses", "share of the estimate that c does not predict")
     named = dict(zip(READ.values(), (*named, "private information in the estimate")))
     private = rows["metric"] == READ["private_from_estimate"]
     value = rows["value"].where(private, 1 - rows["value"])
@@ -172,13 +172,13 @@ def _lower_r2(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def masks_of(graph: LatentHierarchy) -> list[tuple]:
-    """Every mask that hides an observable and shows one."""
+    """Every mask that hides and shows at least one observable."""
     x = graph.observables
     return [masked for size in range(1, len(x)) for masked in combinations(x, size)]
 
 
 def linear_checks(instance: LinearGaussian, masked: tuple) -> dict[str, bool]:
-    """What Theorems 1 and 2 say of one mask of a linear process, as statements about ranks."""
+    """Theorems 1 and 2 for one mask of a linear process, as statements about ranks."""
     shared = locate_shared_information(instance.hierarchy, masked)
     visible = [x for x in instance.hierarchy.observables if x not in masked]
     x_m, x_mc, c = map(instance.loadings, (masked, visible, shared.c))

@@ -1,9 +1,9 @@
-"""A trained model beside exact inference: a small transformer that fills in masked tokens of a discrete tree.
+"""A trained model against exact inference: a small transformer that fills in masked tokens of a discrete tree.
 
-The tokens are the tree's observables themselves, so nothing has to be seen or painted, and the exact posterior of every
-hidden token is known (`level_posteriors`). How far a prediction q lies from the posterior given all that is visible is
-its Kullback-Leibler divergence, 0 for exact inference alone. The same divergence from the posterior given a *lower*
-part of the tree says what q has come to know: a model that only uses a token's own part is at 0 from that one.
+The tokens are the tree's observables themselves, so there is no vision or rendering, and the exact posterior of every
+hidden token is known (`level_posteriors`). A prediction q is scored by its Kullback-Leibler divergence from the
+posterior given all visible tokens, 0 only for exact inference. The same divergence from the posterior given a *lower*
+part of the tree shows what q has learned: it is 0 if q uses only that part.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,12 +37,12 @@ class TokenModel(nn.Module):
 
 
 def divergences(predict: Predictor, tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> pd.DataFrame:
-    """Bits an image between the exact posteriors of the hidden tokens and a prediction: one row a level, 0 = the prior.
+    """Bits per image between exact posteriors of the hidden tokens and a prediction: one row per level, 0 = the prior.
 
     Columns: level; `apart`, KL(posterior given what is visible below the ancestor of that level || prediction); `told`,
-    KL(posterior given all || that posterior), what levels above give away. So `told - apart` of the top level is how
-    many of the bits from above a level the prediction has, less what it loses elsewhere. All are means over the images.
-    masks bool and images int (images, pixels). Raises ValueError for what does not fit the tree.
+    KL(posterior given all || that posterior), what levels above add. So `told` minus the top level's `apart` is how
+    many bits from above a level the prediction has, less what it loses elsewhere. All are means over the images. masks
+    bool and images int (images, pixels). Raises ValueError for arrays that do not fit the tree.
     """
     return _compared(predict, level_posteriors(tree, masks, images), masks, images)
 
@@ -75,10 +75,10 @@ def train_tokens(
     lr: float = 3e-3,
     test: int = 500,
 ) -> pd.DataFrame:
-    """Train one model to fill in tokens that are hidden independently, and measure it at each ratio on the way.
+    """Train one model to fill in tokens that are hidden independently, and measure it at each ratio during training.
 
-    ratios: each image of a batch has one of these, in (0, 1), drawn anew. checkpoints: numbers of steps, ascending, at
-    which `divergences` are taken on `test` new images a ratio; training ends with the last. No batch is seen twice.
+    ratios: each image of a batch gets a random one, in (0, 1). checkpoints: numbers of steps, ascending, at which
+    `divergences` are taken on `test` held-out images per ratio; training ends with the last. No batch is seen twice.
     The learning rate rises over the first tenth and falls to 0 as a cosine.
     Columns: step, ratio, seed, level, apart, told. Deterministic on one machine.
     Raises ValueError for a ratio outside (0, 1), or checkpoints that do not ascend from 0 or more.

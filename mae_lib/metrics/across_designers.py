@@ -1,6 +1,6 @@
-"""Whether a representation puts a concept's drawings together, whoever drew them, or a designer's, whatever they show.
+"""Whether a representation groups drawings by concept, across designers, or by designer, across concepts.
 
-Nothing is trained: features are standardised by the gallery and compared by the cosine of their angle.
+Nothing is trained: features are standardised by the gallery and compared by cosine similarity.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ def across_hands(
     """Scores of queries (Q, width), of concepts `asked` drawn `by` hands, in a gallery (G, width): float64 (Q,) each.
 
     "concept across designers": whether the nearest image by the next hand (in the order of their numbers) is of the
-    concept. "nearest is of the concept" and "nearest is of the designer": of all images of the gallery. "concept nearer
-    than designer": the chance that an image of the same concept by another hand is nearer than one of another concept
-    by the same hand, ties counting half; above 0.5 the concept wins, below it the designer. `NaN` where one is missing.
+    concept. "nearest is of the concept" and "nearest is of the designer": over the whole gallery. "concept nearer than
+    designer": the chance that an image of the same concept by another hand is nearer than one of another concept by the
+    same hand, ties counting half; above 0.5 the concept wins, below it the designer. `NaN` where one is missing.
     """
     scaler = StandardScaler().fit(gallery)
     near = _unit(scaler.transform(queries)) @ _unit(scaler.transform(gallery)).T  # (Q, G)
@@ -40,7 +40,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def _chance(these: np.ndarray, those: np.ndarray) -> float:
-    """That one of `these` is greater than one of `those`, ties counting half."""
+    """P(one of `these` is greater than one of `those`), ties counting half."""
     if not len(these) or not len(those):
         return np.nan
     ordered = np.sort(those)

@@ -1,10 +1,10 @@
-"""Where an encoder looks, and how its attention falls on an object whose outline is known (Section 3.2).
+"""Where an encoder attends, and how its attention falls on an object with a known outline (Section 3.2).
 
-Notable: the weights are recomputed from the last block's queries and keys. timm's fused kernel never forms them, so
-whatever tries to read them off a running model comes back with nothing, and without an error.
+The weights are recomputed from the last block's queries and keys. timm's fused kernel never computes them, so reading
+them from a running model silently returns nothing.
 
-A *map* is one weight a patch, 1 in all. Every score takes patches at the border of a region by the share of their
-pixels that lies in it, and treats ties alike, so a uniform map scores what chance does.
+A *map* is one weight per patch, summing to 1. Every score weights patches at the border of a region by the share of
+their pixels inside it, and treats ties alike, so a uniform map scores at chance.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ def attention(model: nn.Module, images: Tensor, queries: Tensor, batch: int = 25
     """Attention of each head of the last block on whole images: float32 (B, heads, queries, 1 + patches).
 
     `queries` (B, Q) int64 are the tokens that attend: `CLS`, or 1 + p for patch p. Each row sums to 1; the class
-    token's weight stands first. `images` (B, 3, H, W) are float in [0, 1] or uint8; `model` is an MAE in eval mode.
-    Of several class tokens the first attends, and the weights on all of them are added up.
+    token's weight comes first. `images` (B, 3, H, W) are float in [0, 1] or uint8; `model` is an MAE in eval mode.
+    With several class tokens the first attends, and the weights on all of them are summed.
 
     Raises ValueError for queries of another shape or number than the images.
     """
@@ -46,7 +46,7 @@ def attention(model: nn.Module, images: Tensor, queries: Tensor, batch: int = 25
 def attention_weights(layer: nn.Module, qkv: Tensor, queries: Tensor) -> Tensor:
     """`softmax(q k^T / sqrt(d))` of each head of a timm attention layer: (B, heads, Q, T).
 
-    `qkv` (B, T, 3 * width) is what its first layer makes of T tokens; `queries` (B, Q) are the tokens that attend.
+    `qkv` (B, T, 3 * width) is its first layer's output for T tokens; `queries` (B, Q) are the tokens that attend.
     """
     q, k, _ = qkv.float().unflatten(-1, (3, layer.num_heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, T, d)
     q, k = layer.q_norm(q), layer.k_norm(k)
@@ -60,9 +60,9 @@ def attention_maps(model: nn.Module, images: Tensor, queries: Tensor, batch: int
 
 
 def on_patches(rows: Tensor) -> Tensor:
-    """Attention (B, heads, queries, 1 + patches) averaged over heads, over patches alone, scaled to sum to 1.
+    """Attention (B, heads, queries, 1 + patches) averaged over heads, on patches only, scaled to sum to 1.
 
-    A query whose every head sees the class token alone prefers no patch: its map is uniform.
+    If all heads of a query attend only to the class token, its map is uniform.
     """
     patches = rows.mean(1)[..., 1:]
     total = patches.sum(-1, keepdim=True)
@@ -71,10 +71,10 @@ def on_patches(rows: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def rise_without(model: nn.Module, images: Tensor, mask: Tensor, token: int) -> float:
-    """The share by which the loss rises when a token of the encoder says nothing of its image: 0 where nobody hears it.
+    """The relative rise of the loss when an encoder token carries no information about its image: 0 if it is unused.
 
-    `token` is a number among the encoder's outputs: `CLS`, or 1 + v for the v-th visible patch. What it puts out is
-    replaced by its mean over `images` (B, 3, H, W), which `mask` (B, patches) hides in part, True = masked.
+    `token` is a number among the encoder's outputs: `CLS`, or 1 + v for the v-th visible patch. Its output is replaced
+    by its mean over `images` (B, 3, H, W), which `mask` (B, patches) hides in part, True = masked.
     """
 
     def silence(_: nn.Module, __: tuple, tokens: Tensor) -> Tensor:
@@ -94,8 +94,8 @@ def rise_without(model: nn.Module, images: Tensor, mask: Tensor, token: int) -> 
 def patch_shares(region: Tensor, patch: int) -> Tensor:
     """The share of each patch's pixels that lies in `region`, bool (..., H, W): float32 (..., patches), row by row.
 
-    One or two dimensions stand before the last two. Raises ValueError for a region that is not boolean or does not
-    divide into patches.
+    One or two dimensions precede the last two. Raises ValueError for a region that is not boolean or does not divide
+    into patches.
     """
     if region.dtype != torch.bool or region.shape[-1] % patch or region.shape[-2] % patch:
         raise ValueError(f"region is {region.dtype} {tuple(region.shape)}: give bool, sides multiples of {patch} px")
@@ -105,7 +105,7 @@ def patch_shares(region: Tensor, patch: int) -> Tensor:
 def part_shares(parts: Tensor | None, patch: int) -> Tensor:
     """`patch_shares` of each part of a part map (B, H, W), whose parts are numbered from 1: (B, parts, patches).
 
-    Raises ValueError for None, which a world without parts gives, and for an image in which a part has no pixel.
+    Raises ValueError for None, as from a world without parts, and for an image in which a part has no pixel.
     """
     if parts is None:
         raise ValueError("the images come without part maps: choose a world that draws objects, such as figurines")
@@ -119,7 +119,7 @@ def part_shares(parts: Tensor | None, patch: int) -> Tensor:
 def object_queries(parts: Tensor | None, patch: int) -> Tensor:
     """The class token and one token for each part of an object: int64 (B, 1 + parts), from a part map (B, H, W).
 
-    A part's token is the patch that it fills most, of equals the one nearest to its centre.
+    A part's token is the patch that it fills most; ties go to the one nearest its centre.
     """
     shares = part_shares(parts, patch)
     place = _positions(parts.shape[-1] // patch).to(shares.device)
@@ -145,10 +145,10 @@ def _below_and_tied(maps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def area_under_curve(maps: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
-    """How well attention tells the pixels of two regions apart: the area under the ROC curve, float64 (...).
+    """How well attention separates the pixels of two regions: the area under the ROC curve, float64 (...).
 
     It is the chance that a pixel of `inside` gets more attention than one of `outside`, ties counting half: 1 is
-    perfect, 0.5 blind. `maps`, and the shares of patches `inside` and `outside`, are (..., patches). `NaN` where a
+    perfect, 0.5 chance. `maps`, and the shares of patches `inside` and `outside`, are (..., patches). `NaN` where a
     region is empty.
     """
     below, tied = _below_and_tied(maps, outside)
@@ -157,10 +157,10 @@ def area_under_curve(maps: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
 
 
 def top_patches(maps: Tensor, mass: float = 0.6) -> Tensor:
-    """The patches with most attention, as few as hold `mass` of it: float64 (..., patches) in [0, 1].
+    """The fewest patches that hold `mass` of the attention: float64 (..., patches) in [0, 1].
 
-    The last to enter, and its equals, enter in part, so that what has entered holds just `mass`. The default is that of
-    DINO (Caron et al. 2021). Raises ValueError for a mass outside of (0, 1].
+    The last one and its ties enter in part, so that the total is exactly `mass`. The default is that of DINO (Caron et
+    al. 2021). Raises ValueError for a mass outside of (0, 1].
     """
     if not 0 < mass <= 1:
         raise ValueError(f"mass {mass!r} must lie in (0, 1]: the share of attention that the top patches hold")
@@ -171,7 +171,7 @@ def top_patches(maps: Tensor, mass: float = 0.6) -> Tensor:
 
 
 def overlap(maps: Tensor, region: Tensor, mass: float = 0.6) -> Tensor:
-    """Intersection over union of the top patches, as `top_patches` gives them, and a region's shares: float64 (...)."""
+    """Intersection over union of the patches of `top_patches` and a region's shares: float64 (...)."""
     top = top_patches(maps, mass)
     return (top * region).sum(-1) / (top + region - top * region).sum(-1)
 
@@ -179,14 +179,14 @@ def overlap(maps: Tensor, region: Tensor, mass: float = 0.6) -> Tensor:
 def attention_scores(maps: Tensor, queries: Tensor, parts: Tensor, patch: int) -> dict[str, np.ndarray]:
     """How attention falls on an object and its parts; each score is float64 (B,).
 
-    `maps` (B, 1 + parts, patches) belong to `queries` as `object_queries` gives them, for part maps `parts` (B, H, W).
+    `maps` (B, 1 + parts, patches) belong to `queries` as from `object_queries`, for part maps `parts` (B, H, W).
 
     Of the class token's map: `cls_object`, the area under the curve for the object against the background;
     `cls_overlap`, of its top patches with the object; `cls_share`, the attention on the object.
     Of the parts' tokens, averaged over parts: `token_object`, the area for the *other* parts against the background;
     `token_part`, for the token's own part, itself left out, against the other parts; `token_reach`, the mean distance
     of what it attends to in units of the image's side; and the attention on `itself`, `same_part`, `other_parts` and
-    `background`, 1 in all.
+    `background`, summing to 1.
 
     Raises ValueError for maps that do not fit the queries and the part map.
     """

@@ -1,4 +1,4 @@
-"""Images as a model wants them, a batch at a time, so that an evaluation's memory does not grow with its size."""
+"""Images as a model expects them, batch by batch, so that an evaluation's memory does not grow with its size."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,7 @@ def unit_images(
 ) -> Iterator[Tensor]:
     """Float32 batches in [0, 1] of `images` (B, 3, H, W), which are float in [0, 1] or uint8 in 0..255.
 
-    Raises ValueError, which calls them `what`, for another shape or dtype, for no image at all, or for values outside
-    of [0, 1].
+    Raises ValueError, which calls them `what`, for another shape or dtype, for no images, or for values outside [0, 1].
     """
     if images.ndim != 4 or images.shape[1] != 3 or not len(images):
         raise ValueError(f"{what} have shape {tuple(images.shape)}: give at least one, as (B, 3, H, W)")

@@ -1,6 +1,6 @@
-"""Faults that users of masked autoencoders meet, made on purpose: what the loss says, and what the picture shows.
+"""Common mistakes with masked autoencoders, made on purpose, and their effect on the loss and the picture.
 
-None needs training anew: each changes how a trained model is fed or how its prediction is shown.
+None needs retraining: each changes a trained model's input or how its prediction is shown.
 """
 
 import copy
@@ -16,7 +16,7 @@ from mae_lib.training.mae import MAE, patchify, split_mask, unpatchify
 
 @dataclass(frozen=True)
 class Case:
-    """The loss that a log would show, and the picture (B, 3, H, W) with its PSNR in dB on what was painted in."""
+    """The loss that a log would show, and the picture (B, 3, H, W) with its PSNR in dB on the painted pixels."""
 
     loss: float
     painted: Tensor
@@ -49,12 +49,12 @@ def order_of_axes(model: MAE, images: Tensor, hidden: Tensor) -> Case:
 
 
 def mask_inverted(model: MAE, images: Tensor, hidden: Tensor) -> Case:
-    """The encoder is given what it should not see, and is asked for the rest."""
+    """The encoder sees the patches it should not see, and predicts the rest."""
     return sound(model, images, ~hidden)
 
 
 def not_standardised(model: MAE, images: Tensor, hidden: Tensor) -> Case:
-    """Images come without the mean and deviation that the model was trained with."""
+    """Images are not standardised as they were in training."""
     other = copy.deepcopy(model)
     other.pixel_mean.zero_()
     other.pixel_std.fill_(1.0)

@@ -1,7 +1,7 @@
-"""What a loss is worth: the loss of guesses that need no training, on the same hidden patches as a model's.
+"""Baselines for a loss: the loss of guesses without training, on the same hidden patches as a model's.
 
-Both targets of He et al. (2022) are scored. With normalised targets a guess counts by its shape alone: it is normalised
-as the target is, and scaled by the one factor that fits all hidden patches best.
+Both targets of He et al. (2022) are scored. With normalised targets only a guess's shape counts: it is normalised like
+the target, and scaled by the single factor that best fits all hidden patches.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,7 @@ GUESSES = {
 
 @dataclass(frozen=True)
 class Loss:
-    """Of one guess: the squared error of standardised pixels, of normalised targets, and the PSNR in dB, all of hidden
-    patches."""
+    """One guess's squared error of standardised pixels, of normalised targets, and PSNR in dB, on hidden patches."""
 
     raw: float
     normalised: float
@@ -73,16 +72,16 @@ def shape_loss(guessed: Tensor, true: Tensor) -> float:
 
 
 def expected_losses(images: Tensor, hidden: Tensor, model: MAE) -> dict[str, Loss]:
-    """The loss of each of GUESSES, to hold beside a model's loss on these images and masks."""
+    """The loss of each of GUESSES, to compare with a model's loss on these images and masks."""
     return {name: loss_of(guess, images, hidden, model) for name, guess in guesses(images, hidden, model.patch).items()}
 
 
 @torch.inference_mode()
 def model_loss(model: MAE, images: Tensor, hidden: Tensor) -> Loss:
-    """The loss of a model in both terms, whichever it was trained on.
+    """A model's loss on both targets, whichever it was trained on.
 
-    With normalised targets its pixels are brought back with the true mean and deviation of each patch, which it was
-    not asked for: its PSNR is then no fair comparison with one that was.
+    With normalised targets its pixels are restored with the true mean and deviation of each patch, which it did not
+    predict: its PSNR is not comparable with a model's that did.
     """
     painted = model.reconstruct(images, hidden)
     found = loss_of(painted, images, hidden, model)

@@ -11,7 +11,7 @@ _CHUNK = 256
 def ground_truth(world: World, split: str, count: int) -> dict[str, Tensor]:
     """The labels ("class", (count,)) and the latents of each level, (count, nodes) or (count, nodes, dim).
 
-    They belong to the first `count` images of a split, those that `mae_lib.worlds.rendered` gives.
+    They belong to the first `count` images of a split, as in `mae_lib.worlds.rendered`.
     """
     parts = []
     for indices in torch.arange(count).split(_CHUNK):

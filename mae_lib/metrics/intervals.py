@@ -1,9 +1,9 @@
-"""How sure we are of a mean: over seeds with Student's t, over images with the bootstrap, over both with two variances.
+"""The uncertainty of a mean: over seeds with Student's t, over images with the bootstrap, over both with two variances.
 
-A handful of seeds is too few to resample (the percentile bootstrap of three values covers far less than it says), so
+A handful of seeds is too few to resample (the percentile bootstrap of three values covers far less than its level), so
 seeds get the t interval. Hundreds of images may be skewed, so images get the bootstrap. The two answer different
 questions: an interval over the images of one run says nothing about what another seed would give. All seeds share their
-test images, so an interval over seeds alone says nothing of other images; `crossed_error` covers both.
+test images, so an interval over seeds says nothing about other images; `crossed_error` covers both.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _AT_A_TIME = 2**22  # values that a bootstrap holds at once: its memory is bound
 
 
 class Interval(NamedTuple):
-    """A mean with its two-sided interval; `low` and `high` are `NaN` where one value alone gives none."""
+    """A mean with its two-sided interval; `low` and `high` are `NaN` for a single value."""
 
     mean: float
     low: float
@@ -47,10 +47,10 @@ def _checked(values: ArrayLike, confidence: float) -> np.ndarray:
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95, bounds: tuple[float, float] = EVERYWHERE) -> Interval:
-    """Mean of independent values, one a seed, with Student's t interval.
+    """Mean of independent values, one per seed, with Student's t interval.
 
-    `bounds` are those of the score, such as (0, 1): the interval is cut there, which costs no coverage, for the mean
-    itself cannot lie beyond. Raises ValueError for an empty or nested list, a value that is not finite, or a confidence
+    `bounds` are those of the score, such as (0, 1): the interval is clipped there, at no cost in coverage, since the
+    mean cannot lie beyond. Raises ValueError for an empty or nested list, a value that is not finite, or a confidence
     outside of (0, 1).
     """
     array = _checked(values, confidence)
@@ -84,11 +84,11 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, seed: int = 
 
 
 def crossed_error(values: np.ndarray) -> Error:
-    """The error of the mean of values (seeds, images) over other seeds *and* other images.
+    """The standard error of the mean of values (seeds, images) over other seeds *and* images.
 
     Both are samples, and every seed saw every image: two random effects with their interaction. The variance of the
-    mean is that of seeds plus that of images less the interaction's, which is in both, from the mean squares of the
-    two-way layout; the degrees of freedom are Satterthwaite's (1946). For one seed, or one image, the other alone.
+    mean is that of seeds plus that of images minus the interaction's, which is in both, from the mean squares of the
+    two-way layout; the degrees of freedom are Satterthwaite's (1946). With one seed or image, only the other counts.
     """
     mean = float(values.sum() / values.size)
     if values.size == 1:
@@ -98,11 +98,11 @@ def crossed_error(values: np.ndarray) -> Error:
 
 
 def pooled_error(grid: np.ndarray) -> Error:
-    """The error of one point's mean in a grid (points, seeds, images), from what is left of all of them.
+    """The standard error of one point's mean in a grid (points, seeds, images), from the residuals of all.
 
-    Left are the values without what a seed or an image does at every point alike. The error of a contrast with weights
-    w that sum to 0 is this times |w|, with the degrees of freedom of all points together: a randomised block design.
-    It takes the points' spreads for equal. `mean` is that of the grid.
+    Residuals exclude the seed and image effects that all points share. The error of a contrast with weights w that sum
+    to 0 is this times |w|, with the degrees of freedom of all points together: a randomised block design.
+    It assumes equal spreads of points. `mean` is that of the grid.
     """
     points = len(grid)
     left = grid - grid.mean(0)
@@ -121,7 +121,7 @@ def _crossed(left: np.ndarray, points: int = 1) -> tuple[float, float]:
         return (of_images / cells, float(degrees[1])) if seeds == 1 else (of_seeds / cells, float(degrees[0]))
     both = degrees[0] * (images - 1)
     rest = max(0.0, float((left**2).sum()) - of_seeds * degrees[0] - of_images * degrees[1]) / both
-    # An estimate of either variance may fall below 0; the mean's is at least what one of the two alone would give it.
+    # An estimate of either variance may fall below 0; the mean's is at least what either would yield by itself.
     variance = max(of_seeds + of_images - rest, of_seeds, of_images)
     if not variance:
         return 0.0, float(degrees[0])

@@ -1,4 +1,4 @@
-"""What is known of a score by its name: between which numbers its mean lies, and whether it counts right answers."""
+"""What a score's name implies: the bounds of its mean, and whether it counts right answers."""
 
 import re
 
@@ -25,7 +25,7 @@ def is_hits(metric: str) -> bool:
 
 
 def bounds(metric: str) -> tuple[float, float]:
-    """Between which numbers the mean of a score lies: (0, 1) for shares and right answers; infinite where unknown."""
+    """The bounds of a score's mean: (0, 1) for shares and right answers; infinite where unknown."""
     plain = _plain(metric)
     if _DIFFERENCES.search(plain):
         return EVERYWHERE

@@ -1,4 +1,4 @@
-"""What a masked autoencoder holds of each level: probes of single nodes, of masked images, and errors leaf by leaf."""
+"""What a masked autoencoder encodes of each level: probes of single nodes, of masked images, and errors per leaf."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mae_lib.metrics.batches import device_of, unit_images
 from mae_lib.metrics.probes import ridge_probe
 
-_NODES = 4  # of a level are probed, spread over it
+_NODES = 4  # probed per level, spread over it
 
 
 @torch.inference_mode()
@@ -38,7 +38,7 @@ def masked_features(model: nn.Module, images: Tensor, masks: Tensor, batch: int 
 def patch_errors(model: nn.Module, images: Tensor, masks: Tensor, batch: int = 64) -> Tensor:
     """Mean squared error of each masked patch, of pixels in [0, 1]: float64 (B, patches), `NaN` where visible.
 
-    Predictions are clamped to [0, 1], which can only bring them nearer. Raises ValueError as `masked_features` does.
+    Predictions are clamped to [0, 1], which can only reduce the error. Raises ValueError as `masked_features` does.
     """
     rows = []
     for chunk, hidden in _paired(model, images, masks, batch):
@@ -61,13 +61,13 @@ def node_scores(
     test_truth: list[Tensor],
     pool: Callable[[np.ndarray, int], np.ndarray] | None = None,
 ) -> list[np.ndarray]:
-    """How well each level of a quadtree is read from what lies below its nodes: float64 (test images,) a level.
+    """How well each level of a quadtree is read from the patches below its nodes: float64 (test images,) per level.
 
     x: (images, patches, width), patches in rows; the truths (images, 4^d, dim) for d = 0, 1, ..., nodes in rows. The
-    features of a node are the mean over the patches below it, so that the reader of the root sees the mean of all, and
-    the reader of a leaf that leaf; or what another `pool` makes of these patches, such as `node_stacks`. Each of up to
-    four nodes a level has a linear probe; the score of an image is 1 - squared error / variance, averaged over nodes
-    and dimensions, and its mean is R².
+    features of a node are the mean over the patches below it, so the root's probe sees the mean of all, and a leaf's
+    only that leaf; or another `pool` of these patches, such as `node_stacks`. Up to four nodes per level each have a
+    linear probe; an image's score is 1 - squared error / variance, averaged over nodes and dimensions, and its mean is
+    R².
     """
     scores = []
     for train_y, test_y in zip(train_truth, test_truth):
@@ -83,10 +83,10 @@ def node_scores(
 
 
 def ridge_hits(train_x: np.ndarray, train_y: ArrayLike, test_x: np.ndarray, test_y: ArrayLike) -> np.ndarray:
-    """Which labels a ridge classifier reads right: bool (test images,), its penalty chosen by leave-one-out.
+    """Which labels a ridge classifier predicts correctly: bool (test images,), its penalty chosen by leave-one-out.
 
-    Linear like the logistic probe of `mae_lib.metrics.probes`, and a hundred times as quick, for pages that
-    need a reader for every mask and node.
+    Linear like the logistic probe of `mae_lib.metrics.probes`, and a hundred times faster, for pages that need a probe
+    for every mask and node.
     """
     reader = make_pipeline(StandardScaler(), RidgeClassifierCV(alphas=np.logspace(-2, 4, 7)))
     return reader.fit(train_x, np.asarray(train_y)).predict(test_x) == np.asarray(test_y)
@@ -100,11 +100,11 @@ def hidden_scores(
     test_y: ArrayLike,
     test_hidden: ArrayLike,
 ) -> np.ndarray:
-    """How many of the latents that a mask hides are read right: the share, (test images,), `NaN` where none is hidden.
+    """The share of the latents hidden by a mask that are read correctly: (test images,), `NaN` where none is hidden.
 
-    x: features of masked images; y: int (images, nodes); hidden: bool (images, nodes). Each node has a linear reader
-    (`ridge_hits`) of its own, which learns from, and is scored on, the images that hide it. A node that no test image
-    hides, or that the training images hide in one value only, is left out.
+    x: features of masked images; y: int (images, nodes); hidden: bool (images, nodes). Each node has its own linear
+    probe (`ridge_hits`), trained and scored on the images that hide it. A node that no test image hides, or that has
+    only one value where training images hide it, is left out.
     """
     y, hidden, asked = np.asarray(train_y), np.asarray(train_hidden), np.asarray(test_hidden)
     hits = np.full(asked.shape, np.nan)

@@ -1,8 +1,8 @@
-"""What can be read from a representation: linear probes, nearest neighbours, and the plane that t-SNE makes of it.
+"""What can be read from a representation: linear probes, nearest neighbours, and t-SNE's plane.
 
-Features are standardised first, so that a latent written small counts like one written large. The penalty matters (raw
-pixels read half as well with a weak one), so every reader gets its own: the logistic probe's is chosen on a held-out
-fifth of the training set, the ridge's by leave-one-out. Neither looks at the test set.
+Features are standardised first, so that a latent encoded at a small scale counts like one at a large scale. The penalty
+matters (raw pixels score half as well with a weak one), so every probe has its own: the logistic probe's is chosen on a
+held-out fifth of the training set, the ridge's by leave-one-out. Neither looks at the test set.
 """
 
 import warnings
@@ -27,7 +27,7 @@ from mae_lib.worlds import Level
 
 # scikit-learn's C: the weight of the summed cross-entropy against the L2 penalty.
 _INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-_CLEAR = 0.1  # by how much a share of right answers is clearly above guessing
+_CLEAR = 0.1  # the margin by which an accuracy is clearly above guessing
 _ITERATIONS = 500
 
 
@@ -102,9 +102,9 @@ def _fit(probe: LogisticRegression, x: np.ndarray, y: np.ndarray) -> Pipeline:
 
 
 def _best_c(x: np.ndarray, y: np.ndarray) -> float:
-    """The inverse penalty that reads a held-out fifth of `y` (examples, nodes) best; the strongest of equals.
+    """The inverse penalty that is best on a held-out fifth of `y` (examples, nodes); ties go to the strongest.
 
-    Four nodes, spread over the level, speak for all: the first alone may be easier than the others.
+    Four nodes, spread over the level, represent all: the first may be easier than the others.
     """
     kept, some = len(y) - len(y) // 5, np.unique(np.linspace(0, y.shape[1] - 1, 4).astype(int))
     if kept == len(y) or min(len(np.unique(y[:kept, k])) for k in some) < 2:
@@ -114,7 +114,7 @@ def _best_c(x: np.ndarray, y: np.ndarray) -> float:
     for c in _INVERSE_PENALTIES:  # each starts where the one before ended
         fits = [_fit(probe.set_params(C=c), x[:kept], y[:kept, k]) for probe, k in zip(probes, some)]
         scores.append(np.mean([fit.score(x[kept:], y[kept:, k]) for fit, k in zip(fits, some)]))
-        # Twice no better: weaker penalties only cost time. A strong one that reads nothing says nothing of them.
+        # Twice no better, though clearly above guessing: weaker penalties only cost time.
         if max(scores) > max(scores[-2:]) and max(scores) > guess + _CLEAR:
             break
     return _INVERSE_PENALTIES[int(np.argmax(scores))]
@@ -132,8 +132,7 @@ def linear_probe(train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike, test
     """Logistic regression (L-BFGS) of integer labels on features (examples, width), scored on the test set.
 
     Labels are (examples,), or (examples, nodes) for the latents of a level: each node then gets a probe of its own,
-    with one penalty for all, and accuracy is the mean over nodes. A test class that training never showed counts as a
-    miss.
+    with one penalty for all, and accuracy is the mean over nodes. A test class absent from training counts as a miss.
 
     Raises ValueError for shapes that do not agree, values that are not finite, or labels of one class only.
     """
@@ -145,10 +144,10 @@ def linear_probe(train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike, test
 
 
 def class_probe(x: np.ndarray, y: np.ndarray, searched: int = 4000) -> Pipeline:
-    """The fitted probe of classes y (images,) on features x (images, width): `predict(features)` gives classes.
+    """The fitted probe of classes y (images,) on features x (images, width): `predict(features)` returns classes.
 
-    For many classes, and several sets of images: `linear_probe`'s, its penalty chosen on the first `searched` images.
-    Raises ValueError for labels of one class only.
+    `linear_probe`'s model for many classes and several sets of images, its penalty chosen on the first `searched`
+    images. Raises ValueError for labels of one class only.
     """
     if len(np.unique(y)) < 2:
         raise ValueError(f"y has the one value {y[0]!r}: a probe needs at least two classes")
@@ -156,10 +155,10 @@ def class_probe(x: np.ndarray, y: np.ndarray, searched: int = 4000) -> Pipeline:
 
 
 def ridge_hits(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> np.ndarray:
-    """Which test images ridge regression on +-1 for each class gets right: bool (images,).
+    """Which test images ridge regression on +-1 per class classifies correctly: bool (images,).
 
-    Its penalty is chosen by leave-one-out. One decomposition serves all penalties and classes, where thousands of
-    columns and a hundred classes would take a logistic regression minutes.
+    Its penalty is chosen by leave-one-out. One decomposition serves all penalties and classes; with thousands of
+    columns and a hundred classes a logistic regression takes minutes.
     """
     known, number = np.unique(y, return_inverse=True)
     targets = 2 * np.eye(len(known), dtype=x.dtype)[number] - 1
@@ -170,7 +169,7 @@ def ridge_hits(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndar
 def ridge_probe(train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike, test_y: ArrayLike) -> RegressionScore:
     """Ridge regression of continuous latents, (examples,) or (examples, dimensions), on features (examples, width).
 
-    R² is against the test set's own mean. Raises ValueError as `linear_probe` does, or for a target that never varies.
+    R² is relative to the test set's mean. Raises ValueError as `linear_probe` does, or for a target that never varies.
     """
     train_x, train_y, test_x, test_y = _split(train_x, train_y, test_x, test_y)
     spread = test_y.var(0)
@@ -197,8 +196,8 @@ def level_scores(
 ) -> dict[str, np.ndarray]:
     """How well each level of a world is read linearly from features (examples, width): float64 (test examples,) each.
 
-    For a categorical level, the share of its nodes read right, whose mean is the accuracy. For a continuous one,
-    1 - squared error / variance, averaged over its numbers, whose mean is R². The truths are those of
+    For a categorical level, the share of nodes read correctly, whose mean is the accuracy. For a continuous one, 1 -
+    squared error / variance, averaged over its numbers, whose mean is R². The truths are those of
     `mae_lib.metrics.ground_truth`. Raises ValueError as the probes do.
     """
     scores = {}
@@ -219,8 +218,8 @@ def nearest_neighbours(
 ) -> ProbeScore:
     """Vote of the `k` training examples at the smallest angle (cosine), the nearer ones with more weight.
 
-    Arguments and score as for `linear_probe`: nothing is trained, so what a linear reader must weigh up to find is not
-    found here. Raises ValueError as that does, or for a `k` that the training set does not have.
+    Arguments and score as for `linear_probe`: nothing is trained, so latents that need a learned weighting of features
+    are not found. Raises ValueError as that does, or for a `k` not between 1 and the number of examples.
     """
     train_x, train_y, test_x, labels = _split(train_x, train_y, test_x, test_y)
     if not 1 <= k <= len(train_x):
@@ -234,10 +233,10 @@ def nearest_neighbours(
 
 
 def tsne(x: ArrayLike, seed: int = 0) -> np.ndarray:
-    """The plane that t-SNE (van der Maaten and Hinton 2008) makes of features (examples, width): float32 (examples, 2).
+    """A t-SNE plane (van der Maaten and Hinton 2008) of features (examples, width): float32 (examples, 2).
 
-    Perplexity 30, or a third of the others where there are fewer; started from the principal components. It runs on one
-    thread, so that a machine's number of cores does not turn the picture. Raises ValueError for fewer than 4 examples.
+    Perplexity 30, or a third of the others if that is less; initialised by the principal components. It runs on one
+    thread, so that the picture does not depend on the number of cores. Raises ValueError for fewer than 4 examples.
     """
     x = _matrix(x, "x")
     if len(x) < 4:
@@ -250,8 +249,8 @@ def tsne(x: ArrayLike, seed: int = 0) -> np.ndarray:
 def neighbour_purity(x: ArrayLike, y: ArrayLike, k: int = 10) -> np.ndarray:
     """Share of the `k` nearest others (Euclidean) in `x` (examples, width) with an example's label `y`: (examples,).
 
-    Of the plane of a t-SNE it says in a number how separate the classes look. Raises ValueError for shapes that do not
-    agree, or a `k` that is not below the number of examples.
+    On a t-SNE plane it quantifies how separate the classes look. Raises ValueError for shapes that do not agree, or a
+    `k` that is not below the number of examples.
     """
     x, labels = _matrix(x, "x"), np.asarray(y)
     if labels.shape != (len(x),):

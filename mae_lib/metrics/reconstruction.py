@@ -3,11 +3,10 @@
 SSIM (Wang et al. 2004) and FSIM (Zhang et al. 2011) come from piq, PSNR and MSE from their formulas. SSIM is the mean
 over the three colours; FSIM is the paper's luminance index, not its chromatic variant FSIMc. An image must be at least
 11 px a side, SSIM's window. FSIM runs there too, but its four filters have wavelengths 6, 12, 24 and 48 px: on an image
-below 48 px the coarsest one sees less than a period, so FSIM compares models at one size and not one size with another.
+below 48 px the coarsest one sees less than a period, so FSIM compares models at one size, not across sizes.
 
 The paper scores images that the encoder saw whole. A plain MAE never trains its predictions of visible patches, so such
-a score also measures how it extrapolates; scoring a masked image, on its masked pixels alone, is what it was trained
-for.
+a score also measures how it extrapolates; scoring only the masked pixels of a masked image matches its training.
 """
 
 import math
@@ -68,9 +67,8 @@ def reconstruction_scores(
     """Scores of `reconstructions` against `images`, both (B, 3, H, W); each score is float64 (B,).
 
     `ssim` and `fsim` (1 for identical images), `psnr` in dB for a peak of 1 (infinite for identical images), `mse`.
-    Both are float in [0, 1] or uint8, each by itself. With `masked`, bool (B, H, W), come `psnr_masked` and
-    `mse_masked`, over masked pixels only; SSIM and FSIM compare windows, which a mask would cut, so they always cover
-    the whole image.
+    Each is float in [0, 1] or uint8. `masked`, bool (B, H, W), adds `psnr_masked` and `mse_masked`, over masked pixels
+    only; SSIM and FSIM compare windows, which a mask would cut, so they always cover the whole image.
 
     Raises ValueError for shapes that differ, sides below 11 px, values outside of [0, 1], or not finite.
     """
@@ -101,11 +99,11 @@ def pixel_mask(mask: Tensor, height: int, width: int) -> Tensor:
 def score_reconstructions(
     model: nn.Module, images: Tensor, mask: Tensor | None = None, batch: int = 64
 ) -> dict[str, np.ndarray]:
-    """Scores of what `model.reconstruct` makes of `images` (B, 3, H, W), as `reconstruction_scores` gives them.
+    """Scores of `model.reconstruct` on `images` (B, 3, H, W), as from `reconstruction_scores`.
 
     Without `mask` the encoder sees the whole image, as in the paper's Figure 5. With `mask`, bool (B, patches) with
-    True = masked, it sees the rest, and the scores on masked pixels are added. What a model predicts outside of [0, 1]
-    is clamped; `clamped` is its share. The model is used as it stands, so call its `.eval()` first.
+    True = masked, it sees the rest, and the scores on masked pixels are added. Predictions outside of [0, 1] are
+    clamped; `clamped` is their share. The model's mode is kept, so call its `.eval()` first.
 
     Raises ValueError as `reconstruction_scores` does, or for a mask with another number of rows than images.
     """
@@ -126,10 +124,10 @@ def score_reconstructions(
 
 @torch.inference_mode()
 def painted_in_turn(model: nn.Module, images: Tensor, parts: int = 8) -> Tensor:
-    """Images (B, 3, H, W) in [0, 1], each of whose patches the model painted while it was hidden.
+    """Images (B, 3, H, W) in [0, 1], with every patch painted by the model while it was hidden.
 
-    The patches fall by chance into `parts` parts, the same for all images. A part at a time is hidden, and all others
-    are visible: nearly whole images, and only predictions that training asked for.
+    The patches are split at random into `parts` parts, the same for all images. One part at a time is hidden and the
+    others are visible: nearly whole images, and only predictions of the kind trained for.
     """
     grid, (height, width) = model.grid, images.shape[2:]
     turn = torch.randperm(grid**2, generator=torch.Generator().manual_seed(0)) % parts
@@ -143,11 +141,11 @@ def painted_in_turn(model: nn.Module, images: Tensor, parts: int = 8) -> Tensor:
 
 @torch.inference_mode()
 def boundary_lead(model: nn.Module, images: Tensor, mask: Tensor, batch: int = 64) -> np.ndarray:
-    """How much better hidden patches beside visible ones are predicted than the other hidden ones: float64 (B,).
+    """How much better hidden patches next to visible ones are predicted than the other hidden ones: float64 (B,).
 
-    The mean squared error of the latter less that of the former, for `mask` (B, patches), True = masked, of `images`
-    (B, 3, H, W). Beside means one of the eight neighbours. An image whose mask leaves one kind empty has the mean of
-    the others, so that it does not move it; where all do, `NaN`.
+    The mean squared error of the latter minus that of the former, for `mask` (B, patches), True = masked, of `images`
+    (B, 3, H, W). Next to means among the eight neighbours. An image without one kind gets the mean of the others, which
+    leaves the mean unchanged; if all lack one, `NaN`.
     """
     device, parts, start = device_of(model), [], 0
     for chunk in unit_images(images, batch, device):

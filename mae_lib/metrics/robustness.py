@@ -1,7 +1,7 @@
 """The six evaluation sets of the paper's Table 1, each a variant of the figurines, and one probe for all of them.
 
-The probe is trained once, on clean images, and meets the sets without more training, as the paper's does. A variant is
-an intervention on one latent, paired with the clean images one by one; the paper's sets differ in many ways at once.
+The probe is trained once, on clean images, and applied to the sets without further training, as in the paper. A variant
+is an intervention on one latent, paired with the clean images one by one; the paper's sets differ in many ways at once.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from mae_lib.metrics.probes import linear_probe
 from mae_lib.worlds import World, rendered
 
 SETS = ("IN1K", "IN-v2", "OJN", "IN-R", "IN-A", "IN-S")  # the columns of Table 1
-# The variant that stands for a column. IN-A's counterpart is no variant: clean images that a reference model misses.
+# The variant for each column. IN-A's counterpart is not a variant but clean images that a reference model misses.
 VARIANT_OF = {"IN1K": "clean", "IN-v2": "second", "OJN": "odd_pose", "IN-R": "rendition", "IN-S": "sketch"}
 
 
@@ -53,8 +53,8 @@ def robustness(
 ) -> dict[str, np.ndarray]:
     """Whether one linear probe of the class gets each image of each set right: bool (images,) by column of Table 1.
 
-    `tests` holds features (images, width) and classes (images,) of each variant set, IN1K among them. IN-A are those
-    of IN1K that a reference model misses, where `reference_hits`, one for each image of IN1K, is False. Raises
+    `tests` holds features (images, width) and classes (images,) of each variant set, including IN1K. IN-A are the IN1K
+    images that a reference model misses, where `reference_hits`, one for each image of IN1K, is False. Raises
     ValueError for another number of these, for a reference that misses nothing, or as `linear_probe` does.
     """
     hard = ~np.asarray(reference_hits, dtype=bool)

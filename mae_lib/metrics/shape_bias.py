@@ -1,8 +1,8 @@
 """Shape or texture: which of two cues decides when they disagree (Section 3.4; Geirhos et al. 2019).
 
-A cue-conflict image has the shape of one class and the texture of another. Of the images that a model takes for one of
-the two, the shape bias is the share that it takes for the shape; how many it takes for neither is left out of the bias,
-so both accuracies belong beside it.
+A cue-conflict image has the shape of one class and the texture of another. Of the images that a model assigns to either
+class, the shape bias is the share assigned to the shape's; images assigned to neither are left out, so both accuracies
+are reported with it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mae_lib.worlds.figurines import Figurines
 
 @dataclass(frozen=True)
 class ShapeBias:
-    """The shape bias of a list of decisions; bias and accuracies lie in [0, 1]. Without a decision for a cue: `NaN`."""
+    """The shape bias of a list of decisions; bias and accuracies lie in [0, 1]. `NaN` if no image is decided."""
 
     bias: float  # shape hits / (shape hits + texture hits)
     shape_accuracy: float  # shape hits / cue-conflict images
@@ -35,10 +35,10 @@ def shape_bias(
 ) -> ShapeBias:
     """The published formula: drop images with shape == texture, then shape hits / (shape hits + texture hits).
 
-    All three are (images,), integers that number the same classes: what was decided, and what the two cues say. For
-    images of more classes than the cues have, map the decisions to the cues' classes first.
+    All three are (images,), integers that number the same classes: the decisions, and the two cues. For images of more
+    classes than the cues have, map the decisions to the cues' classes first.
 
-    `contributions` linearise the ratio (the delta method): an image adds what it moves the bias by. They let two models
+    `contributions` linearise the ratio (the delta method): each image adds its effect on the bias. They let two models
     be compared image by image although they leave out different images.
 
     Raises ValueError for arrays of different lengths, or when no image has a conflict.
@@ -49,7 +49,7 @@ def shape_bias(
         raise ValueError(f"{found}: give three flat lists of one length")
     conflict = shape != texture
     if not conflict.any():
-        raise ValueError(f"none of {len(chosen)} images wears the texture of another class: there is no conflict")
+        raise ValueError(f"none of {len(chosen)} images has the texture of another class: there is no conflict")
     by_shape, by_texture = (chosen == shape)[conflict], (chosen == texture)[conflict]
     decided = by_shape | by_texture
     groups = {"shape": by_shape, "texture": by_texture, "neither": ~decided, "same": ~conflict}
@@ -71,11 +71,11 @@ def linear_decisions(train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike) 
     return classes[hits.reshape(len(classes), -1).argmax(0)]
 
 
-def wears_own_texture(world: Figurines, count: int, split: str) -> np.ndarray:
-    """Which of the first `count` images of a split wear their class's own texture: bool (count,).
+def has_own_texture(world: Figurines, count: int, split: str) -> np.ndarray:
+    """Which of the first `count` images of a split have their class's own texture: bool (count,).
 
-    Where True, the image is the one that the world draws at `cue_strength` 1, else the one at strength 0: nothing but
-    the texture hangs on it. So features for any strength are a choice from those for these two.
+    Where True, the image is the one that the world draws at `cue_strength` 1, else the one at strength 0: only the
+    texture depends on it. So features for any strength can be selected from those for these two.
     """
     z = world.latents(torch.arange(count), split)
     return (z["texture"] == z["class"]).numpy()

@@ -1,7 +1,7 @@
-"""What a training step costs: seconds, and the peak of the memory that it takes.
+"""What a training step costs: seconds and peak memory.
 
-On a GPU torch counts the bytes. On a CPU nobody does, so a step runs in a process of its own and the system says how
-far that process's memory rose above what it held with model and batch in place.
+On a GPU torch counts the bytes. On a CPU nothing does, so a step runs in its own process and the system reports how far
+that process's memory rose above its level with model and batch in place.
 """
 
 import time
@@ -26,13 +26,13 @@ class StepCost(NamedTuple):
 
     seconds: float
     all_seconds: tuple[float, ...]
-    peak_bytes: int | None  # None where the system does not tell
+    peak_bytes: int | None  # None where the system does not report it
 
 
 def step_cost(config: PretrainConfig, steps: int = 3, device: str | None = None) -> StepCost:
     """The cost of a training step (forward, backward and AdamW) of a batch of noise, on one CPU thread or a GPU.
 
-    The first step, which allocates, is not timed. Raises ValueError for less than one other.
+    The first step, which allocates, is not timed. Raises ValueError for fewer than one timed step.
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}: at least one must be timed")
@@ -40,7 +40,7 @@ def step_cost(config: PretrainConfig, steps: int = 3, device: str | None = None)
     if where.type != "cpu":
         return _measured(config, steps, where)
     context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # imports are paid for once, and count for nothing
+    context.set_forkserver_preload([__name__])  # imports happen once, and are not counted
     with ProcessPoolExecutor(1, context) as alone:
         return alone.submit(_measured, config, steps, where).result()
 
@@ -71,7 +71,7 @@ def _steps(config: PretrainConfig, steps: int, device: torch.device) -> StepCost
 
 
 def _start(device: torch.device) -> int | None:
-    """Begin to watch the peak; what is taken already."""
+    """Start tracking the peak; returns the bytes in use."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)

@@ -13,11 +13,11 @@ from mae_lib.worlds import World
 SECTIONS: dict[str, type[Section]] = {
     section.name: section for section in (Pretraining, Reconstruction, Attention, Separability, ShapeOrTexture)
 }
-DETECTION = "detection"  # Section 3.5, which needs a COCO API: a room of its own, and a command of its own
+DETECTION = "detection"  # Section 3.5, which needs a COCO API: it has its own subpackage and command
 
 
 def section_class(name: str, world: World) -> type[Section]:
-    """What measures a section on this kind of world: what the module that the world names has of its own, else ours."""
+    """The class that measures a section on a kind of world: from the module that the world names, else the default."""
     own = import_module(world.sections).SECTIONS if world.sections else {}
     if name == DETECTION and name not in own:
         return import_module("mae_lib.transfer.section").Detection

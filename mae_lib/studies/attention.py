@@ -1,4 +1,4 @@
-"""Section 3.2: how the attention of the last block falls on an object whose outline is known."""
+"""Section 3.2: how the last block's attention is distributed over an object of known outline."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,13 +37,13 @@ APART = {  # areas under the curve, and how far each lies from 1/2
     METRICS["cls_object"]: "object set apart by the class token",
     METRICS["token_object"]: "other parts set apart by a part token",
 }
-SCORED = 1000  # images of a section whose scores cost more than a look at the image
-CONTROL = "another image: "  # prefix of the scores of the map that belongs to another image
+SCORED = 1000  # images of a section whose scores cost more than a forward pass
+CONTROL = "another image: "  # prefix of the scores of another image's map
 
 
 @dataclass(frozen=True)
 class Attention(Section):
-    """The scores of the maps, heads averaged; the same of another image's maps; and the class token's, head by head."""
+    """Scores of head-averaged maps, of another image's maps (the control), and of the class token's map per head."""
 
     name: ClassVar[str] = "attention"
     baselines: ClassVar[tuple[str, ...]] = ("untrained", "uniform")
@@ -55,7 +55,7 @@ class Attention(Section):
 
     @cached_property
     def queries(self) -> Tensor:
-        """The tokens that are asked: the class token, then one of each part, (images, 1 + parts)."""
+        """The query tokens: the class token, then one of each part, (images, 1 + parts)."""
         return object_queries(self.sample.parts, self.scale["patch"])
 
     def of_maps(self, maps: Tensor) -> Scores:
@@ -68,17 +68,17 @@ class Attention(Section):
         patches = (self.world.size // self.scale["patch"]) ** 2
         if reader == ("uniform",):
             return self.of_maps(torch.full((*self.queries.shape, patches), 1 / patches))
-        # Another image's map for the token that was asked here: the control for maps that look nowhere in particular.
+        # Another image's map for the same query: the control for maps that do not depend on the image.
         another = attention(model, self.sample.images.roll(1, 0), self.queries)
         rows = attention(model, self.sample.images, self.queries)  # (images, heads, 1 + parts, 1 + patches)
         control = {CONTROL + name: score for name, score in self.of_maps(on_patches(another)).items()}
         return self.of_maps(on_patches(rows)) | control | self._by_head(rows[:, :, 0, 1:])
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """Adds how far areas lie from 1/2, either way round, and the overlap over that of a uniform map.
+        """Adds the distance of areas from 1/2, in either direction, and the overlap over that of a uniform map.
 
-        Nothing in the loss gives attention its sign: a model that looks at the background tells the object as well. The
-        side is that of the model's mean, so that the images' mean is |area - 1/2|.
+        Nothing in the loss fixes the sign: attention to the background separates the object just as well. The sign is
+        that of the model's mean, so that the images' mean is |area - 1/2|.
         """
         apart = {
             reader: {new: np.sign(one[old].mean() - 0.5) * (one[old] - 0.5) for old, new in APART.items() if old in one}
@@ -101,7 +101,7 @@ class Attention(Section):
 
 @dataclass(frozen=True)
 class AttentionWithoutOutlines(Attention):
-    """How far the token at the centre reaches, and what it keeps to itself; nothing that needs an outline."""
+    """The reach of the central token and its attention to itself; nothing that needs an outline."""
 
     @cached_property
     def sample(self):

@@ -1,11 +1,11 @@
-"""How hard a set of images is, told by the accuracies of READERS before any masked model is trained.
+"""How hard a set of images is, from the accuracies of READERS before any masked model is trained.
 
-* Pixels are read linearly (ridge regression of the classes) and by twenty neighbours.
-* An encoder that was never trained is read linearly, from its class token and from its mean token.
+* Pixels are classified linearly (ridge regression of the classes) and by twenty neighbours.
+* An untrained encoder is probed linearly, at its class token and its mean token.
 * An encoder of the same size is trained on the labels.
 
-Where masked pretraining has something to show, as on ImageNet, the first four accuracies are near chance and the last
-one is high. Nothing here knows of masks, so settings chosen by them cannot favour a ratio or a unit.
+Where masked pretraining can help, as on ImageNet, the first four accuracies are near chance and the last one is high.
+No masks are involved, so settings chosen by these accuracies cannot favour a ratio or a unit.
 """
 
 import tempfile
@@ -41,13 +41,12 @@ def baseline_accuracies(
     batch: int = 32,
     hardware: Hardware = Hardware(),
 ) -> dict[str, Any]:
-    """Accuracy of each of READERS on the class labels of `config`'s world, with what it was measured on.
+    """Accuracy of each of READERS on the class labels of `config`'s world, with the setup.
 
     The first four learn from `train_images` images of the train split; the supervised encoder, of `config`'s sizes,
-    from `supervised_images` of the same split in `visits` visits at learning rate `lr`. All are tested on
-    `test_images` of the test split, of a world with `test_options` in place where those are given. `config.seed` draws
-    weights and order. Raises ValueError for a number below 1, fewer visits than a batch has, or other classes in the
-    test world.
+    from `supervised_images` of the same split in `visits` visits at learning rate `lr`. All are tested on `test_images`
+    of the test split, of a world with `test_options` if given. `config.seed` determines weights and order. Raises
+    ValueError for a number below 1, fewer visits than a batch has, or a test world with other classes.
     """
     counts = {"train_images": train_images, "test_images": test_images, "supervised_images": supervised_images}
     for name, value in (counts | {"visits": visits, "batch": batch}).items():
@@ -98,7 +97,7 @@ def _fresh(config: PretrainConfig) -> MAE:
 def _blind(
     config: PretrainConfig, images: Tensor, labels: Tensor, test_images: Tensor, test_labels: Tensor, hardware: Hardware
 ) -> dict[str, float]:
-    """The first four of READERS, which learn nothing but a plane or a vote."""
+    """The first four of READERS, which learn only a linear map or a vote."""
     y, test_y = labels.numpy(), test_labels.numpy()
     x, test_x = (part.flatten(1).numpy().astype("float32") / 255 for part in (images, test_images))
     encoder = _fresh(config).to(hardware.torch_device)

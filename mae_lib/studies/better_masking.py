@@ -1,6 +1,6 @@
-"""Section 3.6, carried out: the runs that its first two suggestions ask for, at the compute of the plain one.
+"""Section 3.6 in practice: the runs of its first two suggestions, at the compute of the plain series.
 
-Each suggestion is a setting of `PretrainConfig`, so an arm is the plain series with that setting varied: same world,
+Each suggestion is a setting of `PretrainConfig`, so an arm is the plain series with that setting changed: same world,
 model, seeds, steps and share of visible patches. Pages and `python -m mae_lib table` share these arms.
 """
 
@@ -29,8 +29,8 @@ from mae_lib.worlds.rendered import to_bytes
 BOUNDARIES = (0, 1, 2)  # patches around a visible one that are left out of the loss; 0 is the plain trainer
 MASKS = ("patches", "squares", "blocks", "subtrees", "discovered")
 LEVELS = {"root": "level0", "nodes": "level1", "leaves": "level2"}  # of the tree world, with their latents
-DISCOVERY_IMAGES = 2000  # that the tree is learned from
-TREE_SHARE = 0.6  # images of a run on the tree, in the preset's
+DISCOVERY_IMAGES = 2000  # from which the tree is learned
+TREE_SHARE = 0.6  # images of a run on the tree, as a share of the preset's
 
 # The models of the small trees. Slope, size and optimiser were chosen by whether a model learns anything at ratio 0.75
 # and unit 4, before any two masks were compared.
@@ -57,10 +57,10 @@ _MOST_UNIQUE = 20_000
 def boundary_series(
     preset: str | Path, seeds: list[int] | str, boundaries: tuple[int, ...] = BOUNDARIES, scale: Any = None
 ) -> dict[int, Series]:
-    """The preset's own world at ratio 0.75 and units of 2 x 2 patches, one series for each width of the boundary.
+    """The preset's own world at ratio 0.75 and units of 2 x 2 patches, one series per boundary width.
 
-    Units of one patch have next to no masked patch that lies further than one from every visible one. Raises ValueError
-    for a boundary that leaves nothing to predict.
+    With units of one patch, almost no masked patch is more than one patch from every visible one. Raises ValueError for
+    a boundary that leaves nothing to predict.
     """
     unit = 2 * load_scale(preset, scale)["patch"]
     plain = Series.of(preset, [SERIES_RATIO], [unit], seeds, (scale or {}) | {"unit": unit})
@@ -76,11 +76,11 @@ def tree_series(preset: str | Path, seeds: list[int] | str, share: float = TREE_
 
 
 def mask_series(plain: Series, discovered: LatentHierarchy) -> dict[str, Series]:
-    """An arm for each of `MASKS` on the tree world, all at the visible share of `plain`.
+    """An arm for each of `MASKS` on the tree world, all with the visible share of `plain`.
 
-    patches: every leaf a unit; squares: of 2 x 2 patches; blocks: as BEiT; subtrees: the leaves below each lowest
-    latent of the true tree; discovered: the same of a tree that was learned. Raises ValueError for a tree without
-    latents below its root.
+    patches: every leaf is a unit; squares: of 2 x 2 patches; blocks: as in BEiT; subtrees: the leaves below each lowest
+    latent of the true tree; discovered: the same for a learned tree. Raises ValueError for a tree without latents below
+    its root.
     """
     settings = {
         "patches": {},
@@ -100,7 +100,7 @@ def lowest_units(tree: LatentHierarchy) -> tuple[int, ...]:
 def world_patches(world: World, count: int, split: str = "probe", noise: float = 0.0, first: int = 0) -> np.ndarray:
     """Patches as leaves of a tree world: float64 (images, patches, numbers), of `count` images from number `first` on.
 
-    They are rounded to bytes as images on a disk are; `noise` is the deviation of normal noise, which is added before.
+    They are rounded to bytes, as in image files; `noise` is the deviation of normal noise added before rounding.
     """
     indices = torch.arange(first, first + count)
     images = world.sample(indices, split).images
@@ -110,13 +110,13 @@ def world_patches(world: World, count: int, split: str = "probe", noise: float =
 
 
 def discovered_tree(world: World, count: int = DISCOVERY_IMAGES, noise: float = 0.0, first: int = 0) -> LatentHierarchy:
-    """The latent tree that the patches of `count` images give away; arguments as for `world_patches`."""
+    """The latent tree inferred from the patches of `count` images; arguments as for `world_patches`."""
     return discover_tree(world_patches(world, count, noise=noise, first=first), draws=10)
 
 
 @dataclass(frozen=True)
 class TreeLevels(Section):
-    """What linear probes read of each level of the tree world, node by node, as R²: "root probe" and so on."""
+    """R² of linear probes for each level of the tree world, node by node: "root probe" and so on."""
 
     name: ClassVar[str] = "tree_levels"
     baselines: ClassVar[tuple[str, ...]] = ("untrained",)
@@ -137,7 +137,7 @@ class TreeLevels(Section):
         return {"probe": self.scale["probe_images"], "test": self.scale["test_images"]}
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:
-        place = self.world.leaf_at.argsort().numpy()  # where each leaf of the tree stands in the image
+        place = self.world.leaf_at.argsort().numpy()  # position of each leaf in the image
         seen = {split: patch_features(model, images)[:, place] for split, images in self.images.items()}
         scores = node_scores(seen["probe"], self.truths["probe"], seen["test"], self.truths["test"])
         return {f"{level} probe": np.asarray(values, float) for level, values in zip(LEVELS, scores)}

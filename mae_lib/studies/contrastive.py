@@ -1,4 +1,4 @@
-"""Masked against contrastive pretraining of one encoder, on as many images: what a linear probe reads of each level."""
+"""Masked versus contrastive pretraining of one encoder, on equally many images: linear probes of each level."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,10 +32,10 @@ def measured_encoders(
     images: int = 0,
     scale: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Train what is missing and probe it: a row for each encoder, metric, seed and test image.
+    """Train the missing encoders and probe all: a row for each encoder, metric, seed and test image.
 
     Every encoder sees `images` images, by default as many as the preset's models, and a pair counts as two. The best
-    ratio is the one whose class probe is highest on the test images after that training, which favours it.
+    ratio is the one with the highest class probe on the test images after training, which favours masking.
     """
     unit = load_scale(preset, scale)["unit"]
     series = Series.of(preset, list(ratios or load_preset(preset)["mask_ratios"]), [unit], list(seeds), scale)
@@ -73,5 +73,5 @@ def measured_encoders(
 
 
 def mean_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """`measured_encoders` as it is published: means over images."""
+    """The published form of `measured_encoders`: means over images."""
     return scores.groupby(["encoder", "metric", "seed", "images"], as_index=False)["value"].mean()[list(COLUMNS)]

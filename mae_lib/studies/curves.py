@@ -1,4 +1,4 @@
-"""Scores over training: what a section says of a run at its start and of each model that it kept on the way."""
+"""Scores over training: a section's scores of a run at its start and of each intermediate model."""
 
 from mae_lib.studies import Scores, Section
 from mae_lib.studies.section import untrained
@@ -7,7 +7,7 @@ from mae_lib.training import find
 
 
 def curve(section: Section, series: Series, mask: Mask, device: str = "cpu") -> dict[int, Scores]:
-    """The scores of a trained mask by the number of images visited, 0 first; none where no snapshots were kept.
+    """The scores of a trained mask by the number of images visited, from 0; empty if no snapshots were kept.
 
     Raises ValueError for a mask that has not been trained.
     """

@@ -1,7 +1,6 @@
-"""Section 3 on drawings: the same scores under the same names, read from a hundred concepts by the designers `seen`.
+"""Section 3 on drawings: the same scores under the same names, for a hundred concepts by the designers `seen`.
 
-All of them read the class with one probe of a reader, fitted once. Drawings have no parts, so what is of parts is not
-measured.
+All sections share one class probe per reader, fitted once. Drawings have no parts, so scores of parts are not measured.
 """
 
 from dataclasses import dataclass, replace
@@ -42,14 +41,14 @@ MASKED = {
     "psnr_masked": "masked PSNR",
     "mse_masked": "masked negative MSE",
 }
-MOSAIC = "mosaic: "  # prefix of the scores of a picture of means instead of predictions
+MOSAIC = "mosaic: "  # prefix of the scores of means in place of predictions
 APART = "class token tells object and background apart"
-_CUES_LEARNED = 4000  # images that the probes of a single cue learn from
+_CUES_LEARNED = 4000  # training images for the probes of a single cue
 
 
 @dataclass(frozen=True)
 class DrawnPretraining(OnDrawings, Pretraining):
-    """The mean token's probe at ratio 0.75, beside fresh weights and raw pixels, which ridge regression reads."""
+    """The mean token's probe at ratio 0.75, compared with fresh weights and ridge regression on raw pixels."""
 
     baselines: ClassVar[tuple[str, ...]] = (*Pretraining.baselines, "supervised")
 
@@ -65,7 +64,7 @@ class DrawnPretraining(OnDrawings, Pretraining):
 
 @dataclass(frozen=True)
 class DrawnReconstruction(OnDrawings, Reconstruction):
-    """Figure 5, and with masked input, where the picture is pasted together of what is visible and what is predicted.
+    """Figure 5; and with masked input, where the picture combines visible and predicted patches.
 
     `mosaic: ...` are the scores of the same pictures with the mean colour of each mask unit instead of predictions.
     """
@@ -88,17 +87,17 @@ class DrawnReconstruction(OnDrawings, Reconstruction):
 
 
 def mosaic(images: Tensor, unit: int) -> Tensor:
-    """Images (B, 3, H, W) with each square of `unit` pixels in its mean colour; what stands over is a square, too."""
+    """Images (B, 3, H, W) with each square of `unit` pixels, and each remainder at an edge, in its mean colour."""
     means = F.avg_pool2d(images, unit, ceil_mode=True).repeat_interleave(unit, 2).repeat_interleave(unit, 3)
     return means[..., : images.shape[2], : images.shape[3]]
 
 
 @dataclass(frozen=True)
 class DrawnAttention(OnDrawings, Attention):
-    """Where the class token looks, against true outlines.
+    """The class token's attention, compared with true outlines.
 
-    A map may tell object and background apart by looking at the background: `APART` is the distance of the area under
-    the curve from 0.5. Images in which nothing of the drawing is to be seen, or nothing else, are left out.
+    A map may separate object and background by attending to the background: `APART` is the distance of the area under
+    the curve from 0.5. Images that show nothing of the drawing, or nothing else, are left out.
     """
 
     baselines: ClassVar[tuple[str, ...]] = (*Attention.baselines, "supervised")
@@ -147,11 +146,11 @@ class DrawnAttention(OnDrawings, Attention):
 
 @dataclass(frozen=True)
 class DrawnShapeOrTexture(OnDrawings, ShapeOrTexture):
-    """Outlines of one concept filled with the colours of another, read by the probe that colour drawings taught.
+    """Outlines of one concept filled with the colours of another, classified by the probe trained on colour drawings.
 
-    On those, shape and colours always agree; how much colours tell of the concept cannot be set, so there is one
-    strength. Beside the bias, its accuracies and the share `decided`, which of the two cues has the higher logit,
-    `shape rather than texture`, for every image; and what a probe reads of one cue, where it learned from conflicts.
+    In colour drawings shape and colours always agree; the cue strength of colours cannot be set, so there is only one.
+    Besides the bias, its accuracies and the share `decided`, there is `shape rather than texture`, whether shape has
+    the higher logit, for every image; and the accuracy of a probe of one cue that was trained on conflicts.
     """
 
     baselines: ClassVar[tuple[str, ...]] = (*ShapeOrTexture.baselines, "supervised")
@@ -170,7 +169,7 @@ class DrawnShapeOrTexture(OnDrawings, ShapeOrTexture):
 
     @cached_property
     def cues(self) -> dict[str, dict[str, np.ndarray]]:
-        """The concepts of the outline, "class", and of the colours, "texture", of either split's images."""
+        """The concepts of the outline, "class", and of the colours, "texture", for the images of both splits."""
         found = {}
         for split, count in self._counts.items():
             z = self.conflict.latents(torch.arange(count), split)

@@ -1,7 +1,7 @@
-"""Section 3.3 on drawings: probes of every level, on every set, and whether concept or designer puts images together.
+"""Section 3.3 on drawings: probes of every level, on every set, and whether images cluster by concept or by designer.
 
-New draws by the same designers stand for IN1K, other designers for IN-R, outlines for IN-S; IN-v2 and OJN are wider
-nuisances and odd poses, IN-A what an untrained reference misses.
+New draws by the same designers represent IN1K, other designers IN-R and outlines IN-S. IN-v2 and OJN are wider
+nuisances and odd poses, IN-A the images that an untrained reference misses.
 """
 
 from dataclasses import dataclass, replace
@@ -32,9 +32,9 @@ from mae_lib.worlds.drawings import Drawings
 
 @dataclass(frozen=True)
 class DrawnSeparability(OnDrawings, Separability):
-    """Probes of every level, by mean token; of the class by class token, too, on every set: `... (class token)`.
+    """Probes of every level at the mean token; of the class also at the class token, on every set: `... (class token)`.
 
-    And what is near what without a probe, see `across_hands`.
+    Also nearest neighbours without a probe, see `across_hands`.
     """
 
     baselines: ClassVar[tuple[str, ...]] = (*Separability.baselines, "supervised")
@@ -70,7 +70,7 @@ class DrawnSeparability(OnDrawings, Separability):
 
     @cached_property
     def palettes(self) -> np.ndarray:
-        """The designer of each test image, who has nothing to do with its class."""
+        """The designer of each test image, which is independent of its class."""
         return self.truths[1]["designer"].numpy()
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:

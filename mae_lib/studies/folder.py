@@ -1,6 +1,6 @@
-"""Section 3 on a folder of one's own: the probe, reconstructions and attention, on the images that there are.
+"""Section 3 on a folder of your own: the probe, reconstructions and attention, on the available images.
 
-The folder's images come without outlines and without variants, so what needs those is not measured.
+The folder's images have no outlines or variants, so scores that need them are not measured.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from mae_lib.training.folder import ImageFolder
 
 
 class OnFolder:
-    """No more images are asked for than a split has."""
+    """Limits the number of images to the size of a split."""
 
     world: ImageFolder
     scale: Mapping[str, Any]
@@ -28,7 +28,7 @@ class OnFolder:
 
 @dataclass(frozen=True)
 class FolderPretraining(OnFolder, Pretraining):
-    """The probe of the class. Raises ValueError for a folder whose images have none."""
+    """The probe of the class. Raises ValueError for a folder without classes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,7 +46,7 @@ class FolderReconstruction(OnFolder, Reconstruction):
 
 @dataclass(frozen=True)
 class FolderAttention(OnFolder, AttentionWithoutOutlines):
-    """How far the token at the centre reaches, and what it keeps to itself; nothing that needs an outline."""
+    """The reach of the central token and its attention to itself; nothing that needs an outline."""
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -1,8 +1,8 @@
-"""Scores image by image beside the published means, `scores/<reader>.npz`: verdicts reach over other images too.
+"""Scores per image next to the published means, `scores/<reader>.npz`, so that verdicts also cover other images.
 
-Half precision, one array for each section and metric: errors of single images are far larger than its rounding. What no
-claim reads (controls, single heads, cue strengths) and sets of more than 5,000 images, whose part of an error is small,
-are left out. Each file names its reader and all sections that measured it, so it also says what is finished.
+Half precision, one array per section and metric: errors of single images are far larger than the rounding. Scores that
+no claim uses (controls, single heads, cue strengths) and sets of more than 5,000 images, which contribute little to an
+error, are left out. Each file names its reader and all sections that measured it, so it also records what is finished.
 """
 
 import io
@@ -22,7 +22,7 @@ _ABOUT = ("reader", "sections")
 
 
 def image_scores_file(out: Path, reader: Reader, scores: Mapping[str, Scores]) -> tuple[Path, bytes]:
-    """The file of a reader in the folder `out` and what it is to hold: these sections beside those that it has."""
+    """The file of a reader in the folder `out` and its new content: these sections and those that it already has."""
     path = out / "scores" / f"{file_name(reader)}.npz"
     held = {
         f"{section}/{metric}": np.asarray(values, np.float16)
@@ -41,7 +41,7 @@ def image_scores_file(out: Path, reader: Reader, scores: Mapping[str, Scores]) -
 
 
 def measured(folder: Path) -> set[tuple[str, Reader]]:
-    """Each section with each reader whom it has measured, also where nothing could be."""
+    """Each section with each reader that it has measured, even if no score could be measured."""
     found = set()
     for path in (folder / "scores").glob("*.npz"):
         with np.load(path, allow_pickle=False) as held:
@@ -51,7 +51,7 @@ def measured(folder: Path) -> set[tuple[str, Reader]]:
 
 
 def read_image_scores(folder: Path, section: str) -> dict[Reader, Scores]:
-    """The scores of a section, by reader and metric; empty where a folder has none."""
+    """The scores of a section, by reader and metric; empty if a folder has none."""
     found: dict[Reader, Scores] = {}
     for path in sorted((folder / "scores").glob("*.npz")):
         with np.load(path, allow_pickle=False) as held:

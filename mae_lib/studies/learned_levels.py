@@ -1,7 +1,7 @@
-"""What masked autoencoders make of two small trees whose best prediction is known: a series of masks on each.
+"""What masked autoencoders learn on two small trees whose best prediction is known: a series of masks on each.
 
-Three questions to each model. How near its prediction of hidden leaves comes to the limit; how much of what it predicts
-hangs on each level of what is visible; and what a linear probe of the encoder reads of each level's noises.
+For each model, three measurements: how close its prediction of hidden leaves is to the limit; how much its prediction
+depends on each level of the visible leaves; and how well a linear probe of the encoder reads each level's noises.
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ from mae_lib.worlds import rendered
 
 COLUMNS = ("tree", "ratio", "unit", "seed", "metric", "value", "count")
 TREES = {"linear": (1.0, 0.5, 0.2), "bent": (0.5, 0.52, 0.15)}  # slope of the leaky ReLU; mean and deviation of pixels
-SHARE = 0.4  # images of a run, in the preset's
+SHARE = 0.4  # images of a run, as a share of the preset's
 UNITS = [4, 8]  # a leaf, and all leaves of a node
 SHARED = {0: "share the root alone", 1: "share their parent"}  # hidden leaves, by the lowest node shared
 EXPLAINED, BEYOND, USED, BEST = "explained where leaves ", "beyond the limit where leaves ", "used: ", "best use: "
-_GROUPS = {**{key: name for name, key in LEVELS.items()}, "private": "not shared"}  # of noises that are drawn anew
-_MASKS, _IMAGES = 8, 256  # of a model's masks and images, by which the levels used are measured
+_GROUPS = {**{key: name for name, key in LEVELS.items()}, "private": "not shared"}  # of noises that are redrawn
+_MASKS, _IMAGES = 8, 256  # masks and images per model, for measuring the levels used
 
 
 def tree_series(
@@ -53,7 +53,7 @@ def tree_series(
 
 @dataclass(frozen=True)
 class LearnedLevels(Section):
-    """Of a trained mask all three answers; of fresh weights and of raw pixels what a probe reads."""
+    """All three measurements for a trained mask; only the probe for fresh weights and raw pixels."""
 
     name: ClassVar[str] = "learned_levels"
     baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels")
@@ -65,13 +65,13 @@ class LearnedLevels(Section):
 
     @cached_property
     def noises(self) -> dict[str, list[Tensor]]:
-        """The noises behind them, level by level."""
+        """The noises behind `images`, level by level."""
         indices = {split: torch.arange(count) for split, count in self._counts.items()}
         return {split: list(self.world.noises(which, split).values()) for split, which in indices.items()}
 
     @cached_property
     def limits(self) -> np.ndarray:
-        """The least mean squared error of each leaf with nothing known, the root, and its parent: (3, leaves)."""
+        """The least mean squared error of each leaf given nothing, the root, or its parent: (3, leaves)."""
         return sampled_limit(self.world, torch.arange(self._counts["test"])).mean(0).numpy()
 
     @property
@@ -100,9 +100,9 @@ class LearnedLevels(Section):
         return {f"{level} probe": np.asarray(values, float) for level, values in zip(LEVELS, scores)}
 
     def _explained(self, model: MAE, masks: Tensor) -> Scores:
-        """The share explained of what can be known, and the error beyond the limit in its standard errors.
+        """The share explained of the predictable variance, and the error beyond the limit in standard errors.
 
-        By what leaves share; a kind that fewer than one hidden leaf in a hundred is of is left out.
+        By what leaves share; kinds with fewer than 1% of the hidden leaves are left out.
         """
         errors = patch_errors(model, self.images["test"], masks).numpy()
         depths, prior, found = shared_depth(masks), self.limits[0], {}
@@ -132,10 +132,10 @@ def measured_levels(
     ratios: list[float] | None = None,
     scale: Any = None,
 ) -> pd.DataFrame:
-    """Train and measure what is missing: a table of tree, ratio, unit, seed, metric, value and count.
+    """Train and measure missing runs: a table of tree, ratio, unit, seed, metric, value and count.
 
-    Fresh weights and raw pixels have their name in the column ratio, and no unit. `value` is the mean over `count`
-    images, or one number.
+    For fresh weights and raw pixels the column ratio has their name, and unit is empty. `value` is the mean over
+    `count` images, or one number.
     """
     rows = []
     for name, seed in product(TREES, seeds):
@@ -150,10 +150,10 @@ def measured_levels(
 
 
 def measured_tokens(preset: str | Path, seeds: list[int], device: str | None = None) -> pd.DataFrame:
-    """A small transformer that fills in hidden corners, beside exact posteriors, on the way and at its end.
+    """A small transformer that fills in hidden corners, compared with exact posteriors, during training and at its end.
 
-    Columns ratio, step, level, apart and told, of `train_tokens`, and seed; one model a seed for all of the preset's
-    ratios. It trains on the CPU whatever the device.
+    Columns ratio, step, level, apart and told, of `train_tokens`, and seed; one model per seed for all of the preset's
+    ratios. It always trains on the CPU.
     """
     steps, stops, tried = (40, 5, 100) if preset_word(preset) == "smoke" else (1000, 11, 500)
     stops, ratios = np.linspace(0, steps, stops).astype(int).tolist(), load_preset(preset)["mask_ratios"]
@@ -162,7 +162,7 @@ def measured_tokens(preset: str | Path, seeds: list[int], device: str | None = N
 
 
 def along(levels: pd.DataFrame, tree: str, x: str, prefix: str = "") -> pd.DataFrame:
-    """Of `measured_levels`, what begins with `prefix`, without it, of a tree's masks along "ratio" or "unit"."""
+    """Rows of `measured_levels` for a tree along "ratio" or "unit", of metrics with `prefix`, which is removed."""
     rows = levels[(levels["tree"] == tree) & levels["metric"].str.startswith(prefix)]
     rows = rows.assign(ratio=pd.to_numeric(rows["ratio"], errors="coerce")).dropna(subset="ratio")
     rows = rows[rows["unit"] == UNITS[0]] if x == "ratio" else rows[rows["ratio"] == SERIES_RATIO]

@@ -1,7 +1,7 @@
-"""Low-level tasks beside a high-level one, from frozen encoders: colour, texture, exact pixels, denoising; and class.
+"""Low-level tasks and a high-level one, from frozen encoders: colour, texture, exact pixels, denoising; and class.
 
-All readers are linear. Class, texture and colour are read from the mean of the patch tokens, pixels from each token of
-its own patch, so that what was asked is whether the encoder *kept* them, not whether a decoder could make them up.
+All probes are linear. Class, texture and colour are read from the mean patch token, pixels from each patch's own token,
+to test whether the encoder *kept* them, not whether a decoder could invent them.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from mae_lib.worlds import rendered
 from mae_lib.worlds.figurine_clutter import ground_colours
 
 NOISE = 0.15  # deviation of the normal noise, of pixels in [0, 1]
-_LEARNED = 1000  # images that the readers of pixels learn from, 64 patches each
+_LEARNED = 1000  # training images for the pixel probes, 64 patches each
 TASKS = {  # metric -> what is read
     "class read": "class, accuracy",
     "texture read": "texture, accuracy",
@@ -39,12 +39,12 @@ class LowLevel(Section):
     """The `TASKS` on the figurines; `noise removed` is 1 - error of the denoised image / error of the noisy one."""
 
     name: ClassVar[str] = "low_level"
-    version: ClassVar[int] = 2  # 1 read a ground that cluttered images do not show
+    version: ClassVar[int] = 2  # version 1 read a ground that cluttered images do not show
     baselines: ClassVar[tuple[str, ...]] = ("untrained",)
 
     @cached_property
     def images(self) -> dict[str, Tensor]:
-        """What the readers learn from, and test images: uint8."""
+        """Training images for the probes, and test images: uint8."""
         return {split: rendered(self.world, split, count, self.cache) for split, count in self._counts.items()}
 
     @cached_property
@@ -58,7 +58,7 @@ class LowLevel(Section):
         found = {}
         for split, count in self._counts.items():
             z = self.world.latents(torch.arange(count), split)
-            ground = ground_colours(z) if "thing_textures" in z else z["ground"]  # clutter has a ground of its own
+            ground = ground_colours(z) if "thing_textures" in z else z["ground"]  # clutter has its own ground
             found[split] = {"class": z["class"], "texture": z["texture"], "ground": ground.flatten(1)}
         return found
 
@@ -86,13 +86,13 @@ class LowLevel(Section):
 
 
 def noised(images: Tensor, noise: float = NOISE, seed: int = 0) -> Tensor:
-    """uint8 images (B, 3, H, W) with normal noise of deviation `noise`, cut to [0, 1]: float32."""
+    """uint8 images (B, 3, H, W) with normal noise of deviation `noise`, clipped to [0, 1]: float32."""
     grain = randomness.normal(seed, torch.arange(len(images)), "noise", tuple(images.shape[1:]))
     return (images.float() / 255 + noise * grain).clamp(0, 1)
 
 
 def _pixel_errors(tokens: dict[str, np.ndarray], clean: dict[str, np.ndarray]) -> np.ndarray:
-    """Mean squared error of each test image when a linear reader, one for all places, tells pixels from tokens."""
+    """Mean squared error of each test image for a linear probe of pixels from tokens, shared by all positions."""
     x, y = (part["probe"][:_LEARNED].reshape(-1, part["probe"].shape[2]) for part in (tokens, clean))
     told = Ridge(alpha=1.0).fit(x, y).predict(tokens["test"].reshape(-1, x.shape[1]))
     return np.square(told.reshape(clean["test"].shape) - clean["test"]).mean((1, 2))

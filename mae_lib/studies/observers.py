@@ -1,7 +1,7 @@
-"""What can be read of masked figurines: by two observers who know the grammar, and from trained and fresh encoders.
+"""What two observers that know the grammar, and trained and fresh encoders, can infer from masked figurines.
 
 The ideal observer reads a corner from the patches below it; the bound reads it from any patch in which another style
-would have left a trace, so no model can do better. Both then infer all that is hidden by belief propagation.
+would have left a trace, so no model can do better. Both then infer everything hidden by belief propagation.
 """
 
 from functools import partial
@@ -40,9 +40,9 @@ def measured_observers(
     units: list[int] | None = None,
     scale: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """All four on every mask: a row for each observer, mask and metric, its mean over `count` images.
+    """All four observers on every mask: a row for each observer, mask and metric, with the mean over `count` images.
 
-    A preset that opens published runs takes the encoders of the run of figurines that ships most of them.
+    A preset that opens published runs uses the encoders of the figurine results that ship the most.
     """
     if opens_published(preset):
         runs = [one for one in published() if one.series.world.name == "figurines"]
@@ -79,7 +79,7 @@ def _in_errors(values: np.ndarray) -> tuple[float, int]:
 
 
 class _Images:
-    """Images of both splits with their truths, and what is read of them under a mask."""
+    """Images of both splits with their truths, and what is read from them under a mask."""
 
     def __init__(self, series: Series) -> None:
         scale, world = series.scale, series.world
@@ -98,12 +98,12 @@ class _Images:
         return {split: draw(n, torch.arange(count)) for n, (split, count) in enumerate(self.splits.items())}
 
     def observed(self, hidden: Tensor, patches: Any) -> Hits:
-        """What an observer of these patches expects to get right."""
+        """The expected accuracy of an observer of these patches."""
         gone = ~read_corners(self.own, hidden)
         return expected_accuracy(self.world, self.corners, read_corners(patches, hidden), gone)
 
     def read(self, model: MAE, hidden: dict[str, Tensor]) -> Hits:
-        """What a linear probe reads right of the encoder's output on masked images: class, parts, hidden corners."""
+        """The hits of a linear probe on the encoder's output for masked images: class, parts, hidden corners."""
         x = {split: masked_features(model, self.images[split], hidden[split]) for split in self.splits}
         gone = {split: ~read_corners(self.own, hidden[split]).numpy() for split in self.splits}
         found = {}
@@ -117,7 +117,7 @@ class _Images:
 
 
 def observed_along(table: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Of `measured_observers` the masks along "ratio", at the unit that has most ratios, or along "unit"."""
+    """The masks of `measured_observers` along "ratio", at the unit with the most ratios, or along "unit"."""
     if x == "unit":
         return table[table["ratio"] == SERIES_RATIO]
     return table[table["unit"] == table.groupby("unit")["ratio"].nunique().idxmax()]

@@ -1,4 +1,4 @@
-"""What the sections on drawings share: the concepts that are read, the images, and a reader's probe of the class."""
+"""What the sections on drawings share: the concepts, the images, and a reader's class probe."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,31 +19,31 @@ from mae_lib.training import MAE, Hardware, PretrainConfig
 from mae_lib.training.supervised import supervised
 from mae_lib.worlds.drawings import Drawings
 
-CONCEPTS = 100  # that are read, where a scale has no `probe_concepts`
-SUPERVISED_IMAGES = 60_000  # that a supervised encoder visits, where a scale has no `supervised_images`
+CONCEPTS = 100  # if a scale has no `probe_concepts`
+SUPERVISED_IMAGES = 60_000  # visits of a supervised encoder if a scale has no `supervised_images`
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a reader makes of the images that probes learn from, and its probe of the class; `token` for encoders."""
+    """A reader's features of the probes' training images, and its class probe; `token` for encoders."""
 
     mean: np.ndarray
     probe: Pipeline
     token: Pipeline | None
 
 
-_kept: dict[str, Look] = {}  # that of the last reader, which the sections ask for one after another
+_kept: dict[str, Look] = {}  # the last reader's, which the sections request in turn
 
 
 class OnDrawings:
-    """What the sections share: the images that probes learn from and are tried on."""
+    """What the sections share: the training and test images of the probes."""
 
     world: Drawings
     scale: Mapping[str, Any]
 
     @cached_property
     def read_world(self) -> Drawings:
-        """The concepts that are read, by the designers that a probe sees."""
+        """The concepts to read, by the designers that a probe sees."""
         concepts = min(self.scale.get("probe_concepts", CONCEPTS), self.world.classes)
         return replace(self.world, designers="seen", concepts=concepts, variant="clean")
 
@@ -60,7 +60,7 @@ class OnDrawings:
         return evaluation_set(self.read_world, "test", self.scale["test_images"], self.cache)
 
     def supervised(self, seed: int, device: str) -> MAE:
-        """An encoder that learned these concepts from labels, of other draws than the probes'."""
+        """An encoder trained on labels of these concepts, on draws other than the probes'."""
         visits = self.scale.get("supervised_images", SUPERVISED_IMAGES)
         unique = min(self.scale["unique_images"], -(-visits // 3))
         config = PretrainConfig.from_scale(dict(self.scale), seed=seed)
@@ -68,7 +68,7 @@ class OnDrawings:
         return supervised(config, self.read_world, visits, unique, self.cache, hardware=hardware)
 
     def look(self, reader: Reader, model: MAE | None) -> Look:
-        """What a reader makes of the images; the last reader's is kept, known by its weights."""
+        """A reader's features of the images; the last reader's are cached, identified by its weights."""
         weights = b"" if model is None else b"".join(v.cpu().numpy().tobytes() for v in model.encoder_state().values())
         who = hashlib.sha256(weights).hexdigest() if weights else reader
         key = address(self.read_world.address(), self.scale["probe_images"], self.scale["patch"], who)

@@ -1,4 +1,4 @@
-"""What a run on a folder of one's own has come to: a picture, and a few numbers to hold it against."""
+"""The outcome of a run on a folder of your own: a picture, and a few numbers with their references."""
 
 from collections import Counter
 
@@ -16,10 +16,10 @@ from mae_lib.training import MAE, Run
 from mae_lib.training.folder import ImageFolder
 
 SHOWN = 8  # test images in a picture
-NAMED = 20  # skipped files that the line names
+NAMED = 20  # skipped files named in the line
 _SCORED = 64  # test images of the losses
 _PROBED = {"probe_images": 4000, "test_images": 1000}  # at most
-_SIDE = 96  # pixels that an image of a picture has at least
+_SIDE = 96  # smallest side of an image in a picture, in pixels
 
 
 def report(run: Run, world: ImageFolder) -> list[str]:
@@ -48,7 +48,7 @@ def _listed(values: Tensor) -> str:
 
 
 def _probe(run: Run, world: ImageFolder, model: MAE) -> list[str]:
-    """How well the class is read, where there are classes."""
+    """The class probe's accuracy, if there are classes."""
     if not world.class_names:
         return []
     try:
@@ -76,8 +76,8 @@ def skipped_line(world: ImageFolder) -> str:
 
 @torch.inference_mode()
 def picture(model: MAE, images: Tensor, hidden: Tensor) -> Image.Image:
-    """A column an image (B, 3, H, W): the original, with its patches hidden (B, L), with those painted in and the
-    others as they are, and the attention of the class token on the whole image, scaled to its largest."""
+    """One column per image (B, 3, H, W): the original, with patches hidden (B, L), with these reconstructed and the
+    others kept, and the class token's attention on the whole image, scaled to its maximum."""
     side = images.shape[-1]
     masked = pixel_mask(hidden, side, side)[:, None]
     painted = model.reconstruct(images, hidden).clamp(0, 1)

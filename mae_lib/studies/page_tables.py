@@ -1,9 +1,9 @@
-"""What pages train beside the series, published as tables that they open at the preset `book`.
+"""What pages train besides the series, published as tables that they open at the preset `book`.
 
     python -m mae_lib table theorem_2 --out results
 
-writes `theorem_2.csv`, and `theorem_2.json`, which says how it was made. What takes long is written seed by seed, and
-the same command goes on after a kill, or with more seeds; `wall_seconds` is `null` until the last seed is in.
+writes `theorem_2.csv`, and `theorem_2.json`, its provenance. Long computations are written seed by seed, and the same
+command resumes after a kill, or adds seeds; `wall_seconds` is `null` until the last seed is in.
 """
 
 import time
@@ -37,7 +37,7 @@ class Table:
 
     measure: Measure
     modules: tuple[str, ...]
-    by_seed: bool = True  # a seed's rows do not depend on the others
+    by_seed: bool = True  # a seed's rows do not depend on other seeds
 
 
 TABLES = {
@@ -60,9 +60,9 @@ TABLES = {
 def publish_table(
     name: str, preset: str | Path, out: str | Path, seeds: list[int] | str | None = None, device: str | None = None
 ) -> Path:
-    """Train and measure what is missing of one of `TABLES`, and write `NAME.csv` and `NAME.json` into the folder `out`.
+    """Train and measure the missing part of one of `TABLES`; write `NAME.csv` and `NAME.json` into the folder `out`.
 
-    Raises ValueError for a folder that holds the table of another preset or trainer, or of other seeds.
+    Raises ValueError for a folder with the table of another preset or trainer, or of other seeds.
     """
     started, out, one, parameters = time.time(), Path(out), TABLES[name], load_preset(preset)
     parameters["seeds"] = listed("seeds", parameters["seeds"] if seeds is None else seeds)
@@ -78,13 +78,13 @@ def publish_table(
         text += one.measure(preset, part, device).to_csv(index=False, float_format="%.6g", header=not text)
         record = provenance(parameters, one.modules, started if number == len(missing) else None, device)
         held += part
-        write_files({out / f"{name}.csv": text.encode()})  # before the record: no seed is claimed without its rows
+        write_files({out / f"{name}.csv": text.encode()})  # before the record, so that every recorded seed has its rows
         write_json(out / f"{name}.json", record | {"seeds": held, "trainer": TRAINER_VERSION})
     return out / f"{name}.csv"
 
 
 def _held(out: Path, name: str, parameters: dict[str, Any]) -> tuple[list[int], str]:
-    """The seeds that a folder has all of, and the text of their rows: of another seed it may have a part."""
+    """The seeds that a folder has completely, and the text of their rows; it may also have part of another seed."""
     if not (out / f"{name}.json").is_file():
         return [], ""
     record = read_json(out / f"{name}.json")

@@ -1,4 +1,4 @@
-"""The question that opens Section 3: does a trained encoder hold more of the class than pixels or fresh weights?"""
+"""Section 3's first question: does a trained encoder carry more class information than pixels or fresh weights?"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from mae_lib.worlds import rendered
 
 @dataclass(frozen=True)
 class Pretraining(Section):
-    """A linear probe of the class at ratio 0.75 and the scale's own unit, beside raw pixels and fresh weights."""
+    """A linear probe of the class at ratio 0.75 and the scale's own unit; also of raw pixels and fresh weights."""
 
     name: ClassVar[str] = "pretraining"
     baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels")

@@ -1,17 +1,17 @@
-"""The whole of Section 3 by one command, on a bare machine: pretrain every mask of a preset, measure it, publish it.
+"""All of Section 3 with one command, on a bare machine: pretrain every mask of a preset, measure it, publish it.
 
     python -m mae_lib series --preset laptop --seeds "[0,1,2]" --out results/cpu
 
-Notable: it needs torch, timm, torchvision, scikit-learn and piq, and nothing that draws. The folder that it writes is
-all that it goes on from. Work is done in parts, one for each reader, the first seed of everything before a second, and
-a part stands in the folder as soon as it is finished: a command that is killed, or stopped by `minutes`, loses one
-part at most, and the same command goes on there, on any machine. `mae_lib.studies.results` reads the folder:
+Notable: it needs torch, timm, torchvision, scikit-learn and piq, but no plotting library. It resumes from the folder
+that it writes, and from nothing else. Work is done in parts, one per reader, the first seed of everything before a
+second. A part is in the folder as soon as it is finished: a command that is killed, or stopped by `minutes`, loses at
+most one part, and the same command resumes on any machine. `mae_lib.studies.results` reads the folder:
 
     preset.yaml  scores.csv  training.csv  provenance.json
     scores/<reader>.npz  encoders/<run>/
 
-`scores.csv` holds means, `scores/` the number of each image, in half precision. A preset whose scale has `snapshots`
-keeps that many models of each run on the way, and their scores stand in `curves.csv`.
+`scores.csv` has means, `scores/` a number per image, in half precision. A preset whose scale has `snapshots` keeps that
+many intermediate models of each run, with their scores in `curves.csv`.
 """
 
 import json
@@ -56,9 +56,9 @@ def publish(
 ) -> Path:
     """Train and measure what the folder `out` lacks of a preset's series, and write it there, part by part.
 
-    `seeds` stand in for the preset's; the encoders of the first `ship` seeds are shipped. After about `minutes` no part
-    is begun: one starts only if as long a time as the longest so far is left. `tensorboard` as in `Hardware`.
-    Raises ValueError for a folder that holds results of another preset or trainer, or something else.
+    `seeds` replace the preset's; the encoders of the first `ship` seeds are shipped. After about `minutes` no part is
+    begun: one starts only if the time left is at least that of the longest so far. `tensorboard` as in `Hardware`.
+    Raises ValueError for a folder with results of another preset or trainer, or with anything else.
     """
     if ship < 0 or (minutes is not None and not minutes > 0):
         raise ValueError(f"ship is {ship} and minutes {minutes}: encoders of 0 seeds or more, and a time above 0")
@@ -68,10 +68,10 @@ def publish(
     series = Series.from_parameters(parameters)
     sections = {name: section_of(name, series) for name in SECTIONS}
     held = _held(out, parameters)
-    for section in sections.values():  # missing data are missed before anything is trained
+    for section in sections.values():  # missing data are detected before anything is trained
         section.key  # noqa: B018
     hardware = Hardware(device, progress=sys.stderr.isatty(), tensorboard=tensorboard)
-    hardware.torch_device  # noqa: B018  and so is a device
+    hardware.torch_device  # noqa: B018  and so is a missing device
     parts = _missing(out, series, sections)
     shipped = sorted(series.seeds)[:ship]
     if not parts and {seed for _, _, seed in shipped_runs(out)} >= set(shipped):
@@ -91,13 +91,13 @@ def publish(
         record |= {"finished": datetime.now(UTC).isoformat(timespec="seconds")}
         record |= {"training_seconds": round(sum(float(row["seconds"]) for row in table(out / "training.csv")))}
         write_json(out / "provenance.json", record | {"wall_seconds": round(spent + time.time() - begun, 1)})
-    for mask, config in series.configs.items():  # of runs that were finished without being shipped
+    for mask, config in series.configs.items():  # finished runs that were not shipped
         if mask[2] in shipped and mask not in shipped_runs(out) and find(config):
             _ship(out, config)
     return out
 
 
-# What a folder holds
+# The content of a folder
 
 
 def _held(out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _held(out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
     if differing := different(parameters, there, more_seeds=True):
         raise ValueError(f"{out} holds another preset's results ({'; '.join(differing)}): give another folder")
     record = read_json(out / "provenance.json") if (out / "provenance.json").is_file() else {}
-    made_by = record.get("trainer", 1)  # the first edition's trainer did not say its version
+    made_by = record.get("trainer", 1)  # the first edition's trainer did not record its version
     if made_by != TRAINER_VERSION:
         raise ValueError(
             f"{out} was made by trainer {made_by}, and this is trainer {TRAINER_VERSION}: give another folder"
@@ -119,12 +119,12 @@ def _held(out: Path, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finished(out: Path) -> set[tuple[str, Reader]]:
-    """The sections that a folder holds for each reader, also those in which nothing could be measured."""
+    """The sections in a folder for each reader, including those in which nothing could be measured."""
     return {(row["section"], reader_of(row)) for row in table(out / "scores.csv")} | measured(out)
 
 
 def finished_seeds(out: Path, parameters: dict[str, Any]) -> list[int]:
-    """The seeds of which a folder holds every mask, trained and measured."""
+    """The seeds for which a folder has every mask, trained and measured."""
     done = {reader for _, reader in _finished(out)}
     trained = {(float(row["ratio"]), int(row["unit"]), int(row["seed"])) for row in table(out / "training.csv")}
     masks = set(Series.from_parameters(parameters).configs)
@@ -140,11 +140,11 @@ def shipped_runs(folder: Path) -> dict[Mask, Run]:
 def different(
     asked: dict[str, Any], held: dict[str, Any], more_seeds: bool = False, detection: bool = False
 ) -> list[str]:
-    """Where two presets differ, each in words; with `more_seeds`, `asked` may have seeds beyond those of `held`.
+    """The differences between two presets, in words; with `more_seeds`, `asked` may have seeds beyond those of `held`.
 
-    Settings of Section 3.5 matter to nothing else, so they count with `detection` alone. An entry that `held` lacks did
-    not exist when it was run: a setting of the pretraining then had its default, and anything else, such as the size of
-    an evaluation that is newer, cannot have mattered.
+    Settings of Section 3.5 affect nothing else, so they count only with `detection`. An entry that `held` lacks did not
+    exist when it was run: a pretraining setting then had its default, and anything else, such as the size of a newer
+    evaluation, cannot have mattered.
     """
     wanted, found = ({k: v for k, v in one.items() if k != "scale"} | one["scale"] for one in (asked, held))
     defaults = json.loads(json.dumps(asdict(PretrainConfig())))
@@ -161,7 +161,7 @@ def different(
 
 
 def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Reader, list[str]]:
-    """Every reader with the sections that lack it: those without training first, then mask by mask and seed by seed."""
+    """Readers with the sections that lack them: those without masked training, then mask by mask and seed by seed."""
     masks: dict[Reader, list[str]] = {mask: [] for mask in series.configs}
     others: dict[Reader, list[str]] = {}
     finished = _finished(out)
@@ -175,7 +175,7 @@ def _missing(out: Path, series: Series, sections: dict[str, Section]) -> dict[Re
 def _do(
     series: Series, sections: dict[str, Section], reader: Reader, hardware: Hardware
 ) -> tuple[dict[str, Scores], dict[int, Scores]]:
-    """One part: train if it is a mask, then measure. Its scores by section, those on the way by the images visited."""
+    """One part: train if it is a mask, then measure. Its scores by section; intermediate ones by images visited."""
     if reader not in series.configs:
         return {name: measure(section, series, reader, hardware.device) for name, section in sections.items()}, {}
     kept, curves = series.scale.get("snapshots", 0), {}
@@ -188,7 +188,7 @@ def _do(
 
 
 def _in_time(parts: dict[Reader, list[str]], minutes: float | None) -> Iterator[tuple[Reader, list[str]]]:
-    """The parts one after another, as far as the time goes, with a line on how far it has come."""
+    """The parts one after another, while time is left, with a line of progress for each."""
     print(f"{len(parts)} parts to do", flush=True)
     begun, longest = time.time(), 0.0
     for number, (reader, names) in enumerate(parts.items(), 1):
@@ -202,16 +202,16 @@ def _in_time(parts: dict[Reader, list[str]], minutes: float | None) -> Iterator[
         print(f"{number} of {len(parts)}: {called(reader)}, {took:.0f} s; about {left:.0f} min left", flush=True)
 
 
-# What it leaves
+# The output
 
 
 def _add(out: Path, series: Series, reader: Reader, scores: dict[str, Scores]) -> None:
-    """Put a finished part into the folder: the number of each image, the means, and what its training took."""
+    """Put a finished part into the folder: the scores per image, the means, and its training cost."""
     new = [
         (name, *columns_of(reader), metric, f"{values.mean():.10g}", len(values))
         for name, of in scores.items()
         for metric, values in of.items()
-        if not np.isnan(values).all()  # what cannot be measured on this world has no row
+        if not np.isnan(values).all()  # scores that cannot be measured on this world have no row
     ]
     rows = [row for row in table(out / "scores.csv") if row["section"] not in scores or reader_of(row) != reader]
     path, images = image_scores_file(out, reader, scores)
@@ -235,7 +235,7 @@ def _ship(out: Path, config: PretrainConfig) -> None:
 
 
 def _thinned(lines: list[dict]) -> list[dict]:
-    """At most 60 lines, averages of as many stretches, so that a curve keeps its level."""
+    """At most 60 lines, each the average of a stretch, so that a curve keeps its level."""
     if len(lines) <= _LOG_LINES:
         return lines
     ends = [round(k * len(lines) / _LOG_LINES) for k in range(_LOG_LINES + 1)]

@@ -1,4 +1,4 @@
-"""How a published folder writes its readers and its tables down, and reads them back."""
+"""How a published folder writes and reads its readers and tables."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ CURVES = ("ratio", "unit", "seed", "images", "metric", "value", "count")
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; none where there is no file."""
+    """The rows of a CSV file; none if there is no file."""
     if not path.is_file():
         return []
     with open(path, newline="") as file:
@@ -21,7 +21,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def reader_of(row: dict[str, str]) -> Reader:
-    """Whom a row of `scores.csv` is about."""
+    """The reader of a row of `scores.csv`."""
     if row["reader"] == "trained":
         return (float(row["ratio"]), int(float(row["unit"])), int(float(row["seed"])))
     return (row["reader"], int(float(row["seed"]))) if row["seed"] else (row["reader"],)
@@ -55,7 +55,7 @@ def csv_of(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def add_curves(out: Path, reader: Reader, curves: dict[int, Scores]) -> None:
-    """Put the scores of a run's models on the way into the folder, in place of those of the same metrics."""
+    """Put the scores of a run's intermediate models into the folder, replacing those of the same metrics."""
     new = [
         (*map(str, (*reader, images)), metric, f"{values.mean():.10g}", len(values))
         for images, of in curves.items()

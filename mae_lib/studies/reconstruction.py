@@ -19,18 +19,19 @@ LEAD = "lead of hidden patches beside visible ones"
 
 
 def named(scores: Scores, names: dict[str, str], prefix: str = "") -> Scores:
-    """Scores under the names that `names` gives them; errors are negated, so that higher is closer."""
+    """Scores under the names that `names` gives them; errors are negated, so that higher is better."""
     sign = {name: -1 if name.endswith("negative MSE") else 1 for name in names.values()}
     return {prefix + name: sign[name] * scores[key] for key, name in names.items()}
 
 
 @dataclass(frozen=True)
 class Reconstruction(Section):
-    """Figure 5's scores of whole images; `masked ...`, on what a model's own masks hide; `photographs: ...`, of crops.
+    """Figure 5's scores of whole images; `masked ...`, of patches under its own masks; `photographs: ...`, of crops.
 
-    `lead of hidden patches beside visible ones`: what their squared error is below that of the other hidden patches.
+    `lead of hidden patches beside visible ones`: by how much their squared error is lower than that of other hidden
+    patches.
 
-    Photographs come with scikit-image; where it is missing they are left out.
+    Photographs come with scikit-image and are left out if it is missing.
     """
 
     name: ClassVar[str] = "reconstruction"
@@ -48,7 +49,7 @@ class Reconstruction(Section):
 
     @cached_property
     def crops(self) -> Tensor:
-        """As many crops of photographs, float32 in [0, 1]."""
+        """Equally many crops of photographs, float32 in [0, 1]."""
         return make_world("photographs", size=self.world.size).sample(self.indices, "test").images
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:

@@ -1,4 +1,4 @@
-"""The results of a series of runs: made here, or read from the folders that `python -m mae_lib series` writes."""
+"""The results of a series of runs: computed here, or read from the folders that `python -m mae_lib series` writes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,14 +23,13 @@ from mae_lib.training.checkpoints import read_json
 
 @dataclass(frozen=True)
 class Results:
-    """The models and scores of a series: made here where they are missing, or read from a folder of published ones.
+    """The models and scores of a series: computed here if missing, or read from a folder of published ones.
 
-    Published scores are means over images, one number for each reader and metric; those made here are a number for
-    each image.
+    Published scores are means over images, one number per reader and metric; those computed here have one per image.
     """
 
     series: Series
-    directory: Path | None = None  # of published results; None where they are made
+    directory: Path | None = None  # of published results; None if computed here
 
     @classmethod
     def open(cls, directory: str | Path) -> "Results":
@@ -43,7 +42,7 @@ class Results:
 
     @property
     def made(self) -> bool:
-        """Whether models are trained, and scores measured, where they are missing."""
+        """Whether missing models are trained, and missing scores measured."""
         return self.directory is None
 
     @property
@@ -62,12 +61,12 @@ class Results:
 
     @cached_property
     def _rows(self) -> pd.DataFrame:
-        tables = (self.directory / name for name in ("scores.csv", "detection.csv"))  # the second is a command's own
+        tables = (self.directory / name for name in ("scores.csv", "detection.csv"))  # the second is from `detect`
         return pd.concat([pd.read_csv(path) for path in tables if path.is_file()], ignore_index=True)
 
     @property
     def superseded(self) -> bool:
-        """Whether other runs stand for its claims now: `superseded.md` says why."""
+        """Whether other runs have replaced these as evidence for the claims: `superseded.md` says why."""
         return (self.directory / "superseded.md").is_file()
 
     @property
@@ -76,9 +75,9 @@ class Results:
         return self.series.scale["image_size"], self.series.scale["images"]
 
     def holding(self, section: str) -> "Results | None":
-        """The same with the masks alone that a section was measured for; None where it was not.
+        """The same with only the masks that a section was measured for; None if it was not.
 
-        A section with a record of its own, `<section>.json`, was measured with the scale that stands there.
+        A section with a record of its own, `<section>.json`, was measured with the scale given there.
         """
         rows = self._rows[(self._rows["section"] == section) & (self._rows["reader"] == "trained")]
         measured = {_reader(row) for row in rows.itertuples()}
@@ -88,11 +87,11 @@ class Results:
         return Results(Series(configs, scale), self.directory) if configs else None
 
     def training(self) -> pd.DataFrame:
-        """What each pretraining took: ratio, unit, seed, loss, `images_per_second`, seconds and device."""
+        """The cost of each pretraining run: ratio, unit, seed, loss, `images_per_second`, seconds and device."""
         return pd.read_csv(self.directory / "training.csv")
 
     def runs(self) -> dict[Mask, Run]:
-        """The run of every mask; of a folder, those whose encoders it ships. Raises ValueError where it has none."""
+        """The run of every mask; for a folder, those whose encoders it ships. Raises ValueError if it has none."""
         if self.made:
             return self.series.train()
         found = {mask: run for mask, run in shipped_runs(self.directory).items() if mask in self.series.configs}
@@ -123,7 +122,7 @@ class Results:
         return section_of(section.name, self.series).derived(found)
 
     def image_scores(self, section: Section | str) -> dict[Reader, Scores]:
-        """The scores of a section image by image, with what is derived from them; empty where only means are held."""
+        """The scores of a section image by image, with derived scores; empty if only means are published."""
         section = self.section(section) if isinstance(section, str) else section
         if self.made:
             return self.scores(section)
@@ -132,15 +131,15 @@ class Results:
         return section.derived(_paired(held)) if held else {}
 
     def verdicts(self) -> dict[str, Verdict]:
-        """What becomes of every claim of Section 3 at this scale, by id."""
+        """The verdict on every claim of Section 3 at this scale, by id."""
         claims = [claim for claim in load_claims().values() if claim.measured]
         held = {name: self._held(self.section(name)) for name in {claim.measured for claim in claims}}
         return {claim.id: decide(claim, self._table(claim, *held[claim.measured])) for claim in claims}
 
     def evidence(self, claim: Claim, section: Section | None = None) -> pd.DataFrame:
-        """The table that decides a claim, without what was not measured: image by image, or means with their counts.
+        """The table that decides a claim, without missing measurements: image by image, or means with their counts.
 
-        `section` is that of the claim's page with options of its own.
+        `section` is that of the claim's page, with its own options.
         """
         return self._table(claim, *self._held(section or self.section(claim.measured)))
 
@@ -163,9 +162,9 @@ class Results:
 
 
 def _paired(scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-    """Without the metrics whose images are not the same for all readers, of which means alone can be compared.
+    """The scores without metrics whose images differ between readers, for which only means can be compared.
 
-    IN-A is what an untrained encoder misses, and on another machine it may miss other images.
+    IN-A is what an untrained encoder misses, which may differ between machines.
     """
     counts: dict[str, set[int]] = {}
     for one in scores.values():
@@ -181,7 +180,7 @@ def _reader(row: Any) -> Reader:
 
 
 def _at_strength(scores: dict[str, np.float64], strength: float) -> dict[str, np.float64]:
-    """With the bias and the accuracies of this cue strength under their plain names."""
+    """The scores with the bias and accuracies of this cue strength under their plain names."""
     plain = {name: scores[f"{name} at {strength:g}"] for name in ("shape bias", "shape accuracy", "texture accuracy")}
     return scores | plain
 
@@ -189,7 +188,7 @@ def _at_strength(scores: dict[str, np.float64], strength: float) -> dict[str, np
 def encoder_table(series: Series, scores: dict[Reader, dict[str, Any]]) -> pd.DataFrame:
     """A tidy table by encoder, "trained" (ratio 0.75, the scale's unit), "untrained" and "pixels", paired by seed.
 
-    Columns encoder, seed, metric, image (where a score is a number for each) and value.
+    Columns encoder, seed, metric, image (for scores per image) and value.
     """
     tables, images = [], False
     for seed in sorted({seed for _, _, seed in series.configs}):
@@ -204,7 +203,7 @@ def encoder_table(series: Series, scores: dict[Reader, dict[str, Any]]) -> pd.Da
 
 
 def seeds_of(directory: Path) -> list[int]:
-    """The finished seeds of a folder of published results; none where it is not such a folder."""
+    """The finished seeds of a folder of published results; none if it is not such a folder."""
     files = ("preset.yaml", "scores.csv", "training.csv", "provenance.json")
     if not all((directory / name).is_file() for name in files):
         return []
@@ -212,7 +211,7 @@ def seeds_of(directory: Path) -> list[int]:
 
 
 def published(section: str | None = None) -> list[Results]:
-    """Every folder of finished results, the smallest scale first; with `section`, what each holds of that, if any."""
+    """Every folder of finished results, the smallest scale first; with `section`, only the part with that section."""
     folders = [path for path in sorted(published_folder().glob("*")) if path.is_dir() and seeds_of(path)]
     found = [Results.open(path) for path in folders]
     found = [one for one in (one.holding(section) if section else one for one in found) if one]
@@ -220,11 +219,11 @@ def published(section: str | None = None) -> list[Results]:
 
 
 def strongest_run(section: str) -> Results:
-    """Of the published runs that hold a section, that with most seeds; of equals that with most masks, since pages show
-    both series, then the larger images, then more of them.
+    """The published run of a section with the most seeds; ties go to the most masks, since pages show both series, then
+    to larger images, then to more images.
 
-    A folder with a file `superseded.md`, which says why, is a record and comes last. Raises ValueError where there is
-    none at all.
+    A folder with a file `superseded.md`, which says why, is only a record and comes last. Raises ValueError if there is
+    none.
     """
     held = published(section)
     if not held:

@@ -1,7 +1,7 @@
-"""A published run as an RO-Crate (1.1): what is in its folder, who made it, with what, and under which licence.
+"""A published run as an RO-Crate (1.1): the content of its folder, its authors, software and licence.
 
-The description is JSON-LD in `ro-crate-metadata.json`, made of the folder's own files and of CITATION.cff; the same
-folder gives the same bytes.
+The description is JSON-LD in `ro-crate-metadata.json`, built from the folder's files and CITATION.cff; the same folder
+yields the same bytes.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from mae_lib.folders import checkout
 
 FILE = "ro-crate-metadata.json"
 _SPECIFICATION = "https://w3id.org/ro/crate/1.1"
-_CONTEXT = [f"{_SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}]  # younger than that version
+_CONTEXT = [f"{_SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}]  # newer than that version
 _LICENCE = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
 _FORMATS = {
     ".csv": "text/csv",
@@ -33,7 +33,7 @@ Entity = dict[str, Any]
 def write_crate(folder: Path) -> Path:
     """Describe a published folder in its `ro-crate-metadata.json`; returns that file.
 
-    Raises ValueError for a folder that holds no finished results, and where there is no CITATION.cff.
+    Raises ValueError for a folder without finished results, and if there is no CITATION.cff.
     """
     record, cited = _record(folder), _citation()
     authors = [_author(one) for one in cited["authors"]]
@@ -115,7 +115,7 @@ def _file(path: Path, folder: Path) -> Entity:
 
 
 def _software(cited: Mapping[str, Any], record: Mapping[str, Any]) -> Entity:
-    """The package that made the results, with what it ran on."""
+    """The package that computed the results, and its platform."""
     beneath = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     about = {"name": "mae_lib", "version": record["versions"]["mae_lib"], "description": cited["title"]}
     about |= {"softwareRequirements": beneath, "license": _ref(_LICENCE)}
@@ -123,7 +123,7 @@ def _software(cited: Mapping[str, Any], record: Mapping[str, Any]) -> Entity:
 
 
 def _action(record: Mapping[str, Any], files: list[Entity]) -> Entity:
-    """What was run: from the preset, by the code of this hash, until when, into which files."""
+    """The run as an action: its preset, code hash, end time and output files."""
     made = [_ref(one) for one in files if one["@id"] != "preset.yaml"]
     return {
         "@id": "#series",

@@ -108,9 +108,12 @@ def shared_lengths(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def last_doubling(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores after the two longest schedules, over the seeds that have both: a row for each seed and length."""
-    ends = table[table["images"].isin(sorted(table["images"].unique())[-2:])]
-    return ends.pivot_table("value", ["seed", "ratio"], "images").dropna().stack().unstack("ratio")
+    """What each ratio's last doubling gives, over the seeds that have it: ratio, images, before, after, seeds."""
+    rows = []
+    for ratio, own in table.groupby("ratio"):
+        ends = own.pivot_table("value", "seed", "images").iloc[:, -2:].dropna()
+        rows.append((ratio, ends.columns[-1], ends.iloc[:, 0].mean(), ends.iloc[:, -1].mean(), len(ends)))
+    return pd.DataFrame(rows, columns=["ratio", "images", "before", "after", "seeds"])
 
 
 def high_over_low(table: pd.DataFrame) -> pd.DataFrame:

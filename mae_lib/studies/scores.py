@@ -1,7 +1,7 @@
-"""Scores of a section's readers, measured once: what has been measured is kept beside what was measured.
+"""Scores of a section's readers, measured once and stored with the reader's run.
 
-The scores of a trained run lie in its folder, `runs/<run>/scores/<section>-<key>.npz`, those of a reader that nothing
-has trained in `runs/scores/`. The key is a hash of the sizes, the options and the code of the evaluation.
+The scores of a trained run are in its folder, `runs/<run>/scores/<section>-<key>.npz`, those of other readers in
+`runs/scores/`. The key is a hash of the sizes, the options and the declared version of the section.
 """
 
 import io
@@ -19,13 +19,13 @@ from mae_lib.studies.series import Series
 from mae_lib.training import MAE, find
 from mae_lib.training.checkpoints import write_files
 
-SEEDED = ("untrained", "supervised")  # the readers without masked training that a seed draws
+SEEDED = ("untrained", "supervised")  # the readers without masked training that depend on a seed
 
 
 def section_of(name: str, series: Series, **options: Any) -> Section:
     """A section (`reconstruction`, `attention`, `separability`, `shape_bias`, `pretraining`) of a series.
 
-    Raises ValueError for a section that there is not.
+    Raises ValueError for an unknown section.
     """
     if name not in (known := (*SECTIONS, DETECTION)):
         raise ValueError(f"section {name!r} is unknown: choose one of {', '.join(known)}")
@@ -33,7 +33,7 @@ def section_of(name: str, series: Series, **options: Any) -> Section:
 
 
 def readers(section: Section, series: Series) -> list[Reader]:
-    """Whom a section measures: those without training that it knows, then the masks of the series."""
+    """The readers that a section measures: its baselines, then the masks of the series."""
     without = [(name,) for name in section.baselines if name not in SEEDED]
     fresh = [(name, seed) for name in SEEDED if name in section.baselines for seed in series.seeds]
     return [*without, *fresh, *(mask for mask in series.configs if section.reads(mask))]
@@ -48,9 +48,9 @@ def scores_file(section: Section, series: Series, reader: Reader) -> Path:
 
 
 def measure(section: Section, series: Series, reader: Reader, device: str | None = None) -> Scores:
-    """The scores of one reader, read where they have been measured before. The model of a mask must be trained.
+    """The scores of one reader, read if they have been measured before. The model of a mask must be trained.
 
-    Raises ValueError for a mask that has not been, and CheckpointError if the disk refuses.
+    Raises ValueError for an untrained mask, and CheckpointError if the disk refuses.
     """
     file = scores_file(section, series, reader)
     if not file.is_file():
@@ -65,13 +65,13 @@ def measure(section: Section, series: Series, reader: Reader, device: str | None
 def measure_all(
     section: Section, series: Series, chosen: Sequence[Reader] | None = None, device: str | None = None
 ) -> dict[Reader, Scores]:
-    """The scores of all readers of a section, or of those `chosen`, and what only several of them tell."""
+    """The scores of all readers of a section, or of those `chosen`, and the scores derived from several of them."""
     chosen = readers(section, series) if chosen is None else chosen
     return section.derived({reader: measure(section, series, reader, device) for reader in chosen})
 
 
 def _model(section: Section, series: Series, reader: Reader, device: str | None) -> MAE | None:
-    if device is None:  # small models on small images wait longer for a GPU than it would save
+    if device is None:  # for small models on small images a GPU costs more time than it saves
         device = best_device() if series.world.from_files else "cpu"
     if reader[0] == "untrained":
         return untrained(series.scale, reader[1]).to(device)

@@ -1,8 +1,8 @@
-"""What the sections of Section 3 have in common: the images of one world, readers of them, and named scores.
+"""What the sections of Section 3 have in common: the images of one world, their readers, and named scores.
 
-A *reader* is whoever looks at the images: a trained mask, (ratio, unit, seed), or one of those that no mask has
-trained, `("untrained", seed)`, `("supervised", seed)`, `("pixels",)`, `("nothing",)` and `("uniform",)`. Its *scores*
-are a number for each image under each metric, named as in `results/claims.yaml`.
+A *reader* is what is scored on the images: a trained mask, (ratio, unit, seed), or one without masked training,
+`("untrained", seed)`, `("supervised", seed)`, `("pixels",)`, `("nothing",)` and `("uniform",)`. Its *scores* are one
+number per image and metric, named as in `results/claims.yaml`.
 """
 
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ _SHARED = ("world", "scale", "cache")
 
 @dataclass(frozen=True)
 class Section:
-    """One section's measurements on one world. What they need is loaded at first use and shared by all readers.
+    """One section's measurements on one world. Data are loaded at first use and shared by all readers.
 
-    `scale` is a preset's, with its sizes of evaluations; images are rendered once into `cache`. The fields that a
-    section adds are its options.
+    `scale` is a preset's, with its evaluation sizes; images are rendered once into `cache`. A subclass's further fields
+    are its options.
     """
 
     name: ClassVar[str]
-    baselines: ClassVar[tuple[str, ...]] = ()  # the readers without training that it knows
-    version: ClassVar[int] = 1  # raised when the same model gets other scores than before
+    baselines: ClassVar[tuple[str, ...]] = ()  # the readers without masked training that it measures
+    version: ClassVar[int] = 1  # raised when the same model gets different scores
 
     world: World
     scale: Mapping[str, Any]
@@ -48,11 +48,11 @@ class Section:
         return {}
 
     def supervised(self, seed: int, device: str) -> MAE:
-        """The encoder of this scale trained on labels, for a section that has the reader `("supervised", seed)`."""
+        """The encoder of this scale trained on labels, for sections with the reader `("supervised", seed)`."""
         raise NotImplementedError
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """The scores with what only several readers together tell."""
+        """The scores, with those derived from several readers."""
         return scores
 
     def reads(self, mask: tuple[float, int, int]) -> bool:
@@ -61,7 +61,7 @@ class Section:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a section's scores depend on beside the scale."""
+        """What a section's scores depend on besides the scale."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in _SHARED}
 
     @property
@@ -81,9 +81,9 @@ def unmeasured(names: list[str], count: int) -> Scores:
 
 
 def over(scores: Mapping[Reader, Scores], metric: str, baseline: Reader, suffix: str) -> dict[Reader, Scores]:
-    """What readers score over a baseline, image by image: `<metric> over <suffix>`, for those that have both.
+    """The readers' scores minus a baseline's, image by image: `<metric> over <suffix>`, for those that have both.
 
-    A baseline `("untrained",)` stands for the fresh weights of a reader's own seed.
+    The baseline `("untrained",)` means the fresh weights of a reader's own seed.
     """
     found = {}
     for reader, one in scores.items():
@@ -94,12 +94,12 @@ def over(scores: Mapping[Reader, Scores], metric: str, baseline: Reader, suffix:
 
 
 def joined(scores: Mapping[Reader, Scores], *more: Mapping[Reader, Scores]) -> dict[Reader, Scores]:
-    """The scores of every reader with further ones."""
+    """The scores of every reader, merged with further ones."""
     return {reader: {k: v for some in (scores, *more) for k, v in some.get(reader, {}).items()} for reader in scores}
 
 
 def untrained(scale: Mapping[str, Any], seed: int) -> MAE:
-    """The architecture of a scale with weights that nothing has trained, in eval mode."""
+    """The architecture of a scale with untrained weights, in eval mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PretrainConfig.from_scale(dict(scale)).model().eval()

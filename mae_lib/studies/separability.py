@@ -1,4 +1,4 @@
-"""Section 3.3: what a linear probe, neighbours and a t-SNE find in a representation, on clean images and on others."""
+"""Section 3.3: a representation measured by linear probes, neighbours and a t-SNE, on clean images and on variants."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,13 +25,13 @@ from mae_lib.training import MAE
 from mae_lib.worlds import make_world
 from mae_lib.worlds.figurine_rendering import pattern_of
 
-REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no model started from it
+REFERENCE_SEED = 10_000  # of the untrained encoder whose misses are the hard images; no trained model uses it
 OF_A_CLASS = 40  # images of each class in a t-SNE
-ON_THE_WAY = 1600, 1000  # images that a probe learns from and is tried on at each point of a curve over training
+ON_THE_WAY = 1600, 1000  # training and test images of a probe at each point of a curve over training
 
 
 def pooled(reader: Reader, model: MAE | None, images: Tensor, patch: int) -> np.ndarray:
-    """What a reader makes of uint8 images (B, 3, H, W): float32 (B, columns).
+    """A reader's features of uint8 images (B, 3, H, W): float32 (B, columns).
 
     The mean of an encoder's patch tokens; the mean colour of each patch for `("pixels",)`; zeros for `("nothing",)`.
     """
@@ -48,11 +48,11 @@ class Separability(Section):
 
     name: ClassVar[str] = "separability"
     baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels", "nothing")
-    tokens_apart: ClassVar[bool] = True  # whether mean and class token have a probe each
+    tokens_apart: ClassVar[bool] = True  # whether mean and class token have separate probes
 
     @cached_property
     def train(self) -> EvaluationSet:
-        """What the probes learn from."""
+        """The training images of the probes."""
         return evaluation_set(self.world, "probe", self.scale["probe_images"], self.cache)
 
     @cached_property
@@ -68,7 +68,7 @@ class Separability(Section):
 
     @cached_property
     def digits(self) -> tuple[EvaluationSet, EvaluationSet]:
-        """Handwritten digits to learn from, and others."""
+        """Handwritten digits for training, and others for testing."""
         world = make_world("digits", size=self.world.size)
         counts = min(1000, self.scale["probe_images"]), min(497, self.scale["test_images"])
         return tuple(evaluation_set(world, split, n, self.cache) for split, n in zip(("train", "test"), counts))
@@ -93,7 +93,7 @@ class Separability(Section):
 
     @cached_property
     def palettes(self) -> np.ndarray:
-        """The palette of each test image's fill, which has nothing to do with its class."""
+        """The palette of each test image's fill, which is independent of its class."""
         return pattern_of(self.truths[1]["texture"])[1].numpy()
 
     def plane(self, reader: Reader, model: MAE | None) -> np.ndarray:
@@ -123,7 +123,7 @@ class Separability(Section):
         return {metric: np.asarray(values, dtype=float) for metric, values in scores.items()}
 
     def on_the_way(self, model: MAE) -> Scores:
-        """The class probe, learned from and tried on the first images only."""
+        """The class probe, trained and tested on the first images only."""
         pairs = zip((self.train, self.sets["IN1K"]), ON_THE_WAY)
         (images, labels), (others, asked) = ((one.images[:count], one.labels[:count]) for one, count in pairs)
         probe = class_probe(features(model, images, pool="mean"), labels)
@@ -141,11 +141,11 @@ class Separability(Section):
         return {f"purity of the {what}": neighbour_purity(plane, of[self.drawn]) for what, of in labels.items()}
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """Adds `class gained`, over the untrained encoder of the same seed, and what guards and other claims compare.
+        """Adds `class gained`, over the untrained encoder of the same seed, and scores for guards and other claims.
 
-        `... over guessing`: over a probe that sees nothing; `purity of the class over chance`, the share that a plane
-        without order has; `IN-A as a share of IN1K`, one number; and what a probe of the mean token gains over one of
-        the class token.
+        `... over guessing`: over a probe that sees nothing; `purity of the class over chance`: over that of a plane
+        without structure; `IN-A as a share of IN1K`, one number; and the gain of a mean-token probe over a class-token
+        probe.
         """
         more = {reader: self._compared(one) for reader, one in scores.items() if len(reader) == 3}
         fresh = over(scores, "class probe", ("untrained",), "fresh")
@@ -161,7 +161,7 @@ class Separability(Section):
             share = np.mean(one["IN-A"]) / max(np.mean(one["IN1K"]), 1e-9)
             found["IN-A as a share of IN1K"] = (
                 np.array([share]) if np.ndim(one["IN-A"]) else share
-            )  # as of images, or means
+            )  # from images, or from means
         if self.tokens_apart and set(pools) <= one.keys():
             found["lead of the mean token over the class token"] = one[pools[0]] - one[pools[1]]
         return found

@@ -37,11 +37,10 @@ class Series:
         seeds: list[int] | str,
         scale: dict[str, Any] | str | None = None,
     ) -> "Series":
-        """From a notebook's parameters, all of them checked before anything is trained.
+        """From a notebook's parameters, all checked before anything is trained.
 
-        `scale` overrides entries of the preset's. Lists may come as text, `"[0.1, 0.9]"`, as papermill's `-p` gives
-        them. Raises ValueError for what is no list, an empty list, an entry that `scale` does not know, or a mask that
-        cannot be.
+        `scale` overrides entries of the preset's. Lists may be text, `"[0.1, 0.9]"`, as from papermill's `-p`. Raises
+        ValueError for anything but a list, an empty list, an unknown entry of `scale`, or an impossible mask.
         """
         changes = parse_yaml(scale, "scale") if isinstance(scale, str) else scale
         if changes is not None and not isinstance(changes, dict):
@@ -74,7 +73,7 @@ class Series:
         return runs_folder() / "images"
 
     def train(self, device: str | None = None) -> dict[Mask, Run]:
-        """The run of each config: read where it has been trained before, trained where not, one after another."""
+        """The run of each config: read if it has been trained before, else trained, one after another."""
         missing = [mask for mask, config in self.configs.items() if find(config) is None]
         for number, (ratio, unit, seed) in enumerate(missing, 1):
             print(f"pretraining {number} of {len(missing)}: ratio {ratio}, unit {unit} px, seed {seed}")
@@ -82,7 +81,7 @@ class Series:
         return {mask: find(config) for mask, config in self.configs.items()}
 
     def varied(self, **settings: Any) -> "Series":
-        """The same masks, scale and seeds with other settings of `PretrainConfig`. Raises ValueError as that does."""
+        """The same masks, scale and seeds with other settings of `PretrainConfig`, which may raise ValueError."""
         return Series({mask: replace(config, **settings) for mask, config in self.configs.items()}, self.scale)
 
     def by(self, variable: str) -> list[Mask]:
@@ -96,10 +95,10 @@ class Series:
     def tidy(self, variable: str, values: dict[Mask, dict[str, Any]]) -> "pd.DataFrame":
         """One series as a tidy table: columns `variable`, seed, metric, image and value.
 
-        `values` holds for each mask its metrics, each a number for every image; or one number that stands for all
-        images, as in published results: then there is no column image.
+        `values` has the metrics of each mask, each with one number per image; or a single number for all images, as in
+        published results: then there is no column image.
         """
-        import pandas as pd  # training runs where it is not installed
+        import pandas as pd  # training also runs without it
 
         each = [(mask, metric, np.atleast_1d(of)) for mask in self.by(variable) for metric, of in values[mask].items()]
         masks, metrics, numbers = zip(*each, strict=True)
@@ -116,7 +115,7 @@ class Series:
 
 
 def listed(name: str, value: Any) -> list:
-    """A preset's list, `mask_ratios`, `units` or `seeds`, also as text. Raises ValueError for what is no list."""
+    """A preset's list, `mask_ratios`, `units` or `seeds`, also as text. Raises ValueError for anything else."""
     value = parse_yaml(value, name) if isinstance(value, str) else value
     if not isinstance(value, list) or not value:
         example = {"mask_ratios": [0.1, 0.9], "units": [4, 8]}.get(name, [0, 1])

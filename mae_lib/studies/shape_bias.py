@@ -1,4 +1,4 @@
-"""Section 3.4: which of two cues a linear reader of the features follows, as texture tells more of the class."""
+"""Section 3.4: which of two cues a linear probe of the features follows, as texture predicts the class better."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from mae_lib.metrics.ground_truth import ground_truth
 from mae_lib.metrics.probes import features, linear_probe
-from mae_lib.metrics.shape_bias import ShapeBias, linear_decisions, shape_bias, wears_own_texture
+from mae_lib.metrics.shape_bias import ShapeBias, has_own_texture, linear_decisions, shape_bias
 from mae_lib.studies.section import Reader, Scores, Section
 from mae_lib.training import MAE
 from mae_lib.worlds import World, rendered
 
 METRICS = ("shape bias", "shape accuracy", "texture accuracy")
-CUES = {"class": "class read", "texture": "texture read"}  # each where the other tells nothing of it
+CUES = {"class": "class read", "texture": "texture read"}  # each where the other is uninformative
 
 
 def first_images(world: World, count: int = 6) -> Tensor:
@@ -28,8 +28,8 @@ def first_images(world: World, count: int = 6) -> Tensor:
 class ShapeOrTexture(Section):
     """Table 2's shape bias with both accuracies at `cue_strength`, and `... at 0.5` for each of `cue_strengths`.
 
-    A strength is the share of the probe's training images that wear their class's own texture, in [0, 1]. The same
-    figurines serve at every strength, so a model looks at them twice only, in free and in own texture.
+    A strength is the share of the probe's training images with their class's own texture, in [0, 1]. Every strength
+    uses the same figurines, so a model encodes them only twice, in free and in own texture.
     """
 
     name: ClassVar[str] = "shape_bias"
@@ -40,7 +40,7 @@ class ShapeOrTexture(Section):
 
     @property
     def strengths(self) -> list[float]:
-        """All that are measured, from 0 to 1."""
+        """All strengths measured, from 0 to 1."""
         return sorted({0.0, *map(float, self.cue_strengths), float(self.cue_strength), 1.0})
 
     @cached_property
@@ -69,10 +69,10 @@ class ShapeOrTexture(Section):
 
     @cached_property
     def wears(self) -> dict[float, np.ndarray]:
-        """Which probe images wear their own texture at each strength: bool (images,)."""
+        """Which probe images have their own texture at each strength: bool (images,)."""
         count = self.scale["probe_images"]
         worlds = {strength: self.world.varied(cue_strength=strength) for strength in self.strengths}
-        return {strength: wears_own_texture(world, count, "probe") for strength, world in worlds.items()}
+        return {strength: has_own_texture(world, count, "probe") for strength, world in worlds.items()}
 
     def decide(self, seen: dict[str, np.ndarray], strength: float) -> ShapeBias:
         """The shape bias of a probe on features `seen` of the four sets of images, trained at one strength."""
@@ -82,7 +82,7 @@ class ShapeOrTexture(Section):
         return shape_bias(decisions, *cues)
 
     def read(self, seen: dict[str, np.ndarray], cue: str) -> np.ndarray:
-        """Which test images a linear probe reads a cue of, where the other cue says nothing of it: bool (images,)."""
+        """The test images whose cue a linear probe reads correctly if the other is uninformative: bool (images,)."""
         learn, test = (self.truths[name][cue].numpy() for name in ("free", "test"))
         return linear_probe(seen["free"], learn, seen["test"], test).hits
 

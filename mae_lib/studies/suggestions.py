@@ -1,4 +1,4 @@
-"""Section 3.6 as tables: the arms of each suggestion, trained and measured, and the claims that they decide.
+"""Section 3.6 as tables: the arms of each suggestion, trained and measured, and the claims they decide.
 
     python -m mae_lib table boundary masks extremes --preset laptop --out DIR
 
@@ -39,26 +39,26 @@ from mae_lib.worlds.world import need_latents
 PAGE, FOLDER = "3_6_suggestions", "suggestions"
 COLUMNS = ("arm", "seed", "metric", "value", "count")
 UNTRAINED = "untrained"
-_SECTIONS = ("separability", "shape_bias")  # that the boundary is measured by
+_SECTIONS = ("separability", "shape_bias")  # used to measure the boundary
 
-Arms = Iterator[tuple[Any, Scores]]  # an arm of a suggestion and what was measured of it
+Arms = Iterator[tuple[Any, Scores]]  # an arm of a suggestion and its scores
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One of the three: its arms, trained and measured, and which claims it decides."""
+    """One of the three suggestions: its arms, trained and measured, and the claims it decides."""
 
-    series: str  # what the claims call its arms
-    modules: tuple[str, ...]  # whose code its numbers depend on
+    series: str  # the name of its arms in the claims
+    modules: tuple[str, ...]  # with the code that its numbers depend on
     measured: Callable[[str | Path, int, str | None], Arms]  # from preset, seed and device
 
     def claims(self) -> list[Claim]:
-        """The claims that its numbers decide."""
+        """The claims decided by its numbers."""
         return [one for one in load_claims().values() if (one.notebook, one.series) == (PAGE, self.series)]
 
     def table(self, preset: str | Path, seeds: Sequence[int], device: str | None = None) -> pd.DataFrame:
-        """Train what is missing and measure it: `COLUMNS`. Raises ValueError for a world without latents."""
-        need_latents(ratio_series(preset, list(seeds)).world)  # what one suggestion needs is missed before any trains
+        """Train missing runs and measure them: `COLUMNS`. Raises ValueError for a world without latents."""
+        need_latents(ratio_series(preset, list(seeds)).world)  # a missing need is detected before any training
         arms = [(arm, seed, scores) for seed in seeds for arm, scores in self.measured(preset, seed, device)]
         rows = [(arm, seed, m, v.mean(), len(v)) for arm, seed, scores in arms for m, v in scores.items()]
         return pd.DataFrame(rows, columns=COLUMNS)
@@ -77,7 +77,7 @@ def _boundaries(preset: str | Path, seed: int, device: str | None) -> Arms:
             yield width, found[0] | found[1] | _took(run)
 
 
-@cache  # it is the same for every seed
+@cache  # the same for every seed
 def _tree(preset: str | Path) -> LatentHierarchy:
     return discovered_tree(tree_series(preset, [0]).world)
 
@@ -117,13 +117,13 @@ SUGGESTIONS = {  # that are trained and published, in the paper's order
 }
 
 
-# Reading it back
+# Reading published tables
 
 
 def published_suggestion(name: str) -> pd.DataFrame:
-    """What is published of a suggestion, tidy: its arms in a column named as its series, seed, metric, value and count.
+    """A suggestion's published table, tidy: its arms in a column named after its series, seed, metric, value and count.
 
-    An empty table where nothing is. The arm "untrained", an encoder with fresh weights, is in it where it was measured.
+    Empty if nothing is published. The arm "untrained", an encoder with fresh weights, is included if measured.
     """
     file, series = published_folder() / FOLDER / f"{name}.csv", SUGGESTIONS[name].series
     table = pd.read_csv(file, dtype={"arm": str}) if file.is_file() else pd.DataFrame(columns=COLUMNS)
@@ -132,27 +132,27 @@ def published_suggestion(name: str) -> pd.DataFrame:
 
 
 def published_provenance(name: str) -> dict[str, Any] | None:
-    """Where a suggestion's numbers come from; None where nothing is published."""
+    """The provenance of a suggestion's numbers; None if nothing is published."""
     file = published_folder() / FOLDER / f"{name}.json"
     return read_json(file) if file.is_file() else None
 
 
 def verdicts_of(name: str) -> dict[str, Verdict]:
-    """What becomes of its claims over the published seeds, by id, as far as it has come."""
+    """The verdicts on its claims over the seeds published so far, by id."""
     table = published_suggestion(name)
     return {claim.id: decided(claim, table) for claim in SUGGESTIONS[name].claims()}
 
 
 def decided(claim: Claim, table: pd.DataFrame) -> Verdict:
-    """What a claim's rule says of the trained arms of `table`, image by image or as means."""
+    """The verdict of a claim's rule on the trained arms of `table`, image by image or as means."""
     rows = over_fresh(table, claim.series)
     return decide(claim, rows[rows["metric"].isin(claim.reads)])
 
 
 def over_fresh(table: pd.DataFrame, series: str) -> pd.DataFrame:
-    """The trained arms, and what each scores over fresh weights of its seed: `<metric> over fresh weights`.
+    """The trained arms, and their scores over fresh weights of the same seed: `<metric> over fresh weights`.
 
-    `table` is tidy, with the arm "untrained" where it was measured: fresh weights are no value of a series.
+    `table` is tidy, with the arm "untrained" if measured: fresh weights are not a value of a series.
     """
     fresh = table[series] == UNTRAINED
     keys = [name for name in ("seed", "metric", "image") if name in table]
@@ -167,9 +167,9 @@ def over_fresh(table: pd.DataFrame, series: str) -> pd.DataFrame:
 
 
 def suggestion(name: str, preset: str | Path, seeds: Sequence[int]) -> pd.DataFrame:
-    """A suggestion's scores as `published_suggestion` gives them, or made here where `preset` trains.
+    """A suggestion's scores as from `published_suggestion`, or computed here if `preset` trains.
 
-    What is made here is a value for each image, in a column `image`, of these seeds. Raises ValueError where nothing is
+    Scores computed here are per image, with a column `image`, for these seeds. Raises ValueError if nothing is
     published, and for a world without latents.
     """
     if opens_published(preset):
@@ -192,12 +192,12 @@ def tidy(name: str, scores: Mapping[tuple[Any, int], Scores]) -> pd.DataFrame:
 
 
 def ordered_pairs(table: pd.DataFrame, predicted: Mapping[str, float], apart: float = 0.1) -> pd.DataFrame:
-    """Whether, of two ways of masking, the one with the higher predicted level has the better read root.
+    """Whether, of two ways of masking, the one with the higher predicted level has the higher root probe.
 
-    A row for each pair whose predictions differ by more than `apart`: the difference of the roots (`table` as `tidy`
-    gives it, by "masks") with its paired interval, 95% for all pairs together (Holm), and `successes` of `trials` for
-    the rule `always`. A pair whose interval holds 0 is no trial. With one seed its number stands beside, so that the
-    verdict is marked.
+    A row for each pair whose predictions differ by more than `apart`: the difference of the root probes (`table` as
+    from `tidy`, by "masks") with its paired interval, 95% for all pairs together (Holm), and `successes` of `trials`
+    for the rule `always`. A pair whose interval contains 0 is not a trial. With one seed there is a column `seed`, so
+    that the verdict is marked.
     """
     roots = table[table["metric"] == "root probe"]
     measured, seeds = Measured.from_table(roots, "masks", "root probe"), roots["seed"].unique()

@@ -1,6 +1,6 @@
 """Section 2 of the paper as code: which latents a mask makes learnable. Needs numpy and networkx only.
 
-Without them, as in a browser, `LatentHierarchy` and Theorem 1 for one mask at a time are here.
+Without them, as in a browser, only `LatentHierarchy` and Theorem 1 for one mask at a time work.
 """
 
 from mae_lib.theory.hierarchy import LatentHierarchy
@@ -76,7 +76,7 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """What could not be imported, asked for by its name."""
+    """Explain why a name could not be imported."""
     if name in __all__:
         raise ModuleNotFoundError(f"{name} needs numpy, which is not here", name="numpy")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

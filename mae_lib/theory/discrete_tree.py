@@ -1,7 +1,7 @@
 """A latent tree of discrete variables: a prior for the root, and for every other node a table given its parent.
 
-The maps of Assumption 1 are invertible: one pixel gives back all that is above it. Here it need not be, so that a pixel
-tells *part* of what its ancestors are, and how much it tells can be counted in bits (`mae_lib.theory.information`).
+The maps of Assumption 1 are invertible, so one pixel determines all of its ancestors. Here they need not be: a pixel
+carries *part* of the information about its ancestors, counted in bits (`mae_lib.theory.information`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class DiscreteTree:
 
     Rows sum to 1. Every node of the hierarchy but its root has one parent and one table. Arrays of observables have the
     order of `hierarchy.observables`, and values are numbered from 0.
-    Raises ValueError, naming the node, for a graph that is no tree, and for a table that is missing or does not fit.
+    Raises ValueError, naming the node, for a graph that is not a tree, and for a table that is missing or does not fit.
     """
 
     def __init__(self, hierarchy: LatentHierarchy, prior: ArrayLike, tables: Mapping[Node, ArrayLike]):
@@ -40,7 +40,7 @@ class DiscreteTree:
     def regular(
         cls, branching: Sequence[int], prior: ArrayLike, tables: Sequence[ArrayLike | Sequence[ArrayLike]]
     ) -> "DiscreteTree":
-        """On `LatentHierarchy.tree(branching)`: one table a depth, root first, or one for each child of a node there.
+        """On `LatentHierarchy.tree(branching)`: one table per depth, root first, or one per child position.
 
         `tables[d]`: float (states, child states), or (children, states, child states).
         """
@@ -62,7 +62,7 @@ class DiscreteTree:
 
     @cached_property
     def marginals(self) -> list[np.ndarray]:
-        """P(node) of each: float64 (states,)."""
+        """P(node) for each node: float64 (states,)."""
         found = [self.prior]
         for parent, table in zip(self.parent[1:], self.tables[1:]):
             found.append(found[parent] @ table)

@@ -1,4 +1,4 @@
-"""A graph from a text file: an edge on a line, `parent child`."""
+"""A graph from a text file: one edge per line, `parent child`."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,9 @@ _HEADS = {("parent", "child"), ("source", "target"), ("from", "to"), ("u", "v")}
 
 
 def read_edges(file: Path) -> list[tuple[str, str]]:
-    """The edges of a file: on each line two names with a blank or a comma between them; '# ...' is a comment.
+    """The edges of a file: two names per line, separated by white space or a comma; '# ...' is a comment.
 
-    Raises ValueError, which names the line, for anything else: it would otherwise be read as another graph.
+    Raises ValueError, naming the line, for anything else, which would otherwise be read as another graph.
     """
     try:
         lines = file.read_text("utf-8-sig").splitlines()

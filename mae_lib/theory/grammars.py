@@ -1,7 +1,7 @@
 """Hierarchies whose bits can be counted: the figurines' grammar and its relatives, and trees of noisy copies.
 
-A code word is the values of a line a + b x at the points x of GF(q): two of them give the line away, one does not. The
-symbol of a node is b, a free synonym is a, and the values are the symbols of its children. The figurines of
+A code word lists the values of a line a + b x at the points x of GF(q): two of them determine the line, one does not. A
+node's symbol is b, its synonym a is free, and the values are the symbols of its children. The figurines of
 `mae_lib.worlds` are `code_grammar()`; with more levels it is a random hierarchy model (Cagnetta et al., 2024).
 """
 
@@ -22,13 +22,13 @@ def code_grammar(
     noise: float = 0.0,
     symbols: int = 4,
 ) -> DiscreteTree:
-    """Class, parts, and so on down to the corners: a line of GF(symbols) at each step, its first values if fewer.
+    """Class, parts, and so on down to the corners: each step takes the first values of a line over GF(symbols).
 
     classes: symbols times the number of slopes in use, so 4, 8, 12 or 16 for the figurines.
-    synonyms: of a symbol, 1 to `symbols`; with all of them a single child tells nothing of its parent.
+    synonyms: per symbol, 1 to `symbols`; with all of them a single child is independent of its parent's symbol.
     branching: children of the class, of a part, ...; at most `symbols` each.
-    copies: patches that each show a corner whole, one level more when above 1.
-    noise: probability that a patch shows another symbol than its corner's, uniformly.
+    copies: patches that each show a whole corner; above 1 they add a level.
+    noise: probability that a patch shows a symbol other than its corner's, uniformly.
     Raises ValueError, naming the value, for one out of range.
     """
     _check_code(classes, synonyms, branching, copies, noise, symbols)
@@ -52,9 +52,9 @@ def code_grammar(
 
 
 def noisy_copies(branching: Sequence[int], states: int, noise: Sequence[float]) -> DiscreteTree:
-    """Each node repeats its parent's state but with probability `noise[depth]`, root first; then it is any other.
+    """Each node copies its parent's state, or with probability `noise[depth]`, root first, takes any other.
 
-    A tree with no grammar: what is common to a subtree is what most of it shows (broadcasting on trees).
+    A tree with no grammar: a subtree's common content is its majority state (broadcasting on trees).
     Raises ValueError for fewer than two states, or a noise outside of [0, 1].
     """
     if states < 2:

@@ -1,4 +1,4 @@
-"""What Assumption 1 asks of a graph, checked on plain dicts: children and dimensions by node."""
+"""Checks of Assumption 1's requirements on a graph, on plain dicts: children and dimensions by node."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def positive(name: str, value: object) -> int:
     """`value` as an int. Raises ValueError unless it is an integer from 1 to 2^31 - 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} is {value!r}: it must be a positive integer")
-    if value >= 2**31:  # the arrays hold 64 bits, and sums of these
+    if value >= 2**31:  # the arrays are int64 and hold sums of these
         raise ValueError(f"{name} is {value!r}: it must be below 2^31")
     return int(value)
 

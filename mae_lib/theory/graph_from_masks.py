@@ -1,13 +1,13 @@
-"""The graph from its masks alone: how much the two sides of each mask share, and what that tells of the hierarchy.
+"""The graph from its masks: how much the two sides of each mask share, and how far that determines the hierarchy.
 
     tree, noise = tree_from_products(gromov_products(f, observables))
 
 f(M) is the number of unit canonical correlations between the two sides of the mask M, which is the sum of the
-dimensions of the split noises (Theorem 1). It needs no graph: `shared_rank` reads it off a covariance. The masks of one
-and of two observables determine a tree, and no f determines a graph; the proofs are in Appendix A.
+dimensions of the split noises (Theorem 1). Computing it needs no graph: `shared_rank` uses a covariance. The masks of
+one and two observables determine a tree, but f does not determine a general graph; Appendix A has the proofs.
 
-A set of observables is a frozenset of positions 0, 1, ...; `noise_dim` is the dimension of ε_v, one number for all or a
-number for each latent named (1 for others), as in `LinearGaussian`.
+A set of observables is a frozenset of positions 0, 1, ...; `noise_dim` is the dimension of ε_v, one number for all or
+one for each named latent (1 for others), as in `LinearGaussian`.
 """
 
 from collections import Counter
@@ -24,9 +24,9 @@ from mae_lib.theory.shared_information import locate_shared_information
 NoiseDim = int | Mapping[Node, int]
 Shared = Callable[[frozenset[int]], int]  # f: masked positions to the dimension of what the two sides share
 
-_NULL = 1e-9  # eigenvalues of a covariance below this share of the largest are none
+_NULL = 1e-9  # eigenvalues of a covariance below this share of the largest count as 0
 _ALL = 1e-6  # how near to 1 the mean of projections must be for a direction to lie in each
-_MOST = 12  # observables whose sets are all looked at
+_MOST = 12  # observables whose sets are all enumerated
 
 
 def shared_dimension(hierarchy: LatentHierarchy, masked: Iterable[int], noise_dim: NoiseDim = 1) -> int:
@@ -36,10 +36,10 @@ def shared_dimension(hierarchy: LatentHierarchy, masked: Iterable[int], noise_di
 
 
 def shared_rank(covariance: np.ndarray, sizes: Sequence[int], masked: Iterable[int]) -> int:
-    """f(M) from the covariance of the observables alone: rank of x_m + rank of x_mc - rank of both.
+    """f(M) from only the observables' covariance: rank of x_m + rank of x_mc - rank of both.
 
-    covariance: (sum of sizes, sum of sizes); sizes: how many numbers each observable has, one after the other.
-    Raises ValueError where these do not agree.
+    covariance: (sum of sizes, sum of sizes); sizes: the dimension of each observable, in order.
+    Raises ValueError if these do not agree.
     """
     loadings = _loadings(covariance, sizes)
     masked = frozenset(masked)
@@ -50,8 +50,8 @@ def shared_rank(covariance: np.ndarray, sizes: Sequence[int], masked: Iterable[i
 def gromov_products(f: Shared, count: int) -> np.ndarray:
     """f(i) + f(j) - f(ij) of all pairs, f(i) on the diagonal: int64 (count, count), from masks of one and two.
 
-    In a tree: the dimension of the noises of the common ancestors of i and j, those of a latent above these two alone
-    counted twice. It grows as the lowest common ancestor goes down, like Gromov's product of a tree of paths.
+    In a tree: the dimension of the noises of the common ancestors of i and j, counting twice those of a latent above
+    only these two. It grows as the lowest common ancestor moves down, like the Gromov product of path lengths.
     """
     alone = np.array([f(frozenset({i})) for i in range(count)], dtype=np.int64)
     products = np.diag(alone)
@@ -89,7 +89,7 @@ def tree_from_products(products: np.ndarray) -> tuple[LatentHierarchy, dict[Node
 def descendant_dims(hierarchy: LatentHierarchy, noise_dim: NoiseDim = 1) -> dict[frozenset[int], int]:
     """Dimension of the noises of all latents above exactly these observables, by set; sets of two or more.
 
-    It is all that masks can tell of a graph, and a tree of latents with two or more children is determined by it.
+    Masks determine nothing else about a graph, and this determines a tree whose latents have two or more children.
     """
     place = {x: i for i, x in enumerate(hierarchy.observables)}
     found: Counter = Counter()
@@ -101,9 +101,9 @@ def descendant_dims(hierarchy: LatentHierarchy, noise_dim: NoiseDim = 1) -> dict
 
 
 def mask_estimates(covariance: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
-    """What the mask of each observable alone shares with all others, as an orthonormal basis (dimensions, rank).
+    """What each single masked observable shares with all others, as an orthonormal basis (dimensions, rank).
 
-    The bases of all observables are in one space, so that they can be intersected. Arguments as in `shared_rank`.
+    All bases lie in one space, so they can be intersected. Arguments as in `shared_rank`.
     """
     loadings = _loadings(covariance, sizes)
     rest = [np.vstack([x for j, x in enumerate(loadings) if j != i]) for i in range(len(loadings))]
@@ -111,15 +111,15 @@ def mask_estimates(covariance: np.ndarray, sizes: Sequence[int]) -> list[np.ndar
 
 
 def common_dimension(estimates: Sequence[np.ndarray]) -> int:
-    """Dimension of what is a linear function of each of these estimates, bases as from `mask_estimates`."""
+    """Dimension of the linear functions that these estimates share, bases as from `mask_estimates`."""
     return len(_common(estimates))
 
 
 def dims_by_intersection(covariance: np.ndarray, sizes: Sequence[int]) -> dict[frozenset[int], int]:
     """`descendant_dims` without the graph: intersect the estimates of single masks, then invert by Möbius.
 
-    What all of a set of estimates tell are the noises of the latents above all of the set; those above exactly the set
-    are left when the larger sets' are taken away. Raises ValueError for more than 12 observables.
+    The estimates of a set share the noises of the latents above all of the set; subtracting those of larger sets leaves
+    the latents above exactly this set. Raises ValueError for more than 12 observables.
     """
     if len(sizes) > _MOST:
         raise ValueError(f"{len(sizes)} observables have too many sets to intersect: {_MOST} at most")
@@ -132,7 +132,7 @@ def dims_by_intersection(covariance: np.ndarray, sizes: Sequence[int]) -> dict[f
 
 
 def random_tree(rng: np.random.Generator, count: int) -> LatentHierarchy:
-    """A random tree over `count` observables, two or more, each of whose latents has two or three children."""
+    """A random tree over `count` observables, two or more; each latent has two or three children."""
     if count < 2:
         raise ValueError(f"count is {count}: a tree needs two observables, or more")
     observables = [f"x{i + 1}" for i in range(count)]
@@ -152,7 +152,7 @@ def _dim(noise_dim: NoiseDim, node: Node) -> int:
 
 
 def _check_products(products: np.ndarray) -> None:
-    """That i and j have at least as much in common as the lesser of what each has with any k."""
+    """Check that i and j share at least the smaller of what each shares with any k."""
     count = len(products)
     if products.shape != (count, count) or not np.array_equal(products, products.T) or count < 2:
         raise ValueError(f"products of shape {products.shape}: give a symmetric matrix of two observables or more")
@@ -163,13 +163,13 @@ def _check_products(products: np.ndarray) -> None:
     if wrong.any():
         i, k, j = np.argwhere(wrong)[0]
         raise ValueError(
-            f"no tree has these products: x{i + 1} and x{j + 1} share {products[i, j]}, and each of them more with "
+            f"no tree has these products: x{i + 1} and x{j + 1} share {products[i, j]}, but each shares more with "
             f"x{k + 1}"
         )
 
 
 def _own(dimension: int, size: int, group: list[int]) -> int:
-    """The noise of a latent from the rise of the product, which counts it twice where it has two observables."""
+    """A latent's noise from the rise of the product, which counts it twice above just two observables."""
     own, odd = divmod(int(dimension), 2) if size == 2 else (int(dimension), 0)
     if odd:
         raise ValueError(
@@ -179,7 +179,7 @@ def _own(dimension: int, size: int, group: list[int]) -> int:
 
 
 def _parts(products: np.ndarray, group: list[int], lowest: int) -> list[list[int]]:
-    """The group in parts that have more in common than `lowest`."""
+    """The group in parts that share more than `lowest`."""
     near = nx.Graph()
     near.add_nodes_from(group)
     near.add_edges_from((i, j) for i, j in combinations(group, 2) if products[i, j] > lowest)
@@ -187,7 +187,7 @@ def _parts(products: np.ndarray, group: list[int], lowest: int) -> list[list[int
 
 
 def _loadings(covariance: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
-    """Each observable on uncorrelated sources of variance 1, (size, rank): what the covariance tells of it."""
+    """Each observable's loadings on uncorrelated sources of variance 1, from the covariance: (size, rank)."""
     covariance = np.asarray(covariance, dtype=float)
     if covariance.shape != (sum(sizes), sum(sizes)):
         raise ValueError(f"covariance of shape {covariance.shape}: the sizes add up to {sum(sizes)}")

@@ -1,9 +1,9 @@
 """The latent hierarchy of Assumption 1: a directed acyclic graph of latents over observables, checked once.
 
-Regular trees are kept as arrays (children in compressed rows, nodes in topological order, one contiguous run a level),
-so that a quadtree over 4^10 pixels is built in a tenth of a second and one sweep up its levels costs milliseconds.
-Graphs with names of their own are kept as lists, and questions about single nodes need no more: they are answered where
-there is no numpy. Arrays, names and the networkx graph are made when somebody asks for them.
+Regular trees are kept as arrays (children in compressed rows, nodes in topological order, one contiguous run per
+level), so that a quadtree over 4^10 pixels is built in a tenth of a second and one sweep up its levels costs
+milliseconds. Graphs with their own names are kept as lists, which suffice for questions about single nodes, even
+without numpy. Arrays, names and the networkx graph are created on first use.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class LatentHierarchy:
 
     @classmethod
     def tree(cls, branching: Sequence[int], dims: Sequence[int] | None = None) -> Self:
-        """The regular tree whose nodes have `branching[0]` children at the root, then `branching[1]`, and so on.
+        """The regular tree with `branching[0]` children at the root, `branching[1]` a level below, and so on.
 
         Latents are named `z{level}_{position}` (the root of a tree of L levels is `zL_0`), observables `x_{position}`.
-        dims: the dimension of each level's variables, root first, one more than `branching`; 1 by default.
+        dims: the dimension of each level's variables, root first, one entry more than `branching`; 1 by default.
         """
         branching = [positive("branching", b) for b in branching]
         if not branching:
@@ -85,7 +85,7 @@ class LatentHierarchy:
     def figure_1(cls) -> Self:
         """A small instance of Figure 1's caption: z1 (semantics) over z2, z3 and z4 (texture), two pixels under each.
 
-        The drawing itself is not at hand: the number of pixels is ours.
+        The drawing itself is not available, so the number of pixels is ours.
         """
         return cls({"z1": ["z2", "z3", "z4"], "z2": ["x1", "x2"], "z3": ["x3", "x4"], "z4": ["x5", "x6"]})
 
@@ -93,8 +93,8 @@ class LatentHierarchy:
     def figure_2(cls) -> Self:
         """A small instance of Figure 2's caption, "arbitrary DAGs in the latent space".
 
-        Two roots, a shared child (z4), a latent edge beside the levels (z3 -> z5), a pixel with two parents (x3) and
-        one fed past a level (z2 -> x6). The drawing itself is not at hand: these edges are ours.
+        Two roots, a shared child (z4), an edge between their other children (z3 -> z5), a pixel with two parents (x3)
+        and an edge past a level (z2 -> x6). The drawing itself is not available, so these edges are ours.
         """
         z = {"z1": ["z3", "z4"], "z2": ["z4", "z5", "x6"], "z3": ["x1", "x2", "x3", "z5"]}
         z |= {"z4": ["x3", "x4"], "z5": ["x5", "x6"]}
@@ -102,7 +102,7 @@ class LatentHierarchy:
 
     @classmethod
     def figure_4(cls) -> Self:
-        """An instance of Figure 4 that fits its caption and text; the drawing itself is not at hand.
+        """An instance of Figure 4 that fits its caption and text; the drawing is not available.
 
         z1 over z2 and z3, z2 over z5 and z6, seven pixels x1..x7 (x1 to x3 under z3).
         """
@@ -134,12 +134,12 @@ class LatentHierarchy:
 
     @cached_property
     def child_ptr(self) -> np.ndarray:
-        """Row i of the compressed rows holds the children of node i; nodes past the last row have none."""
+        """Row i of the compressed rows lists the children of node i; nodes past the last row have none."""
         return _array([0, *accumulate(map(len, self._rows))])
 
     @cached_property
     def child_index(self) -> np.ndarray:
-        """The rows one after the other."""
+        """The rows, concatenated."""
         return _array(list(chain.from_iterable(self._rows)))
 
     @cached_property
@@ -182,7 +182,7 @@ class LatentHierarchy:
     def level(self, node: Node) -> int:
         """Height of `node`: 0 for an observable, else one more than its highest child (1 without children).
 
-        In a regular tree all paths down are as long as the longest, so this is the number of edges to a pixel.
+        In a regular tree all paths down have one length, so this is the number of edges to a pixel.
         """
         return int(self._levels[self.index(node)])
 
@@ -212,7 +212,7 @@ class LatentHierarchy:
 
     @classmethod
     def _regular(cls, blocks: list[np.ndarray], name_all: Callable, dims: Sequence[int] | None) -> Self:
-        """From one array a depth, (nodes, children): each node's children as positions within the next depth."""
+        """From one array per depth, (nodes, children): each node's children as positions within the next depth."""
         counts = [*(len(block) for block in blocks), blocks[-1].size]
         dims = [1] * len(counts) if dims is None else [positive("dims", d) for d in dims]
         if len(dims) != len(counts):
@@ -273,7 +273,7 @@ class _Rows(Sequence):
         return self.index[self.ptr[i] : self.ptr[i + 1]].tolist()
 
     def turned(self, count: int) -> _Rows:
-        """For each of `count` nodes the rows that hold it."""
+        """For each of `count` nodes the rows that contain it."""
         tails = np.repeat(np.arange(len(self)), np.diff(self.ptr))
         degrees = np.bincount(self.index, minlength=count)
         return _Rows(np.cumsum([0, *degrees]), tails[np.argsort(self.index, kind="stable")])
@@ -286,7 +286,7 @@ def _array(values: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def _reached(start: set[int], step: Callable[[int], list[int]]) -> set[int]:
-    """`start` and all that repeated steps lead to."""
+    """`start` and all that repeated steps reach."""
     reached, frontier = set(start), list(start)
     while frontier:
         new = [i for i in step(frontier.pop()) if i not in reached]

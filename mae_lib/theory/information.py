@@ -1,13 +1,13 @@
-"""How many bits of the hidden pixels each level of a latent tree gives away: exact, for any mask or law of masks.
+"""Bits about the hidden pixels from each level of a latent tree: exact, for any mask or law of masks.
 
 For a hidden pixel x with ancestors a1 (its parent), ..., aL (the root), let Vk be the visible pixels below ak. Level k
-gives `H(x | V(k-1)) - H(x | Vk)` bits, V0 being empty: what is known through ak and not through anything below it. The
-sum over levels is the mutual information of x and all that is visible; we sum over the hidden pixels as well.
+provides `H(x | V(k-1)) - H(x | Vk)` bits, V0 being empty: what is known through ak and not through anything below it.
+The sum over levels is the mutual information of x and the visible pixels; we sum over hidden pixels as well.
 
-One pass up the tree finds it (belief propagation, Pearl 1988), with images and masks summed over, not sampled. What
-the visible pixels below a node tell of it is a *message*, a likelihood for each of its states; different images and
-masks that give proportional messages are one, with their probabilities added. On a grammar such as the figurines' a
-handful of messages is left at each node. Where they are too many, `sampled_bits` draws the images, and nothing else.
+One pass up the tree computes it (belief propagation, Pearl 1988), summing over images and masks instead of sampling.
+The visible pixels below a node send it a *message*, a likelihood for each of its states; images and masks with
+proportional messages are merged and their probabilities added. A grammar such as the figurines' leaves a handful of
+messages at each node. Where there are too many, `sampled_bits` samples the images, and only these.
 """
 
 import math
@@ -19,17 +19,17 @@ import numpy as np
 from mae_lib.theory.discrete_tree import DiscreteTree
 from mae_lib.theory.mask_levels import FixedCount, IndependentUnits
 
-_DECIMALS = 12  # to which two messages must agree to be one
+_DECIMALS = 12  # to which two messages must agree to be merged
 _MOST = 2_000_000  # pairs of messages at one node
 _NEVER = 1e-14  # a probability that is a rounding error
 
 
 @dataclass(frozen=True)
 class Bits:
-    """Bits of the hidden pixels, summed over them: an expectation over images for each mask or law.
+    """Bits about the hidden pixels, summed over them: an expectation over images for each mask or law.
 
-    by_level: float64 (masks, levels), what each level gives, lowest first.
-    hidden: float64 (masks,), what there is to know: the entropies of the hidden pixels, each by itself.
+    by_level: float64 (masks, levels), bits from each level, lowest first.
+    hidden: float64 (masks,), the most there is to know: the hidden pixels' marginal entropies.
     """
 
     by_level: np.ndarray
@@ -37,7 +37,7 @@ class Bits:
 
     @property
     def share(self) -> np.ndarray:
-        """The share of all bits gained that each level gives: float64 (masks, levels), `NaN` where none is gained."""
+        """Each level's share of all bits gained: float64 (masks, levels), `NaN` where none is gained."""
         total = self.by_level.sum(-1, keepdims=True)
         return np.divide(self.by_level, total, out=np.full_like(self.by_level, np.nan), where=total > 1e-12)
 
@@ -45,7 +45,7 @@ class Bits:
 def mask_bits(tree: DiscreteTree, masks: np.ndarray) -> Bits:
     """The bits of each mask, bool (masks, observables), True = masked; the expectation over images is exact.
 
-    Raises ValueError for masks that do not fit, or for a tree on which the messages of some node are too many.
+    Raises ValueError for masks that do not fit, or for a tree with too many messages at some node.
     """
     masks = checked_masks(tree, masks)
     return _bits(tree, np.arange(masks.shape[1]), masks.T.astype(float), (~masks).T.astype(float))
@@ -54,11 +54,11 @@ def mask_bits(tree: DiscreteTree, masks: np.ndarray) -> Bits:
 def expected_bits(
     tree: DiscreteTree, laws: Sequence[IndependentUnits | FixedCount], unit_of: np.ndarray | None = None
 ) -> Bits:
-    """The expected bits under each law of masks, one row a law; the expectations over images and masks are exact.
+    """The expected bits under each law of masks, one row per law; the expectations over images and masks are exact.
 
     unit_of: the mask unit of each observable, int (observables,) numbered from 0; by default each is its own. A unit
-    must be all that is below one node; for any other, average `mask_bits` over masks.
-    A fixed count is read from independent units: with the weight of "hidden" turned by an angle, the expectation is a
+    must be all observables below one node; otherwise average `mask_bits` over masks.
+    A fixed count is computed from independent units: with a phase on the weight of "hidden", the expectation is a
     trigonometric polynomial whose coefficients belong to the numbers of hidden units.
     Raises ValueError as `mask_bits` does, and for a law or a unit that does not fit; TypeError for another kind of law.
     """
@@ -105,7 +105,7 @@ _Known = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class _Node:
-    """What the visible pixels below a node tell of it, the hidden ones given those, and their entropies, (columns,)."""
+    """Messages of the visible pixels below a node, the hidden ones given those, and their entropies, (columns,)."""
 
     told: _Known
     asked: _Known
@@ -115,7 +115,7 @@ class _Node:
 def _bits(tree: DiscreteTree, unit_of: np.ndarray, hide: np.ndarray, show: np.ndarray) -> Bits:
     """hide, show: the weights of a hidden and of a visible unit, (units, columns); all units share their sum."""
     nodes, both = _unit_nodes(tree, unit_of), hide[0] + show[0]
-    seen: dict[Hashable, _Node] = {}  # equal subtrees under equal masks are looked at once
+    seen: dict[Hashable, _Node] = {}  # equal subtrees under equal masks are computed once
     known, size = {}, dict.fromkeys(nodes, 1)  # size: units below a node
     for unit, i in enumerate(nodes):
         key = _shape(tree, i), hide[unit].tobytes(), show[unit].tobytes()
@@ -145,13 +145,13 @@ def _latent(tree: DiscreteTree, i: int, below: list[_Node]) -> _Node:
     told, others = _all_but_one([_up(tree, c, node.told) for c, node in zip(children, below, strict=True)], tree, i)
     pairs = [(_up(tree, c, node.asked), other) for c, node, other in zip(children, below, others, strict=True)]
     left = sum(_entropy(pixels, tree.marginals[i], other) for pixels, other in pairs)
-    if i == 0:  # nobody asks above the root
+    if i == 0:  # nothing above the root needs them
         return _Node(told, pairs[0][0], left)
     return _Node(told, _union([_product(pixels, other, tree, i) for pixels, other in pairs], tree, i), left)
 
 
 def _within(tree: DiscreteTree, i: int) -> tuple[_Known, _Known]:
-    """All that is below node i: what it tells of i if visible, and its pixels if hidden."""
+    """Everything below node i: its message to i if visible, and its pixels if hidden."""
     if i >= tree.hierarchy.latent_count:
         marginal, values = tree.marginals[i], max(map(len, tree.marginals[tree.hierarchy.latent_count :]))
         possible = np.flatnonzero(marginal)
@@ -177,7 +177,7 @@ def _up(tree: DiscreteTree, child: int, known: _Known) -> _Known:
 
 
 def _all_but_one(told: list[_Known], tree: DiscreteTree, i: int) -> tuple[_Known, list[_Known]]:
-    """What all children tell of node i, and for each child what the others do."""
+    """The message to node i from all children, and for each child from the others."""
     nothing = np.ones((1, len(tree.marginals[i]), 1)), np.ones((1, 1))
     before, after = [nothing], [nothing]
     for one, other in zip(told, reversed(told)):
@@ -205,7 +205,7 @@ def _union(parts: list[_Known], tree: DiscreteTree, i: int) -> _Known:
 
 
 def _merged(ways: np.ndarray, weights: np.ndarray, tree: DiscreteTree, i: int) -> _Known:
-    """Equal rows as one, rows that no mask allows left out."""
+    """Equal rows merged, rows that no mask allows dropped."""
     possible = weights.any(1)
     possible[0] |= not possible.any()  # what is never hidden keeps one row, of weight 0
     ways, weights = ways[possible], weights[possible]

@@ -1,6 +1,6 @@
-"""numpy and networkx, imported when something of theirs is asked for.
+"""numpy and networkx, imported when first used.
 
-A browser has neither. What Theorem 1 says of one mask needs neither, so it runs there.
+A browser has neither. Theorem 1 for one mask needs neither, so it runs there.
 """
 
 import importlib
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Later:
-    """A module by its name; ModuleNotFoundError names it where it is asked for and missing."""
+    """A module by its name; if it is missing, its first use raises ModuleNotFoundError."""
 
     def __init__(self, name: str):
         self._name = name

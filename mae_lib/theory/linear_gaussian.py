@@ -1,9 +1,9 @@
 """Exact instances of Assumption 1, on which every condition of Theorem 1 is a statement about matrices.
 
-Each variable is v = T_v [Pa(v); ε_v] with T_v square and orthogonal, so a node's dimension is its parents' together
-with its noise's. Every variable is kept as its loadings, a matrix (dim, sources) on independent standard normal
-sources: "a function of" becomes a rank, "independent of" a zero product, and a set of latents is tried without
-presuming what s_m and s_mc look like.
+Each variable is v = T_v [Pa(v); ε_v] with T_v square and orthogonal, so a node's dimension is its parents' plus its
+noise's. Every variable is kept as its loadings, a matrix (dim, sources) on independent standard normal sources: "a
+function of" becomes a rank, "independent of" a zero product, and a set of latents is tested without assuming a form of
+s_m and s_mc.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,13 @@ _MOST_LATENTS = 16
 
 
 class LinearGaussian:
-    """A random linear-Gaussian instance of `hierarchy`; of the graph only: the dimensions follow from the noises.
+    """A random linear-Gaussian instance of `hierarchy`'s graph; the dimensions follow from the noises.
 
-    seed: draws the matrices T_v. noise_dim: the dimension of ε_v, one number for all or a number for each node named
-    (1 for others); 0 makes a node a function of its parents. noise_covariance: (sources, sources) positive definite,
-    over the noises in the order of `hierarchy.nodes`; the identity by default, as the theorem wants independence.
+    seed: draws the matrices T_v. noise_dim: the dimension of ε_v, one number for all or one for each named node (1 for
+    others); 0 makes a node a function of its parents. noise_covariance: (sources, sources) positive definite, over the
+    noises in the order of `hierarchy.nodes`; the identity by default, as the theorem requires independence.
 
-    Raises ValueError for a noise of negative dimension, a root without noise, or a covariance that is not one.
+    Raises ValueError for a noise of negative dimension, a root without noise, or an invalid covariance.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class LinearGaussian:
         return bool(np.all(np.abs(residual @ x_mc.T) < _TOLERANCE))
 
     def admissible_sets(self, masked: Iterable[Node]) -> list[frozenset[Node]]:
-        """Every c ⊆ Z that `admits` accepts, by trying all 2^|Z| (condition 3 asks for the smallest of them).
+        """Every c ⊆ Z that `admits` accepts, by trying all 2^|Z| (condition 3 requires the smallest of them).
 
         Raises ValueError for more than 16 latents.
         """
@@ -96,7 +96,7 @@ class LinearGaussian:
     def canonical_correlations(self, masked: Iterable[Node]) -> np.ndarray:
         """Canonical correlations between x_m and x_mc, descending: (min of the two ranks,).
 
-        With independent noises each is exactly 0 or 1, and the ones number Σ dim ε_v over v in A.
+        With independent noises each is exactly 0 or 1, and Σ dim ε_v over v in A of them are 1.
         """
         x_m, x_mc = self._parts(masked)
         return np.linalg.svd(_row_space(x_m) @ _row_space(x_mc).T, compute_uv=False)

@@ -1,11 +1,11 @@
 """How deep c lies when masks are random: exact formulas on regular trees, enumeration, and Monte Carlo.
 
-All of it is in mask *units*: blocks of observables that are masked together. A law of masks is known by one number, the
-probability that some given units are masked and some other given units are visible, and every formula is a sum of such
-numbers.
+Everything is in mask *units*: blocks of observables that are masked together. A law of masks enters only by the
+probability that some given units are masked and some other given units are visible; every formula is a sum of these.
 
-A level has two weights. Averaged over c, that is over sinks, r and 1 - r are alike, since a mask and its complement
-give the same c. Averaged over hidden observables, as the loss of Equation 2 is, they are not: what is hidden differs.
+Levels have two weightings. Averaged over c, that is over sinks, ratios r and 1 - r agree, since a mask and its
+complement have the same c. Averaged over hidden observables, as in the loss of Equation 2, they do not: different
+observables are hidden.
 """
 
 import math
@@ -24,10 +24,10 @@ _MOST_UNITS = 20
 
 
 class MaskLaw(Protocol):
-    """A distribution of masks under which all units are alike."""
+    """A distribution of masks under which units are exchangeable."""
 
     def probability(self, masked: int, visible: int) -> float:
-        """That `masked` given units are masked and `visible` other given units are not."""
+        """P(`masked` given units are masked and `visible` other given units are not)."""
 
     def draw(self, generator: np.random.Generator, draws: int, units: int) -> np.ndarray:
         """bool (draws, units), True = masked."""
@@ -52,7 +52,7 @@ class IndependentUnits:
 
 @dataclass(frozen=True)
 class FixedCount:
-    """`masked` of `total` units are masked, every choice being equally likely (as MAE does)."""
+    """`masked` of `total` units are masked, all choices equally likely (as in MAE)."""
 
     masked: int
     total: int
@@ -77,7 +77,7 @@ class FixedCount:
 
 
 def visible_count(patches: float, ratio: float) -> int:
-    """Patches that an MAE sees of L at ratio r: `int(L(1 - r))`."""
+    """How many of L patches an MAE sees at ratio r: `int(L(1 - r))`."""
     # Rounded first: 100 * (1 - 0.9) is 9.999999999999998 in floating point and means 10.
     return int(round(patches * (1 - ratio), 9))
 
@@ -107,8 +107,8 @@ def expected_sinks(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.
     """E[number of latents in c] at each level of `LatentHierarchy.tree(branching)`, lowest level first: (levels,).
 
     unit: observables in a mask unit, neighbours in the tree (4 for 2 x 2 pixels of a quadtree). No latent within one
-    unit is ever split. Raises ValueError for a unit that does not fit the tree: it must divide the observables under
-    each latent that is larger than it, and hold whole children.
+    unit is ever split. Raises ValueError for a unit that does not fit the tree: it must divide the number of
+    observables under each larger latent, and contain whole children.
     """
     if unit < 1:
         raise ValueError(f"unit is {unit}: it must be a positive number of observables")
@@ -119,7 +119,7 @@ def expected_sinks(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.
         each = leaves // children  # observables below each child
         if leaves > unit and (leaves % unit or max(unit, each) % min(unit, each)):
             raise ValueError(f"unit is {unit}: it does not fit latents with {children} children of {each} observables")
-        # A unit that covers several children makes one child of them.
+        # A unit that covers several children merges them into one.
         groups = min(children, leaves // unit)
         probability = sink_probability(law, leaves // unit, groups) if leaves > unit else 0.0
         expected.append(math.prod(branching[:depth]) * probability)
@@ -127,9 +127,9 @@ def expected_sinks(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.
 
 
 def hidden_levels(branching: Sequence[int], law: MaskLaw, unit: int = 1) -> np.ndarray:
-    """At which level the lowest ancestor lies that a hidden observable shares with a visible one: (levels + 1,).
+    """Law of the level of the lowest ancestor that a hidden observable shares with a visible one: (levels + 1,).
 
-    P(level 1), P(level 2), ..., and last P(it shares none, since all is hidden), given that the observable is hidden.
+    P(level 1), P(level 2), ..., and last P(it shares none, since all are hidden), given that the observable is hidden.
     The ancestor lies above level k if all n_k units below the observable's own ancestor of level k are hidden: for
     independent units of ratio r, `r^(n_k - 1)`, which is not symmetric in r and 1 - r. branching and unit as in
     `expected_sinks`; a latent within one unit counts as one unit. Raises ValueError for a law that hides nothing.
@@ -155,9 +155,9 @@ def _units_below(branching: Sequence[int], law: MaskLaw, unit: int) -> list[int]
 
 
 def shared_levels(hierarchy: LatentHierarchy, masks: np.ndarray) -> np.ndarray:
-    """Level of the lowest latent above each hidden observable that a visible one lies below: int64, like masks.
+    """Level of the lowest latent that each hidden observable shares with a visible one: int64, like masks.
 
-    masks: bool (masks, observables), True = masked. 0 where the observable is visible, or shares no latent with one.
+    masks: bool (masks, observables), True = masked. 0 where the observable is visible or shares none.
     """
     split = locate_shared_information_batch(hierarchy, masks).split
     none = hierarchy.node_levels.max(initial=0) + 1
@@ -188,8 +188,8 @@ def sinks_per_level(hierarchy: LatentHierarchy, masks: np.ndarray) -> np.ndarray
 def sinks_of_targets(hierarchy: LatentHierarchy, targets: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """`sinks_per_level` when only some masked observables are predicted: int64 (masks, levels), lowest level first.
 
-    targets, visible: bool (masks, observables) each; what is neither is hidden and not asked for. c are the lowest
-    latents with a target and a visible observable below them.
+    targets, visible: bool (masks, observables) each; the rest are hidden and not predicted. c are the lowest latents
+    with a target and a visible observable below them.
     """
     levels = hierarchy.node_levels[: hierarchy.latent_count]
     counts = np.zeros((len(targets), levels.max(initial=0)), dtype=np.int64)
@@ -233,7 +233,7 @@ def subtree_units(hierarchy: LatentHierarchy, level: int) -> np.ndarray:
 def enumerate_probabilities(
     hierarchy: LatentHierarchy, law: MaskLaw, unit_of: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(P(z ∈ A), P(z ∈ c)) for every latent, float64 (latents,) each, by going through every mask.
+    """(P(z ∈ A), P(z ∈ c)) for every latent, float64 (latents,) each, by enumerating every mask.
 
     unit_of: the mask unit of each observable, int (observables,), numbered from 0; by default each is its own.
     Raises ValueError for more than 20 units.
@@ -261,7 +261,7 @@ def monte_carlo(
 ) -> tuple[Estimate, Estimate]:
     """Estimates of (P(z ∈ A), P(z ∈ c)) from `draws` random masks; unit_of as in `enumerate_probabilities`.
 
-    The interval is Wilson's (1927) of z standard deviations, 95% by default: honest near 0, where most sinks live.
+    The interval is Wilson's (1927) of z standard deviations, 95% by default: reliable near 0, where most sinks lie.
     """
     if draws < 1:
         raise ValueError(f"draws is {draws}: at least one is needed")
@@ -275,7 +275,7 @@ def _wilson(p: np.ndarray, draws: int, z: float) -> Estimate:
     shrink = 1 + z**2 / draws
     centre = (p + z**2 / (2 * draws)) / shrink
     half = z / shrink * np.sqrt(p * (1 - p) / draws + z**2 / (4 * draws**2))
-    # Rounding would leave the end a hair inside where nothing, or everything, was seen.
+    # Rounding would leave the end slightly inside where no draw, or every draw, hit.
     return Estimate(p, np.where(p == 0, 0, centre - half), np.where(p == 1, 1, centre + half))
 
 

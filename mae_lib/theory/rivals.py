@@ -1,11 +1,11 @@
-"""Other theories of masking, in closed form on one small world, so that they can be drawn beside Theorem 1.
+"""Other theories of masking, in closed form on one small world, to compare them with Theorem 1.
 
-The world is a tree of signs: the root is fair, and each child copies its parent but for a flip. Its leaves have a law
-that can be listed, so nothing is trained or sampled.
+The world is a tree of signs: the root is fair, and each child copies its parent or flips. The law of its leaves can be
+enumerated, so nothing is trained or sampled.
 
 * `linear_mae`: the best linear masked autoencoder under random masks (after Bisulco et al. 2025, who add a bottleneck).
 * `mask_correlations`: the spectrum of the graph that joins the views of one image (after Zhang et al. 2022). Its
-  singular values are the maximal correlations of the two sides, and those of 1 count what Theorem 1 calls c.
+  singular values are the maximal correlations of the two sides, and those equal to 1 count Theorem 1's c.
 
 Masks hide each leaf with probability `ratio`, independently.
 """
@@ -15,7 +15,7 @@ from itertools import product
 
 import numpy as np
 
-_MOST = 12  # leaves whose states and masks are listed
+_MOST = 12  # leaves whose states and masks are enumerated
 
 
 def sign_tree(branching: Sequence[int], flip: float) -> np.ndarray:
@@ -46,10 +46,10 @@ def sign_covariance(law: np.ndarray) -> np.ndarray:
 
 
 def linear_mae(covariance: np.ndarray, ratio: float) -> np.ndarray:
-    """The weights that predict each hidden leaf from the visible ones, 0 for hidden ones, best over all masks.
+    """The best weights over all masks to predict each hidden leaf, hidden inputs being 0.
 
-    (leaves, leaves), a row a target, zero on the diagonal: row i solves `((1 - r) C + r diag C) w = C_i` over all other
-    leaves. So masking acts as a ridge of r / (1 - r). Raises ValueError for a ratio outside (0, 1).
+    (leaves, leaves), one row per target, zero on the diagonal: row i solves `((1 - r) C + r diag C) w = C_i` over all
+    other leaves. So masking acts as a ridge of r / (1 - r). Raises ValueError for a ratio outside (0, 1).
     """
     _check_ratio(ratio)
     damped = (1 - ratio) * covariance + ratio * np.diag(np.diag(covariance))
@@ -63,8 +63,8 @@ def linear_mae(covariance: np.ndarray, ratio: float) -> np.ndarray:
 def linear_gains(covariance: np.ndarray, ratio: float) -> np.ndarray:
     """Variance of an image that the best linear autoencoder explains, by target and source: (leaves, leaves).
 
-    Entry (i, j) is what leaf j, when visible, tells of leaf i, when hidden, in expectation over masks; all entries add
-    up to how far the expected loss falls below that of predicting the mean.
+    Entry (i, j) is what visible leaf j explains of hidden leaf i, in expectation over masks; the entries sum to the
+    reduction of the expected loss below that of predicting the mean.
     """
     return ratio * (1 - ratio) * covariance * linear_mae(covariance, ratio)
 
@@ -73,8 +73,8 @@ def mask_correlations(law: np.ndarray, masked: Sequence[int]) -> np.ndarray:
     """Singular values of the normalised graph of a mask, which joins visible and hidden views, descending.
 
     The first is 1. The graph that joins visible views through what they hide has their squares as eigenvalues; its
-    spectral gap is 1 less the square of the second. Mask and complement have the same. Raises ValueError for a mask
-    that hides nothing or everything.
+    spectral gap is 1 minus the square of the second. A mask and its complement agree. Raises ValueError for a mask that
+    hides nothing or everything.
     """
     visible = [i for i in range(law.ndim) if i not in set(masked)]
     if not visible or len(visible) == law.ndim:
@@ -85,7 +85,7 @@ def mask_correlations(law: np.ndarray, masked: Sequence[int]) -> np.ndarray:
 
 
 def spectral_gaps(law: np.ndarray, ratios: Sequence[float]) -> np.ndarray:
-    """The mean spectral gap over random masks that hide something and show something, for each ratio: (ratios,)."""
+    """The mean spectral gap over random masks that hide and show at least one leaf, for each ratio: (ratios,)."""
     masks = np.array(list(product((False, True), repeat=law.ndim)))[1:-1]
     gaps = np.array([1 - mask_correlations(law, np.flatnonzero(m))[1] ** 2 for m in masks])
     hidden, found = masks.sum(1), []

@@ -15,8 +15,8 @@ def sampled_bits(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> n
 
     masks: bool (images, observables), True = masked; images: int, of the same shape. The entropies are those of the
     exact posteriors (belief propagation), so the mean over drawn images is an unbiased estimate of `Bits.by_level`.
-    A single image may give less than nothing: what it shows can make its hidden pixels less sure.
-    Raises ValueError for shapes that do not fit, and for images that the tree never makes.
+    A single image's bits may be negative: its visible pixels can make hidden ones less certain.
+    Raises ValueError for shapes that do not fit, and for images impossible on the tree.
     """
     masks, images = _checked(tree, masks, images)
     parts = [_in_bits(tree, *both) for both in _chunks(tree, masks, images)]
@@ -24,10 +24,10 @@ def sampled_bits(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> n
 
 
 def level_posteriors(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """What can be known of each pixel as more of the tree is looked at: float64 (images, levels + 1, pixels, values).
+    """The posterior of each pixel as more of the tree is used: float64 (images, levels + 1, pixels, values).
 
     Entry k is the posterior given the visible pixels below the pixel's ancestor of level k: entry 0 is the prior, the
-    last one is given all that is visible. A visible pixel's is what the *other* visible ones tell of it.
+    last one is given all that is visible. For a visible pixel it is given the *other* visible ones.
     masks, images and errors as in `sampled_bits`.
     """
     masks, images = _checked(tree, masks, images)
@@ -48,7 +48,7 @@ def _chunks(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> Iterat
 
 
 def _values(tree: DiscreteTree) -> int:
-    """The most values that an observable has."""
+    """The largest number of values of an observable."""
     return max(map(len, tree.marginals[tree.hierarchy.latent_count :]))
 
 
@@ -78,7 +78,7 @@ def _posteriors(tree: DiscreteTree, masks: np.ndarray, images: np.ndarray) -> np
             [_pixels(tree, c, asked.pop(c), other) for c, other in zip(children, others, strict=True)], axis=1
         )
         below[i] = [pixel for c in children for pixel in below.pop(c)]
-        # Nodes come level by level, so what a higher one knows is written over what is here.
+        # Nodes come level by level, so a higher node's posterior overwrites this one.
         known = np.einsum("s,bnsx->bnx", marginal, asked[i])
         found[:, tree.hierarchy.node_levels[i] :, below[i]] = (known / known.sum(-1, keepdims=True))[:, None]
     return found

@@ -1,9 +1,9 @@
 """Theorem 1, constructive: which latents `c` the masked and the visible part of an image share.
 
 The paper keeps Algorithms 1 and 2 in an appendix; these are reconstructed from the theorem's own three conditions. They
-leave no choice of `c` and `s_m`: the sets that meet conditions 1 and 2 are those between `c` and A (`split` below), and
-condition 3 asks for the smallest. Of `s_mc` they leave many; Algorithm 2 gives the one that is independent of `c`.
-For a batch, 64 masks share one machine word a node, and both algorithms become three sweeps up the graph.
+determine `c` and `s_m`: the sets that meet conditions 1 and 2 are those between `c` and A (`split` below), and
+condition 3 requires the smallest. Many `s_mc` remain; Algorithm 2 returns the one independent of `c`.
+For a batch, 64 masks share one machine word per node, and both algorithms become three sweeps up the graph.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SharedInformation:
 
 
 def algorithm_1(hierarchy: LatentHierarchy, masked: frozenset, visible: frozenset) -> tuple[frozenset, frozenset]:
-    """`(c, s_m)`: the lowest latents that the mask splits, and the noises that only the masked part holds."""
+    """`(c, s_m)`: the lowest latents that the mask splits, and the noises that only the masked part contains."""
     split = hierarchy.ancestors(masked) & hierarchy.ancestors(visible)
     c = frozenset(z for z in split if split.isdisjoint(hierarchy.children(z)))
     s_m = hierarchy.ancestors(masked) - split
@@ -48,7 +48,7 @@ def algorithm_1(hierarchy: LatentHierarchy, masked: frozenset, visible: frozense
 
 
 def algorithm_2(hierarchy: LatentHierarchy, masked: frozenset, visible: frozenset) -> frozenset:
-    """`s_mc`: the noises that only the visible part holds, one valid instance among others."""
+    """`s_mc`: the noises that only the visible part contains, one valid choice among others."""
     split = hierarchy.ancestors(masked) & hierarchy.ancestors(visible)
     s_mc = hierarchy.ancestors(visible) - split
     return s_mc
@@ -57,8 +57,8 @@ def algorithm_2(hierarchy: LatentHierarchy, masked: frozenset, visible: frozense
 def locate_shared_information(hierarchy: LatentHierarchy, masked: Iterable[Node]) -> SharedInformation:
     """`c`, `s_m` and `s_mc` of Theorem 1 when the observables `masked` are hidden and all others are visible.
 
-    With nothing masked, or everything, nothing is shared: `c` is empty.
-    Raises ValueError for a name that is latent or unknown, with the nearest valid one, and for booleans.
+    With nothing or everything masked, nothing is shared: `c` is empty.
+    Raises ValueError for a latent or unknown name, suggesting valid ones, and for booleans.
     """
     masked = _checked_names(hierarchy, masked)
     visible = frozenset(hierarchy.observables) - masked
@@ -69,10 +69,10 @@ def locate_shared_information(hierarchy: LatentHierarchy, masked: Iterable[Node]
 
 @dataclass(frozen=True, eq=False)
 class SharedInformationBatch:
-    """Theorem 1 for many masks: one `SharedInformation` a row, `len(batch)` rows.
+    """Theorem 1 for many masks: one `SharedInformation` per row, `len(batch)` rows.
 
     The words are the native result, uint64 (blocks, nodes): bit k of block b belongs to mask 64 b + k, and columns are
-    in the order of `hierarchy.nodes`. The boolean arrays are unpacked when asked for.
+    in the order of `hierarchy.nodes`. The boolean arrays are unpacked on access.
     """
 
     hierarchy: LatentHierarchy
@@ -146,7 +146,7 @@ def _locate_block(hierarchy: LatentHierarchy, masks: np.ndarray, out: np.ndarray
 
 
 def _pack(masks: np.ndarray) -> np.ndarray:
-    """bool (up to 64, columns) to words (columns,): bit k from row k. Eight rows a byte first: bytes fit the cache."""
+    """bool (up to 64, columns) to words (columns,): bit k from row k. Eight rows per byte first: fits the cache."""
     octets = np.zeros((masks.shape[1], 8), dtype=np.uint8)
     for byte, start in enumerate(range(0, len(masks), 8)):
         bits = np.zeros(masks.shape[1], dtype=np.uint8)

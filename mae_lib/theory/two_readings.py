@@ -1,10 +1,10 @@
-"""Theorem 2, read as printed and as it is used: an autoencoder that meets Assumption 2 and keeps a private sign.
+"""Theorem 2 as printed and as it is used: an autoencoder that meets Assumption 2 but keeps a private sign.
 
 One process, x_m = (c, s_m) and x_mc = (c + s³, s) with c > 0 and |s| > 1/2 of either sign, all independent; and one
 autoencoder. Its encoder is the first part of an invertible map, the decoder's Jacobian is nowhere singular, both
-together are invertible, ŝ_m is independent of the visible side, the widths are right and the loss is 0. And
-ĉ = sign(s) √c tells the sign of s, which x_m knows nothing of. What is missing is that the decoder, (ĉ², ŝ_m), is not
-injective. Appendix B has the proofs.
+together are invertible, ŝ_m is independent of the visible side, the widths are right and the loss is 0. Yet ĉ = sign(s)
+√c reveals the sign of s, of which x_m is independent. The missing condition is injectivity of the decoder, (ĉ², ŝ_m).
+Appendix B has the proofs.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Masked autoencoders: masks, model, training loop, checkpoints and runs that are trained once."""
+"""Masked autoencoders: masks, model, training loop, checkpoints, and runs that are trained once."""
 
 from mae_lib.training.checkpoints import CheckpointError
 from mae_lib.training.config import PretrainConfig

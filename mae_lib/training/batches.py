@@ -1,4 +1,4 @@
-"""What a step of pretraining sees: a function of (step, rows), so that any worker can make any part of any batch."""
+"""The batches of pretraining: functions of (step, rows), so that any worker can make any part of any batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ def mae_batches(
     """A function from (step, rows) to float images in [0, 1] on `device` and masks on the CPU, with the weights of
     their patches in the loss where `config.boundary` leaves some out.
 
-    Images stay uint8, on the device unless that is the CPU. Every pass over them is a permutation of its own. Raises
+    Images are stored as uint8, on the device unless that is the CPU. Every pass over them is a new permutation. Raises
     ValueError for images that do not fit the config.
     """
     if images.shape != (config.unique_images, 3, config.image_size, config.image_size):
@@ -48,7 +48,7 @@ def hidden_patches(config: PretrainConfig) -> Callable[[int, Tensor], tuple[Tens
     `config.boundary` leaves some out."""
     masks = config.masks()
 
-    @lru_cache(maxsize=1)  # of the whole batch: what a patch weighs depends on how many count in all of its pieces
+    @lru_cache(maxsize=1)  # of the whole batch: a patch's weight depends on how many patches count in all its parts
     def weights(step: int) -> Tensor:
         return inner_weights(masks.sample(config.seed, step, torch.arange(config.batch)), config.boundary)
 
@@ -61,7 +61,7 @@ def hidden_patches(config: PretrainConfig) -> Callable[[int, Tensor], tuple[Tens
 
 @dataclass
 class Batches:
-    """The batches of one pretraining on files; `broken` are the images that could not be read."""
+    """The batches of one pretraining run on files; `broken` are the images that could not be read."""
 
     config: PretrainConfig
     visits: Visits

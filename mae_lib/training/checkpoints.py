@@ -1,8 +1,8 @@
-"""Checkpoints that a kill, a full disk or a stray file cannot spoil: safetensors for tensors, JSON for the rest.
+"""Checkpoints that survive a kill, a full disk or a stray file: safetensors for tensors, JSON for the rest.
 
 A checkpoint is a pair, `NAME.safetensors` and `NAME.json`. Each is written under a temporary name, flushed to the disk
-and moved; the JSON goes last and holds the SHA-256 of the tensor file and of itself, so it vouches for a complete pair.
-Nothing here unpickles or runs what a file contains.
+and moved. The JSON file is moved last and contains the SHA-256 of the tensor file and of itself, so it certifies a
+complete pair. Nothing here unpickles or executes a file's contents.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class CheckpointError(ValueError):
 
 
 def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any], new_folder: bool = True) -> None:
-    """Write the pair `path`.safetensors and `path`.json; `about` is what JSON holds beside the tensors.
+    """Write the pair `path`.safetensors and `path`.json; `about` goes into the JSON file.
 
     Raises CheckpointError if the disk refuses; what stood there before then still stands.
     """
@@ -40,7 +40,7 @@ def save(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any], ne
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors, on the CPU, and `about` of a checkpoint.
 
-    Raises CheckpointError for a file that is missing, truncated, altered, or no checkpoint of this package.
+    Raises CheckpointError for a file that is missing, truncated, altered, or not a checkpoint of this package.
     """
     body, _ = _pair(path)
     claim = _claim(path)
@@ -60,7 +60,7 @@ def load(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """All tensors that training goes on from: `model.NAME` and `optimiser.NAME.KEY`."""
+    """All tensors needed to resume training: `model.NAME` and `optimiser.NAME.KEY`."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for parameter, state in optimiser.state.items():
@@ -69,15 +69,15 @@ def state_of(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Te
 
 
 def save_state(folder: Path, step: int, model: nn.Module, optimiser: torch.optim.Optimizer, seconds: float) -> None:
-    """Write the state after `step` steps, in place of older ones. Raises CheckpointError if the folder is gone."""
+    """Write the state after `step` steps and remove older ones. Raises CheckpointError if the folder is gone."""
     about = {"step": step, "seconds": seconds}
-    # A folder that is gone is not made anew, not even between a look and a write: it would lack the log so far.
+    # A folder that is gone is never recreated, not even between a check and a write: it would lack the log so far.
     save(folder / f"checkpoint-{step:09d}", state_of(model, optimiser), about, new_folder=False)
     prune(folder, step)
 
 
 def save_snapshot(folder: Path, step: int, model: nn.Module) -> None:
-    """Keep the model as it is after `step` steps, what was learned in half precision, for a curve over training."""
+    """Keep the model after `step` steps, learned weights in half precision, for a curve over training."""
     state = {name: value.half() for name, value in model.named_parameters() if value.requires_grad}
     save(folder / "snapshots" / f"{step:09d}", state, {"step": step})
 
@@ -88,7 +88,7 @@ def snapshots(folder: Path) -> dict[int, Path]:
 
 
 def prune(folder: Path, step: int | None = None) -> None:
-    """Remove the checkpoints of a run but for that of `step`."""
+    """Remove all checkpoints of a run except that of `step`."""
     kept = f"checkpoint-{step:09d}." if step is not None else None
     for file in folder.glob("checkpoint-*"):
         if kept is None or not file.name.startswith(kept):
@@ -102,7 +102,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def resume(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-    """Bring model and optimiser to the newest checkpoint; its step and the seconds until then, (0, 0.0) without one.
+    """Load the newest checkpoint; returns its step and the seconds until then, (0, 0.0) if there is none.
 
     Raises CheckpointError if the checkpoint is damaged or belongs to another model.
     """
@@ -126,18 +126,18 @@ def resume(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> 
 
 
 def _moments(tensors: dict[str, Tensor], prefix: str, p: nn.Parameter) -> dict[str, Tensor]:
-    """What an optimiser knows of a parameter: tensors of its shape, and the number of its steps."""
+    """The optimiser's state for a parameter: tensors of its shape, and its number of steps."""
     state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     if not state or any(value.shape != (() if key == "step" else p.shape) for key, value in state.items()):
         raise ValueError(f"{prefix}* are missing or of another shape")
     return {key: value.to(p.device) for key, value in state.items()}  # a fused kernel's step too
 
 
-# Files that are all there or not at all
+# Files written whole or not at all
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds. Raises CheckpointError if the file is missing or is not JSON."""
+    """The content of a JSON file. Raises CheckpointError if the file is missing or is not JSON."""
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
@@ -152,7 +152,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_files(payloads: dict[Path, bytes], new_folder: bool = True) -> None:
-    """Each file whole and on the disk, moved into place in this order once all are written; else none of them.
+    """Write all files to the disk, then move them into place in this order; if one cannot be written, none is moved.
 
     Raises CheckpointError if the disk refuses; what stood there before then still stands.
     """
@@ -176,9 +176,9 @@ def write_files(payloads: dict[Path, bytes], new_folder: bool = True) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file that is there. Raises CheckpointError if it is gone, or if the disk refuses."""
+    """Add a line to an existing file. Raises CheckpointError if it is gone, or if the disk refuses."""
     try:
-        with open(path, "r+") as file:  # unlike "a", this makes no file that would lack what came before
+        with open(path, "r+") as file:  # unlike "a", this never creates a file without the earlier lines
             file.seek(0, os.SEEK_END)
             file.write(line + "\n")
     except OSError as error:
@@ -186,7 +186,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def cut_log(log: Path, step: int) -> None:
-    """Drop lines after `step`, which will be written again, and a last line that a kill cut short."""
+    """Drop the lines after `step`, which will be written again, and a last line truncated by a kill."""
     try:
         lines = log.read_text().splitlines() if log.exists() else []
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
@@ -196,9 +196,9 @@ def cut_log(log: Path, step: int) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process has left: half-written files, and checkpoints of a run that is finished.
+    """Remove the remains of a killed process: half-written files, and checkpoints of a finished run.
 
-    Nobody else may be writing there.
+    No other process may be writing there.
     """
     for unfinished in folder.glob("*.tmp"):
         unfinished.unlink(missing_ok=True)
@@ -217,7 +217,7 @@ def _pair(path: str | Path) -> tuple[Path, Path]:
 
 
 def _seal(claim: dict[str, Any]) -> str:
-    """SHA-256 of what a JSON file claims, however it is laid out."""
+    """SHA-256 of a JSON file's claims, independent of its layout."""
     return hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()
 
 

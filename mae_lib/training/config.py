@@ -1,4 +1,4 @@
-"""The config of a pretraining run: all that determines its result, checked before any work starts, and its address."""
+"""The config of a pretraining run: everything that determines its result, checked before any work, and its address."""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -25,16 +25,16 @@ class PretrainConfig:
     """Everything that determines a pretraining run. Raises ValueError for a value of the wrong type or out of range."""
 
     world: str = "figurines"
-    world_options: dict[str, Any] = field(default_factory=dict, hash=False)  # of make_world, beside its size
+    world_options: dict[str, Any] = field(default_factory=dict, hash=False)  # of make_world, besides its size
     image_size: int = 32  # side in pixels
-    unique_images: int = 50_000  # the first so many of the world's train split
+    unique_images: int = 50_000  # taken from the start of the world's train split
     patch: int = 4  # side in pixels
     unit: int = 8  # side of the mask unit in pixels, the paper's "patch size" s
     mask_ratio: float = 0.75
     partial_unit: bool = True  # see MaskSampler
-    mask_shape: str = "units"  # or "blocks", contiguous and of any size: `unit` then plays no part
+    mask_shape: str = "units"  # or "blocks", contiguous and of any size: `unit` is then ignored
     mask_units: tuple[int, ...] | None = None  # the unit of each patch, instead of squares: see PartitionMasks
-    boundary: int = 0  # masked patches so near to a visible one are left out of the loss
+    boundary: int = 0  # masked patches within this distance of a visible one are left out of the loss
     width: int = 64
     depth: int = 4
     heads: int = 4
@@ -42,21 +42,21 @@ class PretrainConfig:
     decoder_depth: int = 1
     decoder_heads: int = 4
     norm_pixels: bool = False  # per-patch normalised target
-    pixel_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # what images are standardised by
+    pixel_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)  # for standardising images
     pixel_std: tuple[float, float, float] = (0.3, 0.3, 0.3)
-    class_tokens: int = 1  # their mean is the image's
+    class_tokens: int = 1  # their mean represents the image
     batch: int = 128
-    images: int = 100_000  # images visited in all; a last batch that would not be full is left out
+    images: int = 100_000  # images visited in total; an incomplete last batch is dropped
     lr: float = 2e-3  # absolute, at the end of the warm-up; the MAE paper's is 1.5e-4 x batch / 256
     warmup: float = 0.05  # fraction of the steps
     weight_decay: float = 0.05
     clip: float | None = None  # largest norm of the gradient
-    flip: bool = False  # mirror half of the visits
-    seed: int = 0  # of weights, order, masks and flips; the world has its own
+    flip: bool = False  # mirror half of the images visited
+    seed: int = 0  # of weights, order, masks and flips; the world has its own seed
 
     def __post_init__(self) -> None:
         typed_fields(self)
-        # A copy of its own, and a refusal of what JSON cannot hold.
+        # A private copy; values that JSON cannot represent are refused.
         object.__setattr__(self, "world_options", json.loads(json.dumps(self.world_options)))
         world_class(self.world)
         for name in ("image_size", "unique_images", "batch", "images"):
@@ -78,7 +78,7 @@ class PretrainConfig:
 
     @classmethod
     def from_scale(cls, scale: dict[str, Any], **overrides: Any) -> "PretrainConfig":
-        """From a preset's `scale`, which may hold other entries too, with `overrides`, which may not."""
+        """From a preset's `scale`, which may have other entries, and `overrides`, which may not."""
         known = {entry.name for entry in fields(cls)}
         for name in overrides:
             if name not in known:
@@ -136,7 +136,7 @@ class PretrainConfig:
         return f"{self.world}-r{self.mask_ratio:g}-u{self.unit}-s{self.seed}-{self.key}"
 
 
-@cache  # the masks of a series differ in nothing that is checked here
+@cache  # nothing checked here differs between the masks of a series
 def _check_sizes(**sizes: Any) -> None:
-    with torch.device("meta"):  # checked where they are used, without memory
+    with torch.device("meta"):  # build the model to check its sizes, using no memory
         MAE(**sizes)

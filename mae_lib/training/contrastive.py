@@ -1,11 +1,11 @@
-"""Contrastive pretraining of the masked autoencoder's encoder: two views of one thing, told apart from all others.
+"""Contrastive pretraining of the masked autoencoder's encoder: find an image's second view among all others.
 
-The loss is NT-Xent (Chen et al. 2020), a form of InfoNCE (van den Oord et al. 2018). What the two views share is what
-the encoder is asked to find, and here it can be said exactly: the second view keeps the latents that `views` names and
-draws all others anew. Such views know the latents, as no augmentation of real images does; `crop` is one.
+The loss is NT-Xent (Chen et al. 2020), a form of InfoNCE (van den Oord et al. 2018). The encoder has to find what the
+two views share, and here this is known exactly: the second view keeps the latents that `views` names and redraws all
+others. Such views need the latents, which no augmentation of real images has; `crop` is such an augmentation.
 
 Notable: encoder, first weights, optimiser, runs and their addresses are those of `pretrain`, so that a model differs
-from a masked autoencoder in its objective alone.
+from a masked autoencoder only in its objective.
 """
 
 from collections.abc import Callable
@@ -29,27 +29,28 @@ from mae_lib.training.mae import MAE
 from mae_lib.training.run import Run, folder_of, trained_once
 from mae_lib.worlds import World, rendered
 
-CONTRASTIVE_VERSION = 1  # raised when the same config gives other numbers than before
+CONTRASTIVE_VERSION = 1  # raised when the same config gives different numbers
 CROP = "crop"
 _SMALLEST = 0.2  # area of a crop as a share of the image's (He et al. 2020, MoCo)
-_LONGEST = 4 / 3  # side of a crop against the other, either way
+_LONGEST = 4 / 3  # largest aspect ratio of a crop, either way
 _JITTER = 0.4  # brightness, contrast and saturation are multiplied by 1 - 0.4 to 1 + 0.4
 
 
 @dataclass(frozen=True)
 class ContrastiveConfig:
-    """A contrastive run with the world, encoder, optimiser and seed of `mae`; its masks and decoder play no part.
+    """A contrastive run with the world, encoder, optimiser and seed of `mae`; its masks and decoder are not used.
 
-    `views`: latents that both views share, joined by "+" (`class`, `class+corners`), all others being drawn anew; or
-    `crop`: two crops of one image with colours of their own. Raises ValueError for views that the world cannot draw.
+    `views`: latents that both views share, joined by "+" (`class`, `class+corners`), with all others redrawn; or
+    `crop`: two crops of one image, each with its own colour jitter. Raises ValueError for views that the world cannot
+    draw.
     """
 
     mae: PretrainConfig = field(default_factory=PretrainConfig)
     views: str = "class"
-    images: int = 20_000  # views seen in all, two a pair
-    pairs: int = 32  # in a batch, each told from the others
+    images: int = 20_000  # views seen in total, two per pair
+    pairs: int = 32  # in a batch, each contrasted with the others
     temperature: float = 0.2
-    projection: int = 64  # width that the loss is computed at
+    projection: int = 64  # width at which the loss is computed
 
     def __post_init__(self) -> None:
         wanted = {"pairs": 2, "projection": 1, "images": 2 * self.pairs}
@@ -63,7 +64,7 @@ class ContrastiveConfig:
 
     @property
     def keep(self) -> tuple[str, ...]:
-        """The latents that the two views share; none by name for crops."""
+        """The latents that the two views share; empty for crops."""
         return () if self.views == CROP else tuple(self.views.split("+"))
 
     @property
@@ -86,7 +87,7 @@ class ContrastiveConfig:
 
 
 def _checked_views(world: World, keep: tuple[str, ...]) -> None:
-    """Raises ValueError unless the world can draw an image anew that keeps these latents."""
+    """Raise ValueError unless the world can redraw an image with these latents kept."""
     if world.resample is None:
         raise ValueError(f"world {world.name!r} has no latents to keep: its views can only be {CROP!r}")
     try:
@@ -96,7 +97,7 @@ def _checked_views(world: World, keep: tuple[str, ...]) -> None:
 
 
 class Contrastive(nn.Module):
-    """The encoder of a masked autoencoder under a small head; its decoder is there, and does not learn."""
+    """The encoder of a masked autoencoder under a small head; its decoder is kept but not trained."""
 
     def __init__(self, mae: MAE, projection: int, temperature: float) -> None:
         super().__init__()
@@ -105,14 +106,14 @@ class Contrastive(nn.Module):
         for name, parameter in mae.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and name in encoder)
         width = mae.cls_token.shape[-1]
-        # Fresh tokens of all images point one way; without the norm the loss stays at a guess for long.
+        # Untrained tokens of all images are nearly parallel; without the norm the loss stays at chance for long.
         hidden = nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()
         self.head = nn.Sequential(*hidden, nn.Linear(width, projection))
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """The loss of pairs of images, (B, 3, H, W) each in [0, 1]."""
         tokens = self.mae.encode(torch.cat([first, second]))
-        seen = self.head(tokens[:, 1:].mean(1))  # the mean token, which is what the book's probes read
+        seen = self.head(tokens[:, 1:].mean(1))  # the mean token, which the book's probes read
         return nt_xent(*seen.float().chunk(2), self.temperature)
 
 
@@ -128,16 +129,16 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def crop_and_jitter(images: Tensor, seed: int, visits: Tensor, stream: str) -> Tensor:
-    """A random crop of each image, back at its size, with other brightness, contrast and saturation.
+    """A random crop of each image, resized to its size, with jittered brightness, contrast and saturation.
 
-    Images (B, 3, H, W) in [0, 1] to the same. What becomes of visit i is a function of (seed, i, stream).
+    Images (B, 3, H, W) in [0, 1] to the same. The result of visit i is a function of (seed, i, stream).
     """
     u = randomness.uniform(seed, visits, stream, (7,)).to(images.device)
     return _jitter(_crop(images, u[:, :4]), 1 + _JITTER * (2 * u[:, 4:] - 1))
 
 
 def _crop(images: Tensor, u: Tensor) -> Tensor:
-    """A crop of 20 to 100% of the area and a shape of up to 4 : 3, wherever it fits; `u` (B, 4) in [0, 1) chooses."""
+    """A crop of 20 to 100% of the area and an aspect ratio of up to 4 : 3, placed by `u` (B, 4) in [0, 1)."""
     size = images.shape[-1]
     side = (_SMALLEST + (1 - _SMALLEST) * u[:, 0]).sqrt()
     stretch = (_LONGEST ** (2 * u[:, 1] - 1)).sqrt()
@@ -149,7 +150,7 @@ def _crop(images: Tensor, u: Tensor) -> Tensor:
 
 
 def _jitter(images: Tensor, factors: Tensor) -> Tensor:
-    """Brightness, contrast and saturation times `factors` (B, 3), in torchvision's formulas, one factor an image."""
+    """Brightness, contrast and saturation times `factors` (B, 3), with torchvision's formulas, one factor per image."""
     brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
     images = (images * brightness).clamp(0, 1)
     mean = _grey(images).mean((1, 2, 3), keepdim=True)
@@ -188,7 +189,7 @@ def pair_batches(
 
 @dataclass(frozen=True)
 class ContrastiveRun(Run):
-    """A finished contrastive run in its folder; what it took and its log are as in `Run`."""
+    """A finished contrastive run in its folder; its cost and log are as in `Run`."""
 
     @property
     def config(self) -> ContrastiveConfig:
@@ -210,8 +211,8 @@ def contrast(
 ) -> ContrastiveRun:
     """The run of `config` in the folder `runs`, trained if need be, resumed if it was cut off.
 
-    `images()` stands in for the world's, as in `pretrain`. Raises as that does, and ValueError for a batch in parts:
-    each pair is told from all others.
+    `images()` replaces the world's images, as in `pretrain`. Raises as `pretrain` does, and ValueError for
+    micro-batches: each pair is contrasted with all others.
     """
     mae, run = config.mae, ContrastiveRun(folder_of(runs) / config.name)
 

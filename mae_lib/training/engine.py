@@ -5,10 +5,10 @@ r"""One flat training loop: CPU, CUDA or MPS, one process or torchrun, resumed t
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \
         --rdzv-endpoint HOST:29500 -m mae_lib pretrain ...
 
-Notable: the loop holds no state of its own. What happens at a step is a function of (step, rows), so the batch may be
-split over workers and micro-batches without changing more than the last bits, and a resumed run repeats the bits (on a
-CPU; some kernels of a GPU add in an order that varies).
-The loop knows nothing of images: it is given a function from (step, rows) to a batch, and one from a batch to a loss.
+Notable: the loop holds no state of its own. What happens at a step is a function of (step, rows), so splitting the
+batch over workers and micro-batches changes only the last bits, and a resumed run is bit-identical (on a CPU; some GPU
+kernels add in varying order).
+The loop is independent of images: it takes a function from (step, rows) to a batch, and one from a batch to a loss.
 """
 
 import json
@@ -31,7 +31,7 @@ from mae_lib.training import checkpoints
 from mae_lib.training.hardware import Hardware, apply_memory_options, rank_and_world
 from mae_lib.training.tensorboard import curves
 
-TRAINER_VERSION = 1  # part of every run's address: raise it when the same config gives other numbers than before
+TRAINER_VERSION = 1  # part of every run's address: raise it when the same config gives different numbers
 
 BatchOf = Callable[[int, Tensor], Any]  # (step, rows (b,) int64 on the CPU) -> batch on the device
 LossOf = Callable[[nn.Module, Any], Tensor]  # (model, batch) -> scalar, the mean over the batch's rows
@@ -54,11 +54,11 @@ class Schedule:
     clip: float | None = None  # largest norm of the gradient
 
     def __post_init__(self) -> None:
-        if not 0 < self.lr <= 1e6:  # beyond what float32 holds an optimiser ends in a message of its own
+        if not 0 < self.lr <= 1e6:  # beyond float32's range the optimiser raises its own message
             raise ValueError(f"the learning rate is {self.lr!r}: it must be above 0, and at most 1e6")
 
     def lr_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 0: step 0 of a warm-up moves already, the last step almost not."""
+        """Learning rate of a step, counted from 0: positive at step 0 of a warm-up, almost zero at the last step."""
         warmup = round(self.warmup * self.steps)
         if step < warmup:
             return self.lr * (step + 1) / warmup
@@ -66,12 +66,12 @@ class Schedule:
 
     @property
     def log_every(self) -> int:
-        """Steps between two lines of the log: at least 100 lines where there are steps enough, at most 50 steps."""
+        """Steps between two lines of the log: at most 50, and few enough for 100 lines where the run is long enough."""
         return max(1, min(50, self.steps // 100))
 
 
 def adamw(model: nn.Module, schedule: Schedule, groups: list[dict[str, Any]] | None = None) -> torch.optim.AdamW:
-    """AdamW over what is learned, in `groups` or, without, decaying matrices but no biases, norms and tokens.
+    """AdamW over the trainable parameters, in `groups`; by default biases, norms and tokens do not decay.
 
     A group's `lr_scale` multiplies the schedule's learning rate.
     """
@@ -99,8 +99,8 @@ def train(
     """Train `model` in place to the end of `schedule`, from the last checkpoint in `folder` if there is one.
 
     Writes `folder/log.jsonl` (step, loss, lr, `images_per_second`, seconds) and, at least `hardware.save_seconds`
-    apart, `folder/checkpoint-*`. Returns what it took: steps, seconds, `images_per_second`, loss (of the last line).
-    `snapshots`: how many models, at equal distances to the end, are kept in `folder/snapshots` for a curve over time.
+    apart, `folder/checkpoint-*`. Returns its cost: steps, seconds, `images_per_second`, loss (of the last line).
+    `snapshots`: how many models, evenly spaced up to the end, are kept in `folder/snapshots` for a curve over time.
     Raises DivergedError at a loss that is not finite, CheckpointError for a checkpoint that cannot be trusted,
     ValueError if the batch does not split evenly.
     """
@@ -115,13 +115,13 @@ def train(
 
     losses: list[Tensor] = []
     begun = logged = saved = time.perf_counter()
-    zero = begun - earlier  # as if it had never been cut off
+    zero = begun - earlier  # as if it had never been interrupted
     shown = {"total": schedule.steps, "initial": first, "unit": "step"}
     with (
         tqdm(desc=folder.name, **shown, disable=not (hardware.progress and first_worker)) as bar,
         curves(folder, hardware.tensorboard and first_worker) as draw,
     ):
-        for step in range(first + 1, schedule.steps + 1):  # how many have been taken, once this one has
+        for step in range(first + 1, schedule.steps + 1):  # steps taken after this one
             losses.append(learn(step - 1))
             bar.update()
             if first_worker and step in kept:
@@ -153,7 +153,7 @@ def stepper(
     schedule: Schedule,
     hardware: Hardware,
 ) -> Callable[[int], Tensor]:
-    """A function that learns from the batch of a step, counted from 0, and gives its loss on this worker's rows."""
+    """A function that trains on the batch of a step, counted from 0, and returns its loss on this worker's rows."""
     device, rows = hardware.torch_device, hardware.rows(schedule.batch)
     several = rank_and_world()[1] > 1
     ids = [device] if device.type == "cuda" else None
@@ -165,7 +165,7 @@ def stepper(
             group["lr"] = schedule.lr_at(step) * group.get("lr_scale", 1.0)
         total = 0.0
         for number, piece in enumerate(rows):
-            held = several and number < len(rows) - 1  # gradients travel once, with the last micro-batch
+            held = several and number < len(rows) - 1  # gradients are synchronised once, with the last micro-batch
             with net.no_sync() if held else nullcontext():
                 with autocast:
                     loss = loss_of(net, batch_of(step, piece)) / len(rows)
@@ -183,12 +183,12 @@ def stepper(
 def _line(
     folder: Path, schedule: Schedule, step: int, losses: list[Tensor], logged: float, zero: float
 ) -> dict[str, float]:
-    """The line of the log on the last steps, whose `losses` are finite; `logged` and `zero` are times of the clock."""
+    """The log line for the last steps, whose `losses` are finite; `logged` and `zero` are clock times."""
     sums = torch.stack(losses)
     if dist.is_initialized():
         dist.all_reduce(sums)
         sums = sums / dist.get_world_size()
-    means = sums.tolist()  # the only place where a GPU is waited for
+    means = sums.tolist()  # the only synchronisation with a GPU
     for number, value in enumerate(means):
         if not math.isfinite(value):
             raise _diverged(folder, step - len(means) + number, value)
@@ -203,7 +203,7 @@ def _line(
 
 
 def _require_finite_weights(model: nn.Module, folder: Path, step: int) -> None:
-    """A finite loss can still have led to weights that are not: they must not become the last good checkpoint."""
+    """Raise for weights that are not finite after a finite loss: they must not become the last good checkpoint."""
     for name, value in model.named_parameters():
         if not value.isfinite().all():
             raise _diverged(folder, step - 1, f"finite but leads to a {name} that is not finite")

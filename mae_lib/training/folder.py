@@ -1,7 +1,7 @@
-"""A folder of one's own images behind the worlds' interface, so that the same configs and commands run on it.
+"""A folder of your own images behind the worlds' interface, so that the same configs and commands run on it.
 
-Every image is decoded once, resized to what training can use, and kept in the runs folder. Where the folder lies is no
-part of a run's address; which files are in it is. Training sees random crops, evaluation the centre of each image.
+Every image is decoded once, resized to what training can use, and kept in the runs folder. A run's address depends on
+the files in the folder, not on its location. Training sees random crops, evaluation the centre of each image.
 """
 
 import hashlib
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from mae_lib.training.config import PretrainConfig
     from mae_lib.training.hardware import Hardware
 
-_MEASURED = 1000  # images that mean and deviation are taken of
+_MEASURED = 1000  # images used for mean and deviation
 
 
 @dataclass(frozen=True)
 class ImageFolder(Described):
-    """The images below `root` at `size` pixels; subfolders are classes, where no image lies beside them.
+    """The images below `root` at `size` pixels; subfolders are classes, if no image lies next to them.
 
-    A split is a share of the images, chosen by a hash of their names, so that new files move none. Files that cannot
-    be read are left out and named. Raises ValueError for an option out of range, and DataError, from whatever first
-    needs the files, for a folder without images or with too many broken ones.
+    A split is a share of the images, chosen by a hash of their names, so that new files do not move old ones. Files
+    that cannot be read are left out and named. Raises ValueError for an option out of range, and DataError, from
+    whatever first needs the files, for a folder without images or with too many broken ones.
     """
 
     name: ClassVar[str] = "folder"
@@ -44,12 +44,12 @@ class ImageFolder(Described):
 
     size: int = 32
     root: str = ""
-    crop: tuple[float, float] = (0.2, 1.0)  # share of an image's area that pretraining sees
-    flip: bool = True  # mirror half of the visits
-    test: float = 0.2  # share of the images that no training sees
-    probe: float = 0.0  # share for a probe alone; without one it learns from the training images
-    shorter: int | None = None  # pixels that an image's shorter side is kept at; by default twice the size
-    max_broken: float = 0.5  # largest share of unreadable files that a run goes on with
+    crop: tuple[float, float] = (0.2, 1.0)  # share of an image's area in a pretraining crop
+    flip: bool = True  # mirror half of the images visited
+    test: float = 0.2  # share of the images that are never trained on
+    probe: float = 0.0  # share reserved for a probe; if 0, it learns from the training images
+    shorter: int | None = None  # pixels of an image's shorter side as stored; by default twice the size
+    max_broken: float = 0.5  # largest share of unreadable files that a run tolerates
 
     def __post_init__(self) -> None:
         require(self.size >= 8, "size", self.size, "8 or more")
@@ -69,7 +69,7 @@ class ImageFolder(Described):
 
     @property
     def files(self) -> Folder:
-        """All of its image files, those among them that cannot be read, too."""
+        """All of its image files, including those that cannot be read."""
         return self._found[0]
 
     @property
@@ -91,7 +91,7 @@ class ImageFolder(Described):
         return digest(self.files, runs_folder() / "images" / f"folder-{place}.json")
 
     def spec(self) -> dict[str, Any]:
-        """What determines the images: the files that there are, not where they lie."""
+        """What determines the images: the files, not their location."""
         options = {name: getattr(self, name) for name in ("size", "flip", "test", "probe", "shorter")}
         return {"world": self.name, **options, "crop": list(self.crop), "files": self._digest}
 
@@ -116,13 +116,13 @@ class ImageFolder(Described):
         }
 
     def images(self, split: str) -> Images:
-        """The images of "train", "probe" or "test" that can be read, in an order by chance."""
+        """The images of "train", "probe" or "test" that can be read, in random order."""
         require(split in ("train", "probe", "test"), "split", split, "train, probe or test")
         return self._splits[split]
 
     @cached_property
     def skipped(self) -> dict[str, str]:
-        """The files that cannot be read, by name, with why."""
+        """The files that cannot be read, by name, with the reason."""
         read, found = {*self._pixels.paths.tolist()}, {}
         for number, name in enumerate(self.files.paths.tolist()):
             if name not in read:
@@ -138,7 +138,7 @@ class ImageFolder(Described):
         return pixels.mean(1), pixels.std(1)
 
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:
-        """The centres of these images. Raises ValueError for a number beyond the split's."""
+        """The centres of these images. Raises ValueError for an index beyond the split."""
         images = self.images(split)
         most = int(indices.max()) if len(indices) else 0
         require(most < len(images), f"the number of an image of {split!r}", most, f"below {len(images)}, all there are")
@@ -148,7 +148,7 @@ class ImageFolder(Described):
         return Sample(stacked.float().div(255).to(indices.device), labels, {"class": labels})
 
     def batches(self, config: "PretrainConfig", hardware: "Hardware") -> Batches:
-        """What pretraining asks for (step, rows). A pass has `unique_images` images, or all where there are fewer."""
+        """The batches of pretraining by (step, rows). A pass has `unique_images` images, or all if fewer."""
         images = self.images("train")
         count = min(config.unique_images, len(images))
         visits = Visits(images, self.size, count, self.crop, config.seed, self.flip)

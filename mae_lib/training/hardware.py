@@ -1,6 +1,6 @@
-"""Where and how a run is computed, and never what: one `Hardware` goes from the command line to the training loop.
+"""Where and how a run is computed, never what: one `Hardware` is passed from the command line to the training loop.
 
-Its rows of a batch, the process group of torchrun, the CPU's threads, and what makes blocks cheaper to run.
+A worker's rows of a batch, torchrun's process group, CPU threads, and options that make blocks cheaper to run.
 """
 
 import atexit
@@ -23,19 +23,19 @@ from mae_lib.training.tensorboard import require_tensorboard
 
 @dataclass(frozen=True)
 class Hardware:
-    """What changes a result by no more than its last bits, so it is no part of a run's address.
+    """Settings that change a result by no more than its last bits, so they are not part of a run's address.
 
-    Raises ValueError for no thread or no micro-batch, and for TensorBoard where it is not installed.
+    Raises ValueError for fewer than one thread or micro-batch, and for TensorBoard if it is not installed.
     """
 
-    device: str | None = None  # cpu, cuda or mps; by default the best that is there
-    threads: int = 1  # of the CPU: small models gain little from a second, and lose much when other work wants the core
+    device: str | None = None  # cpu, cuda or mps; by default the best available
+    threads: int = 1  # of the CPU: small models gain little from a second, and lose much when other work needs the core
     micro_batches: int = 1  # parts of a batch, one after another, to save memory
     compiled: bool = False  # blocks by torch.compile
     checkpoint_blocks: bool = False  # compute blocks twice, to save memory
-    workers: int | None = None  # that load images ahead; by default what the loader thinks right
+    workers: int | None = None  # that load images ahead; by default the loader's choice
     save_seconds: float = 60  # between two checkpoints, at least
-    progress: bool = True  # a bar
+    progress: bool = True  # show a progress bar
     tensorboard: bool = False  # event files beside the log
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Hardware:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device to compute on. Raises ValueError for one that is not there."""
+        """The device to compute on. Raises ValueError for one that is not available."""
         return best_device(self.device)
 
     def rows(self, batch: int) -> Tensor:
@@ -60,11 +60,11 @@ class Hardware:
 
 
 def apply_memory_options(model: nn.Module, hardware: Hardware) -> None:
-    """Make the transformer blocks of a model cheaper to run, in place; names and results stay, but for last bits.
+    """Make the transformer blocks of a model cheaper to run, in place; names and results stay, up to the last bits.
 
-    compiled: by torch.compile, block by block, so that equal blocks are compiled once and masks stay outside; a minute
-    at the start, and a compiler is needed. checkpoint_blocks: only what enters a block is kept for the backward pass,
-    which computes the rest again: a third more work, and memory for one block instead of all.
+    compiled: by torch.compile, block by block, so that equal blocks are compiled once and masks stay outside; this
+    takes a minute at the start and needs a compiler. checkpoint_blocks: only a block's input is kept for the backward
+    pass, which recomputes the rest: a third more work, and memory for one block instead of all.
     """
     for block in (module for module in model.modules() if isinstance(module, Block)):
         if hardware.checkpoint_blocks:
@@ -77,7 +77,7 @@ def apply_memory_options(model: nn.Module, hardware: Hardware) -> None:
 
 
 class WorkerLostError(ConnectionError):
-    """Another worker of torchrun went away; all that was saved is still there."""
+    """Another worker of torchrun was lost; everything saved is still there."""
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -95,7 +95,7 @@ def meet() -> None:
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the other workers of torchrun, if any, until the process ends.
 
-    Joined once: a second time they would meet at the addresses of the first. Raises WorkerLostError if one goes away.
+    They join only once: a second time they would use the addresses of the first. Raises WorkerLostError if one is lost.
     """
     several = int(os.environ.get("WORLD_SIZE", 1)) > 1
     if several and not dist.is_initialized():  # long enough to wait for a run that another process is training
@@ -110,7 +110,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 def _is_loss_of_worker(error: RuntimeError) -> bool:
-    """What NCCL, gloo and torchrun's store say when the other end of a line is gone."""
+    """Whether NCCL, gloo or torchrun's store raises this error when the other end of a connection is gone."""
     said = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
     return isinstance(error, dist.DistError) or any(words in str(error) for words in said)
 
@@ -119,8 +119,8 @@ def _is_loss_of_worker(error: RuntimeError) -> bool:
 def threads(count: int) -> Iterator[None]:
     """Run a block on that many CPU threads; two processes that share cores without this slow each other fivefold.
 
-    Subnormal numbers, which cost a CPU a hundred times the work and change nothing, count as zero in it. The caller's
-    settings come back.
+    Inside it, subnormal numbers, which cost a CPU a hundred times the work and change nothing, count as zero. The
+    caller's settings are restored.
     """
     before, flushed = torch.get_num_threads(), not torch.tensor(1e-40).mul(1).item()
     torch.set_num_threads(count)

@@ -1,8 +1,8 @@
-"""The masked autoencoder of Equation 2 (He et al. 2022), of timm blocks.
+"""The masked autoencoder of Equation 2 (He et al. 2022), built from timm blocks.
 
-Notable: masks come from outside (True = masked, see `masks.py`), and no work is done on tokens that nobody needs.
-Visible patches are picked before they are embedded. The decoder holds its tokens in the order class, visible, masked,
-which its blocks do not notice, so nothing is shuffled back; its last block answers for the masked tokens alone.
+Notable: masks come from outside (True = masked, see `masks.py`), and no work is spent on tokens that are not needed.
+Visible patches are selected before they are embedded. The decoder's tokens stay in the order class, visible, masked, to
+which its blocks are indifferent, so nothing is unshuffled; its last block computes only the masked tokens.
 
 Parameter names are those of timm's VisionTransformer (encoder) and of facebookresearch/mae (all); states load by name:
 
@@ -35,12 +35,12 @@ class MAE(nn.Module):
     """A masked autoencoder of `image_size` pixel RGB images in patches of `patch` pixels.
 
     Widths are multiples of 4 (sine-cosine positions) and of their number of heads. With `norm_pixels` the target of a
-    patch is its pixels less their mean over their standard deviation. Images come in [0, 1] and are standardised by
-    `pixel_mean` and `pixel_std` of each colour; the loss is of standardised pixels. `encode` gives the mean of several
-    `class_tokens`, of which Pixio has eight. Raises ValueError for sizes that do not fit.
+    patch is its pixels less their mean over their standard deviation. Images are in [0, 1] and standardised per colour
+    by `pixel_mean` and `pixel_std`; the loss is on standardised pixels. `encode` returns the mean of several
+    `class_tokens` (Pixio has eight). Raises ValueError for sizes that do not fit.
     """
 
-    has_decoder = True  # False for a released encoder that came without one: its decoder has learned nothing
+    has_decoder = True  # False for an encoder released without one: its decoder is untrained
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class MAE(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """As MAE does: Xavier for every matrix, the patch embedding among them; tokens normal with deviation .02."""
+        """As in MAE: Xavier for every matrix, including the patch embedding; tokens normal with deviation .02."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -101,9 +101,9 @@ class MAE(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
 
     def forward(self, images: Tensor, mask: Tensor | tuple[Tensor, Tensor], weight: Tensor | None = None) -> MAEOutput:
-        """Loss and prediction for images (B, 3, H, W) and a mask (B, L), or what `split_mask` makes of it.
+        """Loss and prediction for images (B, 3, H, W) and a mask (B, L), or the output of `split_mask` for it.
 
-        weight: what each patch counts in the loss, float (B, L), read where masked; see `masked_loss`.
+        weight: the weight of each patch in the loss, float (B, L), used where masked; see `masked_loss`.
         """
         patches = self._patches(images)
         split = mask if isinstance(mask, tuple) else split_mask(mask, self.grid**2)
@@ -117,7 +117,7 @@ class MAE(nn.Module):
         return MAEOutput(masked_loss(prediction, target, weight), prediction)
 
     def encode(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Encoder tokens (B, 1 + visible, width), the class token first; everything is visible without a mask."""
+        """Encoder tokens (B, 1 + visible, width), the class token first; without a mask all patches are visible."""
         visible, _ = self._split(images, mask)
         tokens = self._encode(_pick(self._patches(images), visible), visible)
         if self.class_tokens == 1:
@@ -126,11 +126,11 @@ class MAE(nn.Module):
         return torch.cat([first.mean(1, keepdim=True), rest], dim=1)
 
     def reconstruct(self, images: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Images (B, 3, H, W), not clamped to [0, 1], with what the decoder predicts.
+        """Images (B, 3, H, W), not clamped to [0, 1], with the decoder's predictions.
 
-        With a mask, masked patches are predicted and visible ones copied from the input. Without, or if it hides
-        nothing, every patch is predicted (the paper's Figure 5); training never asked the model for a visible patch.
-        With `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
+        With a mask, masked patches are predicted and visible ones copied from the input. Without one, or if it hides
+        nothing, every patch is predicted (the paper's Figure 5), although training has no loss on visible patches. With
+        `norm_pixels` the prediction is brought back to pixels with the mean and deviation of the *true* patch.
         """
         if not self.has_decoder:
             raise ValueError("this model was released without its decoder, so it reconstructs nothing")
@@ -149,7 +149,7 @@ class MAE(nn.Module):
         return {name: value for name, value in self.state_dict().items() if not name.startswith(_DECODER)}
 
     def load_encoder(self, state: dict[str, Tensor]) -> None:
-        """Take the encoder from the state of a timm VisionTransformer; a classifier head in it is left out.
+        """Load the encoder from the state of a timm VisionTransformer, ignoring a classifier head.
 
         Raises RuntimeError, from torch, for a missing, unknown or misshapen tensor.
         """
@@ -172,8 +172,8 @@ class MAE(nn.Module):
         return visible.to(images.device), masked.to(images.device)
 
     def _encode(self, patches: Tensor, visible: Tensor) -> Tensor:
-        """Tokens (B, class_tokens + V, width) of picked patches (B, V, patch * patch * 3) that stand at `visible`."""
-        # The embedding is a convolution whose windows do not overlap, so a matrix product over each picked patch.
+        """Tokens (B, class_tokens + V, width) of selected patches (B, V, patch * patch * 3) at positions `visible`."""
+        # The embedding is a convolution with disjoint windows, so it is a matrix product over each selected patch.
         kernel = self.patch_embed.proj.weight.permute(0, 2, 3, 1).flatten(1)
         of_class, positions = self.pos_embed[0].tensor_split([self.class_tokens])
         tokens = F.linear(patches, kernel, self.patch_embed.proj.bias) + positions[visible]
@@ -198,7 +198,7 @@ class MAE(nn.Module):
 
 
 def _answer(block: Block, tokens: Tensor, start: int) -> Tensor:
-    """`block(tokens)[:, start:]` without the work for the other tokens, which serve as keys and values only."""
+    """`block(tokens)[:, start:]` without computing the other tokens, which serve only as keys and values."""
     attention, width = block.attn, tokens.shape[-1]
     normed = block.norm1(tokens)
     weight, bias = attention.qkv.weight, attention.qkv.bias
@@ -220,7 +220,7 @@ def masked_loss(prediction: Tensor, target: Tensor, weight: Tensor | None = None
 
 
 def normalise(patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Each patch with mean 0 and deviation 1, its mean and its deviation (..., 1): MAE's normalised target."""
+    """Patches normalised to mean 0 and deviation 1 (MAE's target), their mean and their deviation (..., 1)."""
     mean = patches.mean(dim=-1, keepdim=True)
     deviation = (patches.var(dim=-1, keepdim=True) + 1e-6).sqrt()  # unbiased variance, as published
     return (patches - mean) / deviation, mean, deviation
@@ -269,7 +269,7 @@ def sine_cosine_positions(width: int, grid: int) -> Tensor:
 
 
 def _fixed(width: int, grid: int, class_tokens: int) -> nn.Parameter:
-    """`sine_cosine_positions` that are not learned, with zeros for each class token more."""
+    """`sine_cosine_positions` as a frozen parameter, with zeros for each further class token."""
     return nn.Parameter(F.pad(sine_cosine_positions(width, grid), (0, 0, class_tokens - 1, 0)), requires_grad=False)
 
 

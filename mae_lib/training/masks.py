@@ -1,13 +1,13 @@
-"""Which patches the encoder does not see: the mask ratio r and the mask unit s of the paper, apart from the ViT patch.
+"""Which patches the encoder does not see: the paper's mask ratio r and mask unit s, independent of the ViT patch.
 
-The convention, stated once for the whole package: a mask is boolean, one entry a patch in row-major order, and
+The convention of the whole package: a mask is boolean, with one entry per patch in row-major order, and
 **True = masked** (hidden from the encoder, predicted by the decoder).
 
-A unit is a square of k x k patches that is masked as one (k = unit / patch). By default the last visible unit may be
+A unit is a square of k x k patches that are masked together (k = unit / patch). By default the last visible unit may be
 partial, as in the long-sequence MAE (Hu et al. 2022, facebookresearch/long_seq_mae): shuffle the units, lay out their
-patches one unit after the other, and show the first `int(L(1 - r))` of the L patches. Every image then shows the same
-number of patches whatever the unit. `partial_unit=False` rounds down to whole units instead, as Pixio and the library
-`lightly` do.
+patches unit by unit, and show the first `int(L(1 - r))` of the L patches. Every image then shows the same number of
+patches whatever the unit. `partial_unit=False` rounds down to whole units instead, as Pixio and the library `lightly`
+do.
 """
 
 import math
@@ -23,7 +23,7 @@ _ROWS = 1 << 32  # rows of one step are counted below this, so (step, row) is on
 
 
 class Masks:
-    """What every sampler tells of an image: its `patches`, L, of which `visible` are shown to the encoder."""
+    """The interface of every sampler: an image has `patches`, L, of which the encoder sees `visible`."""
 
     ratio: float
     patches: int
@@ -53,7 +53,7 @@ class MaskSampler(Masks):
     `ratio` lies in (0, 1); `unit` is a multiple of `patch` and no larger than the image. With `partial_unit=False`
     the unit must also tile the grid.
 
-    Raises ValueError where one of these fails, and for a ratio that leaves no visible or no masked patch.
+    Raises ValueError if one of these fails, and for a ratio that leaves no visible or no masked patch.
     """
 
     grid: int
@@ -99,7 +99,7 @@ class MaskSampler(Masks):
 
 
 def turns(seed: int, step: int, rows: Tensor, units: int) -> Tensor:
-    """When each unit's turn comes, a random order for each row of a step: int64 (B, units)."""
+    """The position of each unit in a random order, for each row of a step: int64 (B, units)."""
     return randomness.ranks(seed, stream_index(step, rows), "mask", units)
 
 
@@ -109,10 +109,10 @@ def stream_index(step: int, rows: Tensor) -> Tensor:
 
 
 def hide(place: Tensor, unit_of: Tensor, within: Tensor, size: Tensor, visible: int) -> Tensor:
-    """bool (B, L): units are laid out in turn, and all patches but the first `visible` are masked.
+    """bool (B, L): units are laid out in their order, and all patches except the first `visible` are masked.
 
-    place: when each unit's turn comes, (B, units); for each patch its unit and its place in it, (L,) each; for each
-    unit its patches, (units,).
+    place: each unit's position in the order, (B, units); for each patch its unit and its place in it, (L,) each; for
+    each unit its number of patches, (units,).
     """
     in_turn = torch.zeros_like(place).scatter_(1, place, size.expand_as(place))
     before = (in_turn.cumsum(1) - in_turn).gather(1, place)  # patches laid out before a unit
@@ -120,7 +120,7 @@ def hide(place: Tensor, unit_of: Tensor, within: Tensor, size: Tensor, visible: 
 
 
 def _layout(grid: int, k: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each patch its unit and its place in it, (L,) each; for each unit its patches on the grid, (units,)."""
+    """For each patch its unit and its place in it, (L,) each; for each unit its patch count, (units,)."""
     line = torch.arange(grid, device=device)
     side = math.ceil(grid / k)
     unit_of = (line[:, None] // k * side + line // k).flatten()

@@ -1,10 +1,9 @@
-"""Pretraining as the paper's experiments need it: a config in, a finished run out, trained at most once.
+"""Pretraining for the paper's experiments: from a config to a finished run, trained at most once.
 
     python -m mae_lib pretrain --preset laptop --mask-ratio 0.75 --unit 8
 
-Notable: a run's address is everything that determines it (its config, its world and the trainer's declared version),
-so asking for it again reads it, asking for it twice at once trains it once, and asking for it after a kill
-goes on where it was.
+Notable: a run's address is everything that determines it (its config, its world and the trainer's declared version), so
+a second call reads it, simultaneous calls train it once, and a call after a kill resumes it.
 """
 
 from collections.abc import Callable
@@ -32,9 +31,9 @@ def pretrain(
 ) -> Run:
     """The run of `config` in the folder `runs` (by default `mae_lib.folders.runs_folder()`), trained if need be.
 
-    `snapshots` keeps that many models on the way, see `Run.snapshots`. `images()` stands in for the world's, uint8
-    (unique_images, 3, image_size, image_size). Raises ValueError for a device or batch that does not fit,
-    DivergedError and CheckpointError as `engine.train`.
+    `snapshots` keeps that many intermediate models, see `Run.snapshots`. `images()` replaces the world's images, uint8
+    (unique_images, 3, image_size, image_size). Raises ValueError for a device or batch that does not fit, DivergedError
+    and CheckpointError as `engine.train` does.
     """
     run = Run(folder_of(runs) / config.name)
 

@@ -1,4 +1,4 @@
-"""Checkpoints that others released, as runs: facebookresearch/mae's, timm's, and transformers' ViTMAE and Pixio.
+"""Checkpoints released by others, as runs: facebookresearch/mae's, timm's, and transformers' ViTMAE and Pixio.
 
     python -m mae_lib import mae_pretrain_vit_base.pth
     python -m mae_lib evaluate --model mae_pretrain_vit_base.pth
@@ -7,9 +7,9 @@
 
 timm and huggingface.co need a network; a folder that transformers wrote does not.
 
-Notable: a released model gets an address of its own, whose seed is read off the file's SHA-256, so nobody's training is
-taken for it; beside it lies a preset that names it alone, which every command and notebook takes. Sizes are read off
-the tensors. What timm and transformers know beside them is carried along: heads, and the pixels' mean and deviation.
+Notable: a released model gets its own address, with a seed derived from the file's SHA-256, so that no trained run is
+mistaken for it. Next to it is a preset with only this model, which every command and notebook accepts. Sizes are
+inferred from the tensors. Heads and the pixels' mean and deviation are taken from timm or transformers.
 """
 
 import hashlib
@@ -32,9 +32,9 @@ from mae_lib.training.mae import MAE
 from mae_lib.training.released_files import WEIGHTS, read_about, read_state, to_safetensors, weights_in
 from mae_lib.training.run import Run, made_once
 
-# Heads of ViT-T, S, B, L and H, and of Pixio's 1B and 5B; else one for 64 of the width.
+# Heads of ViT-T, S, B, L and H, and of Pixio's 1B and 5B; else one per 64 of the width.
 _HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16, 1536: 24, 3072: 32}
-# What a training with facebookresearch/mae, or transformers' JSON files, call a setting that no shape tells.
+# What facebookresearch/mae's settings, or transformers' JSON files, call a setting that no shape determines.
 _TOLD = {"norm_pix_loss": "norm_pixels", "num_attention_heads": "heads", "decoder_num_attention_heads": "decoder_heads"}
 _TOLD |= {"image_mean": "pixel_mean", "image_std": "pixel_std"}
 _log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ _DECODER_HEAD = 32  # width of a head of MAE's decoder: 512 in 16
 
 
 def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **overrides: Any) -> Run:
-    """The run of a released checkpoint, written into `runs` at its first import, with a preset of its name beside it.
+    """The run of a released checkpoint, written into `runs` at its first import, with a preset of its name next to it.
 
-    `path`: a file, or a folder that transformers wrote. In its place `timm:NAME` is what timm has under that name, and
-    `hf:OWNER/NAME` what huggingface.co has. `scale`: a preset's, for the data and the sizes of evaluations. `overrides`
-    set what a file does not tell, such as `heads=3`, `norm_pixels=False`, or the unit it was pretrained with. Raises
-    CheckpointError for a file that holds no masked autoencoder's encoder.
+    `path`: a file, or a folder that transformers wrote. Or `timm:NAME`, for timm's model of that name, or
+    `hf:OWNER/NAME`, for huggingface.co's. `scale`: a preset's, for the data and the sizes of evaluations. `overrides`
+    set what a file does not contain, such as `heads=3`, `norm_pixels=False`, or the unit it was pretrained with. Raises
+    CheckpointError for a file without a masked autoencoder's encoder.
     """
     given = _fetched(str(path), runs)
     path = weights_in(given)
@@ -57,15 +57,19 @@ def import_model(path: str | Path, scale: dict[str, Any], runs: Path, **override
     known |= read_about(path) or {}
     decoder = "decoder_pred.weight" in state
     if not decoder:
-        known.pop("decoder_heads", None)  # transformers writes them beside an encoder alone, too
+        known.pop("decoder_heads", None)  # transformers writes them even for an encoder without a decoder
     shapes = sizes(path, state)
-    for name in overrides.keys() & shapes.keys() - {"heads", "decoder_heads"}:  # no shape tells those two
+    for name in overrides.keys() & shapes.keys() - {"heads", "decoder_heads"}:  # no shape determines those two
         if overrides[name] != shapes[name]:
             raise CheckpointError(f"{path}: its {name} is {shapes[name]} and cannot be {overrides[name]!r}")
     told = shapes | known | {"seed": int(digest[:7], 16), "mask_ratio": SERIES_RATIO}
     whole = {**scale, **told, "unit": told["patch"], **overrides}
     if "heads" not in overrides | known and told["width"] not in _HEADS:
-        _log.warning("%s does not tell its heads: %d, of 64 of the width each; else set heads", path, told["heads"])
+        _log.warning(
+            "%s does not state its heads: %d are assumed, one per 64 of the width; set heads to change that",
+            path,
+            told["heads"],
+        )
     known = {**whole, "seed": told["seed"], "mask_ratio": told["mask_ratio"]}
     config = PretrainConfig.from_scale(known)
     run = Run(runs / config.name)
@@ -92,11 +96,11 @@ def _fetched(path: str, runs: Path) -> Path:
 
 
 def of_hub(name: str, runs: Path) -> Path:
-    """A folder in `runs` of the weights that huggingface.co has under a name, fetched if they are not there yet.
+    """A folder in `runs` with huggingface.co's weights of that name, downloaded if they are not there yet.
 
     Raises CheckpointError when they cannot be fetched.
     """
-    import huggingface_hub  # timm brings it along
+    import huggingface_hub  # a dependency of timm
 
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
         raise CheckpointError(f"hf:{name}: a name of huggingface.co is OWNER/NAME, such as facebook/vit-mae-base")
@@ -108,16 +112,16 @@ def of_hub(name: str, runs: Path) -> Path:
             huggingface_hub.snapshot_download(name, local_dir=folder, allow_patterns=["*.json", weights])
         except (OSError, RuntimeError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"hf:{name}: cannot be had ({reason})") from None
+            raise CheckpointError(f"hf:{name}: could not be loaded ({reason})") from None
     return folder
 
 
 def of_timm(name: str, runs: Path) -> Path:
-    """A file in `runs` of the weights that timm has under a name, fetched if it is not there yet.
+    """A file in `runs` with timm's weights of that name, downloaded if it is not there yet.
 
     Raises CheckpointError for a name that timm does not have, and when they cannot be fetched.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):  # nor any other place than timm's own
+    if not re.fullmatch(r"\w[\w.-]*", name):  # nor any place other than timm's own
         raise CheckpointError(f"timm:{name}: a name of timm is a word, such as vit_base_patch16_224.mae")
     file = runs / f"timm-{name}.safetensors"
     if not file.is_file() or read_about(file) is None:
@@ -125,7 +129,7 @@ def of_timm(name: str, runs: Path) -> Path:
             model = timm.create_model(name, pretrained=True).eval()
         except (RuntimeError, OSError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"timm:{name}: cannot be had ({reason})") from None
+            raise CheckpointError(f"timm:{name}: could not be loaded ({reason})") from None
         about = _of_model(f"timm:{name}", model)
         file.parent.mkdir(parents=True, exist_ok=True)
         checkpoints.write_files({file: to_safetensors(model.state_dict(), about)})
@@ -133,8 +137,9 @@ def of_timm(name: str, runs: Path) -> Path:
 
 
 def _of_model(name: str, model: nn.Module) -> dict[str, Any]:
-    """What no tensor tells of a timm model. Raises CheckpointError for one that a masked autoencoder's encoder is not:
-    they are told apart by their tokens, for an activation or a rotation of positions leaves no trace in the names."""
+    """The settings of a timm model that no tensor determines. Raises CheckpointError for a model that is not a masked
+    autoencoder's encoder: its tokens are compared, since an activation or a rotation of positions leaves no trace in
+    the names."""
     state = model.state_dict()
     shape = sizes(Path(name), state)
     try:
@@ -154,12 +159,12 @@ def _of_model(name: str, model: nn.Module) -> dict[str, Any]:
 
 
 def preset_of(run: Run) -> Path:
-    """The preset that names a released model's run alone."""
+    """The preset with only a released model's run."""
     return run.directory / f"{run.directory.name}.yaml"
 
 
 def sizes(path: Path, state: dict[str, Tensor]) -> dict[str, int]:
-    """What the shapes tell: image size, patch, class tokens; width, depth and heads of the encoder and of a decoder."""
+    """Sizes from tensor shapes: image size, patch, class tokens; width, depth and heads of encoder and decoder."""
     try:
         embedding = tuple(state["patch_embed.proj.weight"].shape)
         if len(embedding) != 4 or embedding[1] != 3 or embedding[2] != embedding[3]:

@@ -1,7 +1,7 @@
-"""The tensors in a file that others released, whatever wrapped them: torch's format or safetensors.
+"""The tensors in a file released by others, in torch's format or safetensors, whatever wraps them.
 
-Notable: a file is data only. torch's weights-only reader takes tensors, and of objects a Namespace of settings with the
-paths in it, as facebookresearch/mae's trainings leave beside the weights. What else a file is, is said by its name.
+Notable: files are read as data only. torch's weights-only reader accepts tensors, and as the only objects a Namespace
+of settings and paths, which facebookresearch/mae stores with the weights. For any other file, the error names its kind.
 """
 
 import argparse
@@ -22,18 +22,18 @@ from mae_lib.training.checkpoints import CheckpointError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # of a folder that transformers wrote
 _PATCHES = "patch_embed.proj.weight"
-_STATES = ("model", "state_dict", "model_state_dict", "module")  # where a training's checkpoint keeps the tensors
+_STATES = ("model", "state_dict", "model_state_dict", "module")  # where a training checkpoint stores the tensors
 _WRAPPERS = re.compile(r"(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-_HEADS = ("head", "fc_norm")  # of a classifier, which are left out
-_ABOUT = "mae_lib"  # the entry of a safetensors file's metadata that is ours
+_HEADS = ("head", "fc_norm")  # of a classifier, ignored
+_ABOUT = "mae_lib"  # our entry in a safetensors file's metadata
 _PATHS = {"PosixPath": PurePosixPath, "WindowsPath": PureWindowsPath}
 _PATHS |= {path.__name__: path for path in (PurePosixPath, PureWindowsPath)}
-_SAFE = [argparse.Namespace]  # and paths by the names that Pythons of any age and system wrote
+_SAFE = [argparse.Namespace]  # and paths, under the names of every Python version and system
 _SAFE += [(kind, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name, kind in _PATHS.items()]
 
 
 def weights_in(path: Path) -> Path:
-    """The file of weights in a folder that transformers wrote; another path is itself.
+    """The file of weights in a folder that transformers wrote; any other path is returned as is.
 
     Raises CheckpointError for a folder without one.
     """
@@ -47,16 +47,16 @@ def weights_in(path: Path) -> Path:
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The encoder's tensors, and a decoder's if there is one, by facebookresearch/mae's names, and the settings that
-    are kept beside them, if any: a training's in the file, transformers' in its folder.
+    """The encoder's tensors, and a decoder's if there is one, under facebookresearch/mae's names, and the settings
+    stored with them, if any: in the file, or for transformers in its folder.
 
-    Raises CheckpointError for a file that is missing, damaged, or holds anything else.
+    Raises CheckpointError for a file that is missing, damaged, or contains anything else.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
     with open(path, "rb") as file:
         start = file.read(64)
-    known = start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 1 << 32  # the length of a header, and JSON
+    known = start[8:9] == b"{" and int.from_bytes(start[:8], "little") < 1 << 32  # a header's length, then JSON
     if not known:
         _check_kind(path, start)
     safe = known or (path.suffix == ".safetensors" and not start.startswith(b"PK"))
@@ -77,7 +77,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_about(path: Path) -> dict[str, Any] | None:
-    """What `to_safetensors` wrote beside the tensors; None for another file."""
+    """What `to_safetensors` stored with the tensors; None for any other file."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             return json.loads((file.metadata() or {})[_ABOUT])
@@ -86,12 +86,12 @@ def read_about(path: Path) -> dict[str, Any] | None:
 
 
 def to_safetensors(state: dict[str, Tensor], about: dict[str, Any]) -> bytes:
-    """A safetensors file's bytes, with what is known of the model beside the tensors."""
+    """A safetensors file's bytes, with `about` in its metadata."""
     return safetensors.torch.save(state, {_ABOUT: json.dumps(about)})
 
 
 def _check_kind(path: Path, start: bytes) -> None:
-    """Say what a file is that a failed download leaves in the place of a checkpoint."""
+    """Raise an error that says what a failed download has left in place of a checkpoint."""
     found = None
     if not start:
         found = "is empty"
@@ -130,8 +130,8 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 
 def _prefix(path: Path, state: dict[str, Tensor], patches: str) -> str | None:
-    """What stands before the names of the one encoder that embeds patches by the tensor `patches`, None where there is
-    none: DistributedDataParallel, Lightning and others write a prefix."""
+    """The prefix of the names of the one encoder with the patch embedding `patches`, or None if there is none:
+    DistributedDataParallel, Lightning and others add a prefix."""
     places = [name.removesuffix(patches) for name in state if name.endswith(patches)]
     prefixes = [place for place in places if not place or place.endswith(".")]
     if len(prefixes) > 1:

@@ -1,7 +1,7 @@
-"""transformers' names of a ViTMAE, a ViT or a Pixio as facebookresearch/mae's, and what its folder tells besides.
+"""transformers' names for ViTMAE, ViT and Pixio, converted to facebookresearch/mae's, and its folder's settings.
 
-Notable: transformers writes other names into a file than its version 5 has in memory, and both are read. Queries, keys
-and values come as three tensors and become one.
+Notable: the names in transformers' files differ from those in its version 5's memory; both are read. Queries, keys and
+values, three tensors there, become one.
 """
 
 import json
@@ -33,7 +33,7 @@ _NAMES = [
 
 
 def of_transformers(path: Path, state: dict[str, Tensor], encoder: str) -> dict[str, Tensor]:
-    """The encoder's tensors, whose names begin with `encoder` in `state`, and a decoder's if there is one, by
+    """The encoder's tensors, whose names begin with `encoder` in `state`, and a decoder's if there is one, under
     facebookresearch/mae's names. Raises CheckpointError for a query without its key or value."""
     decoder = encoder.removesuffix("vit.") + "decoder."
     plain = {name.removeprefix(encoder): value for name, value in state.items() if name.startswith(encoder)}
@@ -59,9 +59,9 @@ def _fused(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def beside(path: Path) -> dict[str, Any]:
-    """What the two JSON files tell that transformers writes beside a model's weights: its settings and the pixels'.
+    """The settings in the two JSON files that transformers writes next to the weights: the model's and the pixels'.
 
-    Raises CheckpointError for an activation that MAE has not, and for a file that is no JSON.
+    Raises CheckpointError for an activation other than MAE's, and for a file that is not JSON.
     """
     told = _json(path.parent / "config.json") | _json(path.parent / "preprocessor_config.json")
     if (found := told.get("hidden_act", "gelu")) != "gelu":

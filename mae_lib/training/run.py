@@ -1,7 +1,7 @@
-"""A run's folder: held by one process at a time, finished at once, read by all.
+"""A run's folder: locked by one process at a time, finished atomically, readable by all.
 
-`runs/figurines-r0.75-u8-s0-1f2e3d4c5b/` ends up holding config.json, log.jsonl, model.safetensors with model.json, and
-done.json (wall time, images/s, device, threads, versions), which comes last and makes it a finished run.
+`runs/figurines-r0.75-u8-s0-1f2e3d4c5b/` finally contains config.json, log.jsonl, model.safetensors with model.json, and
+done.json (wall time, images/s, device, threads, versions), which is written last and marks the run as finished.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from mae_lib.training.hardware import Hardware, meet, process_group, rank_and_wo
 from mae_lib.training.mae import MAE
 from mae_lib.training.tensorboard import draw_finished
 
-Learn = Callable[[], tuple[nn.Module, dict[str, Any]]]  # the model that is kept, and what done.json says of it
+Learn = Callable[[], tuple[nn.Module, dict[str, Any]]]  # the model to keep, and its entries in done.json
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def done(self) -> dict[str, Any]:
-        """What it took: steps, seconds, `images_per_second`, loss, device, threads, workers, versions."""
+        """The run's cost: steps, seconds, `images_per_second`, loss, device, threads, workers, versions."""
         return checkpoints.read_json(self.directory / "done.json")
 
     def history(self) -> list[dict[str, float]]:
@@ -58,7 +58,7 @@ class Run:
         return load_model(self.directory / "model", device)
 
     def snapshots(self, device: str | torch.device = "cpu") -> Iterator[tuple[int, MAE]]:
-        """The models kept on the way, each with the images visited until then; none unless `pretrain` was asked to."""
+        """The intermediate models, each with the images visited until then; none unless `pretrain` kept some."""
         for step, path in checkpoints.snapshots(self.directory).items():
             model = self.config.model()
             missing = model.load_state_dict(checkpoints.load(path)[0], strict=False).missing_keys
@@ -68,7 +68,7 @@ class Run:
             yield step * self.config.batch, model.to(device).eval()
 
     def export(self, path: str | Path) -> None:
-        """Write encoder and decoder to `path`.safetensors and .json, what was learned in half precision."""
+        """Write encoder and decoder to `path`.safetensors and .json, learned weights in half precision."""
         model = self.load()
         fixed = {name for name, value in model.named_parameters() if not value.requires_grad}
         state = {name: value if name in fixed else value.half() for name, value in model.state_dict().items()}
@@ -76,9 +76,9 @@ class Run:
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> MAE:
-    """A model in eval mode from what `pretrain` or `Run.export` wrote, float32 whatever the file holds.
+    """A model in eval mode from a file by `pretrain` or `Run.export`, in float32 whatever the file's precision.
 
-    Raises CheckpointError for a file that is damaged or is no such model.
+    Raises CheckpointError for a file that is damaged or not such a model.
     """
     tensors, about = checkpoints.load(path)
     try:
@@ -91,16 +91,16 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> MAE:
 
 
 def find(config: PretrainConfig, runs: str | Path | None = None) -> Run | None:
-    """The finished run of a config, or None if nobody has trained it with this code."""
+    """The finished run of a config, or None if it has not been trained with this code."""
     directory = folder_of(runs) / config.name
     return Run(directory) if (directory / "done.json").is_file() else None
 
 
 def trained_once(directory: Path, config: Any, learn: Learn, hardware: Hardware) -> None:
-    """Have `learn` train what `config`, a dataclass, determines, unless `directory` holds it finished already.
+    """Call `learn` to train the run of `config`, a dataclass, unless `directory` already contains it finished.
 
-    It is called in every worker of torchrun, and once more in the same folder where a process was killed: there it
-    goes on from the last checkpoint, as `engine.train` does.
+    Call it in every worker of torchrun, and again in the same folder after a kill: it then resumes from the last
+    checkpoint, as `engine.train` does.
     """
     with threads(hardware.threads), process_group(hardware.torch_device):
         made_once(directory, config, learn, _environment(hardware))
@@ -109,9 +109,9 @@ def trained_once(directory: Path, config: Any, learn: Learn, hardware: Hardware)
 
 
 def made_once(directory: Path, config: Any, make: Learn, environment: dict[str, Any]) -> None:
-    """Hold the folder and, unless done.json stands there, write config.json, what `make` makes, and done.json last.
+    """Lock the folder and, unless done.json exists, write config.json, the output of `make`, and done.json last.
 
-    What only resuming needed goes. Workers of torchrun make it together, and the first of them writes.
+    Files needed only for resuming are removed. Workers of torchrun call `make` together, and the first of them writes.
     """
     with locked(directory):
         if (directory / "done.json").is_file():
@@ -143,9 +143,9 @@ def _environment(hardware: Hardware) -> dict[str, Any]:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the run's folder: another process that wants it waits here, and the lock goes when its holder dies.
+    """Lock the run's folder: other processes wait here, and the lock is released when its holder dies.
 
-    Under torchrun the first worker holds it for all. What fails before anything is trained leaves no folder.
+    Under torchrun the first worker locks it for all. A failure before anything is trained leaves no folder.
     """
     first_worker = rank_and_world()[0] == 0
     with _open_lock(directory, first_worker):
@@ -168,7 +168,7 @@ def _open_lock(directory: Path, wait: bool) -> TextIO:
             _wait_for(lock, directory)
         if os.fstat(lock.fileno()).st_nlink:
             return lock
-        lock.close()  # who held it failed and took the folder away
+        lock.close()  # its holder failed and removed the folder
 
 
 def _wait_for(lock: TextIO, directory: Path) -> None:

@@ -1,9 +1,9 @@
-"""The masks that Section 3.6 suggests, each a setting of the same trainer: units of any shape, blocks, and a boundary.
+"""The masks suggested in Section 3.6, as settings of the same trainer: units of any shape, blocks, and a boundary.
 
 A mask *unit* need not be a square: `PartitionMasks` takes any partition of the patches, such as the leaves of the
-subtrees of a latent hierarchy (`mae_lib.theory.subtree_units`), by the rule of `MaskSampler`. `BlockMasks` are the
-contiguous blocks of BEiT (Bao et al. 2022). `inner_patches` are the masked patches that are left in the loss when those
-near a visible patch are not. As everywhere, True = masked, and a mask is a function of (seed, step, row).
+subtrees of a latent hierarchy (`mae_lib.theory.subtree_units`), with the rule of `MaskSampler`. `BlockMasks` are the
+contiguous blocks of BEiT (Bao et al. 2022). `inner_patches` are the masked patches that stay in the loss when those
+near a visible patch are excluded. As everywhere, True = masked, and a mask is a function of (seed, step, row).
 """
 
 import math
@@ -17,16 +17,16 @@ from mae_lib import randomness
 from mae_lib.theory.mask_levels import visible_count
 from mae_lib.training.masks import Masks, hide, stream_index, turns
 
-_BLOCKS = 48  # drawn for each mask; what they leave open is masked at random
+_BLOCKS = 48  # drawn for each mask; if they mask too few patches, the rest are random
 _TRIED = 256  # masks that a boundary is tried on
 
 
 @dataclass(frozen=True)
 class PartitionMasks(Masks):
-    """Masks in units that partition the patches: unit_of (L,) gives each patch, in row-major order, its unit from 0.
+    """Masks in units that partition the patches: unit_of (L,) is the unit, from 0, of each patch in row-major order.
 
-    Units come in random order and the first `int(L(1 - ratio))` patches of theirs are visible, so the last visible unit
-    may be partial (its first patches in row-major order). Units may differ in size.
+    Units come in random order and their first `int(L(1 - ratio))` patches are visible, so the last visible unit may be
+    partial (its first patches in row-major order). Units may differ in size.
 
     Raises ValueError for numbers that skip a unit, or a ratio that leaves no visible or no masked patch.
     """
@@ -55,10 +55,11 @@ class PartitionMasks(Masks):
 
 @dataclass(frozen=True)
 class BlockMasks(Masks):
-    """Contiguous blocks, one over the other, until `L - int(L(1 - ratio))` patches of grid x grid are masked.
+    """Contiguous blocks, which may overlap, until `L - int(L(1 - ratio))` patches of grid x grid are masked.
 
-    A block has between a tenth and four tenths of the masked patches and one side up to 3.3 times the other, and lies
-    anywhere on the grid. The last one is cut short, row by row, so that every image has the same number.
+    A block has between a tenth and four tenths of the masked patches and one side up to 3.3 times the other, and may
+    lie anywhere on the grid. The last one is truncated, row by row, so that every image has the same number of masked
+    patches.
     Raises ValueError for a ratio that leaves no visible or no masked patch.
     """
 
@@ -94,8 +95,8 @@ class BlockMasks(Masks):
 def inner_patches(mask: Tensor, boundary: int) -> Tensor:
     """The masked patches that lie more than `boundary` patches from every visible one: bool, like `mask` (B, L).
 
-    Two patches that touch, be it by a corner, are one apart. Raises ValueError for a mask that is no square grid, or a
-    negative boundary.
+    Patches that touch, even at a corner, are at distance 1. Raises ValueError for a mask that is not a square grid, or
+    a negative boundary.
     """
     grid = math.isqrt(mask.shape[-1])
     if mask.ndim != 2 or grid**2 != mask.shape[1] or boundary < 0:
@@ -106,10 +107,10 @@ def inner_patches(mask: Tensor, boundary: int) -> Tensor:
 
 
 def inner_weights(mask: Tensor, boundary: int) -> Tensor:
-    """What each patch of a batch of masks (B, L) counts in the loss: float (B, L), 0 for those visible or left out.
+    """The loss weight of each patch in a batch of masks (B, L): float (B, L), 0 for patches visible or left out.
 
-    Summed over patches and averaged over images, errors so weighted give their mean over the inner patches of the whole
-    batch. A batch without any weighs nothing.
+    Errors with these weights, summed over patches and averaged over images, give their mean over the batch's inner
+    patches. A batch without inner patches has zero weights.
     """
     inner = inner_patches(mask, boundary)
     return inner * (len(mask) / inner.sum().clamp(min=1))

@@ -1,4 +1,4 @@
-"""The same encoder trained on labels: what supervision of this size reaches on such images, a ceiling for probes."""
+"""The same encoder trained on labels: what supervision at this size reaches on these images, a ceiling for probes."""
 
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from mae_lib.training.mae import MAE
 from mae_lib.training.run import folder_of, load_model, trained_once
 from mae_lib.worlds import World, rendered
 
-SUPERVISED_VERSION = 1  # raised when the same settings give another encoder than before
+SUPERVISED_VERSION = 1  # raised when the same settings give a different encoder
 _SIZES = ("image_size", "patch", "width", "depth", "heads", "pixel_mean", "pixel_std", "seed")
 _LR, _BATCH = 1e-3, 64
-_LABELLED = 256  # images whose labels are asked for at once
+_LABELLED = 256  # images whose labels are computed at once
 
 
 class Classifier(nn.Module):
-    """The encoder of a masked autoencoder, the mean of its patch tokens, and a linear layer on that."""
+    """The encoder of a masked autoencoder, the mean of its patch tokens, and a linear layer on top."""
 
     def __init__(self, mae: MAE, classes: int) -> None:
         super().__init__()
@@ -42,9 +42,9 @@ def train_classifier(
     folder: Path,
     hardware: Hardware,
 ) -> tuple[Classifier, dict[str, Any]]:
-    """An encoder of `config`'s sizes and seed with a linear head, trained by AdamW, and what `train` says of it.
+    """An encoder of `config`'s sizes and seed with a linear head, trained by AdamW, and what `train` returns.
 
-    `images` are uint8 (n, 3, H, W), `labels` (n,) in [0, classes). What `folder` holds is gone on from.
+    `images` are uint8 (n, 3, H, W), `labels` (n,) in [0, classes). Training resumes from a checkpoint in `folder`.
     """
     where = hardware.torch_device
 
@@ -75,7 +75,7 @@ def supervised(
 ) -> MAE:
     """The encoder of `config`'s sizes and seed, trained on the class of a world's first training images, at most once.
 
-    It sees `visits` images in all, of `unique_images`, which are rendered into `cache`. The model has no decoder.
+    It sees `visits` images in total, drawn from `unique_images` rendered into `cache`. The model has no decoder.
     Raises ValueError for fewer visits than 1, CheckpointError for a damaged file.
     """
     if visits < 1 or unique_images < 1:

@@ -1,7 +1,7 @@
-"""A run's log for TensorBoard, when asked for: event files beside `log.jsonl`, seen by `tensorboard --logdir runs`.
+"""A run's log for TensorBoard, if requested: event files next to `log.jsonl`, shown by `tensorboard --logdir runs`.
 
-Notable: the event files are written from the log and hold nothing else. A run that goes on writes them anew from the
-lines that it keeps, so no step stands in them twice, and a run that is finished gets them without training.
+Notable: the event files are written from the log and contain nothing else. A resumed run rewrites them from the lines
+that it keeps, so no step appears twice, and a finished run gets them without training.
 """
 
 import json
@@ -14,20 +14,20 @@ from typing import Any
 
 _CURVES = ("loss", "lr", "images_per_second")  # of a line of the log, against its step
 _EVENTS = "events.out.tfevents.*"
-_FLUSH_SECONDS = 10  # until what is written can be seen
+_FLUSH_SECONDS = 10  # until written points become visible
 
 
 def require_tensorboard() -> None:
-    """Check that TensorBoard is installed; raises ValueError where it is not."""
+    """Check that TensorBoard is installed; raises ValueError if it is not."""
     if find_spec("tensorboard") is None:
         raise ValueError("TensorBoard is not here: install mae_lib[tensorboard]")
 
 
 @contextmanager
 def curves(folder: Path, wanted: bool = True) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A function that adds a line of the log to the run's event files, which begin with the log as it stands.
+    """A function that adds a line of the log to the run's event files, which start with the existing log.
 
-    One that does nothing unless `wanted`.
+    It does nothing unless `wanted`.
     """
     if not wanted:
         yield lambda line: None
@@ -51,7 +51,7 @@ def curves(folder: Path, wanted: bool = True) -> Iterator[Callable[[dict[str, An
 
 
 def draw_finished(folder: Path) -> None:
-    """Give a run that was finished without event files those of its log."""
+    """Write event files from the log for a finished run that has none."""
     if not any(folder.glob(_EVENTS)):
         with curves(folder):
             pass

@@ -1,11 +1,11 @@
-"""A pretrained encoder under a feature pyramid: one map of patches becomes maps of several strides.
+"""A pretrained encoder with a feature pyramid: one map of patches becomes maps at several strides.
 
-Notable: two pyramids. "simple" (ViTDet, Li et al. 2022, "Exploring Plain Vision Transformer Backbones") makes every
+Notable: two pyramids. "simple" (ViTDet, Li et al. 2022, "Exploring Plain Vision Transformer Backbones") computes every
 level from the last map. "groups" (Li et al. 2021, "Benchmarking Detection Transfer Learning with Vision Transformers",
-which the MAE paper and the paper follow) cuts the blocks into as many groups as there are levels, takes a level from
-the end of each, and adds the coarse ones to the fine ones (FPN, Lin et al. 2017). On the canvas that the encoder was
-pretrained at, the map is that of `MAE.encode`; on another, positions are interpolated, as MAE does. With a `window`
-attention stays inside windows but for the blocks named, and the class token, which no window holds, is left out.
+which the MAE paper and the paper follow) divides the blocks into one group per level, takes each level from the end of
+a group, and adds the coarse ones to the fine ones (FPN, Lin et al. 2017). On a canvas of the pretraining size the map
+is that of `MAE.encode`; otherwise positions are interpolated, as in MAE. With a `window`, attention stays inside
+windows except in the `global_blocks`, and the class token, which belongs to no window, is left out.
 """
 
 import math
@@ -27,7 +27,7 @@ PYRAMIDS = ("simple", "groups")
 class PyramidEncoder(nn.Module):
     """The encoder of `mae` on a canvas of `size` pixels: standardised images to maps "0", "1", ... of `channels`.
 
-    `scales` are the levels' sizes, finest first, against the map of patches: powers of two from 4 to 1/2. Raises
+    `scales` are the levels' sizes, finest first, relative to the map of patches: powers of two from 4 to 1/2. Raises
     ValueError for a size, scale, pyramid or block that does not fit.
     """
 
@@ -60,7 +60,7 @@ class PyramidEncoder(nn.Module):
         self.cls_token = None if window else nn.Parameter((mae.cls_token + positions[:, :first]).detach().clone())
         self.pos_embed = nn.Parameter(positions[:, first:].clone())
         self.blocks, self.norm = deepcopy(mae.blocks), deepcopy(mae.norm)
-        for number, block in enumerate(self.blocks):  # a deeper block is dropped more often
+        for number, block in enumerate(self.blocks):  # deeper blocks are dropped more often
             rate = drop_path * number / max(1, depth - 1)
             block.drop_path1, block.drop_path2 = DropPath(rate), DropPath(rate)
         groups = pyramid == "groups"
@@ -86,7 +86,7 @@ class PyramidEncoder(nn.Module):
         return OrderedDict((name, x.float()) for name, x in levels.items())
 
     def maps(self, images: Tensor) -> dict[int, Tensor]:
-        """The patch tokens that the pyramid takes, (B, width, grid, grid) by block, the last block's normalised."""
+        """The patch tokens that the pyramid uses, (B, width, grid, grid) by block, normalised for the last one."""
         if images.shape[-2:] != (self.size, self.size):
             raise ValueError(f"images of {tuple(images.shape[-2:])} pixels do not fit the canvas of {self.size}")
         tokens = self.patch_embed(images).flatten(2).transpose(1, 2) + self.pos_embed
@@ -106,7 +106,7 @@ class PyramidEncoder(nn.Module):
 def in_windows(block: Block, tokens: Tensor, grid: int, window: int) -> Tensor:
     """A block whose attention stays inside windows of `window` x `window` patches; tokens (B, grid * grid, D).
 
-    A window at the edge is filled up with zeros, which are attended to, as ViTDet does.
+    Windows at the edge are padded with zeros, which are attended to, as in ViTDet.
     """
     x = block.norm1(tokens).unflatten(1, (grid, grid))
     missing = -grid % window
@@ -130,7 +130,7 @@ def _resized(width: int, scale: float) -> nn.Module:
 
 
 def _level(width: int, channels: int) -> nn.Module:
-    """ViTDet's level: a 1 x 1 and a 3 x 3 convolution, each under a LayerNorm."""
+    """ViTDet's level: a 1 x 1 and a 3 x 3 convolution, each followed by a LayerNorm."""
     convolutions = (
         nn.Conv2d(width, channels, 1, bias=False),
         nn.Conv2d(channels, channels, 3, padding=1, bias=False),

@@ -1,10 +1,10 @@
-"""Detection data in COCO's format (Lin et al. 2014): a folder of images a split, and what is in them as one JSON.
+"""Detection data in COCO's format (Lin et al. 2014): a folder of images per split, and its annotations as one JSON.
 
     COCO/train2017/*.jpg  COCO/val2017/*.jpg
     COCO/annotations/instances_{train,val}2017.json
 
-`CocoSplit` reads such a folder, COCO's own or one that `write_coco` made. Masks go through faster-coco-eval, a COCO
-API. What is wrong with the data is named: the file, the image or the annotation.
+`CocoSplit` reads such a folder, COCO's own or one written by `write_coco`. Masks are handled by faster-coco-eval, a
+COCO API. Errors name the file, image or annotation at fault.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ def coco_folder(folder: str | Path | None = None) -> Path:
 class CocoSplit:
     """One split, "train" or "val", of a folder in COCO's layout; the first `count` images by id, all by default.
 
-    `like`: another split, by whose categories the labels are counted, so that a detector trained on it can be scored
-    on this one. Raises CocoError for a folder that lacks something, for an entry that is not of COCO's form, and for a
-    category that the other split has not.
+    `like`: another split, whose categories define the labels, so that a detector trained on it can be scored on this
+    one. Raises CocoError for an incomplete folder, for an entry that is not in COCO's format, and for a category that
+    the other split lacks.
     """
 
     folder: Path
@@ -75,17 +75,17 @@ class CocoSplit:
 
     @cached_property
     def categories(self) -> dict[int, str]:
-        """Names by id, in the order of ids, those of `like` if there is one; COCO's 80 ids lie between 1 and 90."""
+        """Names by id, in the order of ids, from `like` if given; COCO's 80 ids lie between 1 and 90."""
         return self._annotations.categories if self.like is None else self.like.categories
 
     @cached_property
     def labels(self) -> dict[int, int]:
-        """The label of a category's id: 1, 2, ... without gaps, as detectors count; 0 is the background."""
+        """The label of a category's id: 1, 2, ... without gaps, as detectors require; 0 is the background."""
         return {number: label for label, number in enumerate(self.categories, 1)}
 
     @cached_property
     def ids(self) -> list[int]:
-        """The ids of the images, those without objects too."""
+        """The ids of the images, including those without objects."""
         return sorted(self._annotations.images)[: self.count]
 
     @cached_property
@@ -108,8 +108,8 @@ class CocoSplit:
         return self.images
 
     def read(self, index: int) -> Image.Image:
-        """An image as RGB. Raises Unreadable for a file that is missing, is no image or has another size than its
-        annotations say, CocoError if all are gone."""
+        """An image as RGB. Raises Unreadable for a file that is missing, not an image or not of its annotated size,
+        CocoError if all are missing."""
         about = self._annotations.images[self.ids[index]]
         try:
             with open(self.images / about["file_name"], "rb") as file:
@@ -128,11 +128,12 @@ class CocoSplit:
         return pixels(self.read(index))
 
     def target(self, index: int, crowds: bool = False) -> dict[str, Tensor]:
-        """What is in an image, N objects, N = 0 possible.
+        """The N objects in an image; N may be 0.
 
         boxes (N, 4) float32 x0, y0, x1, y1; labels (N,) int64 from 1; masks (N, H, W) uint8; iscrowd (N,) int64.
-        Crowds, which stand for many objects at once, are left out unless asked for: a detector neither learns them nor
-        is blamed for them. So are boxes without an inside. Raises CocoError for an outline that cannot be drawn.
+        Crowds, which represent many objects at once, are left out unless requested: a detector neither trains on them
+        nor is penalised for them. Boxes of zero area are left out too. Raises CocoError for an outline that cannot be
+        drawn.
         """
         about, found = self._annotations.images[self.ids[index]], self._objects(index, crowds)
         corners = [(x, y, x + w, y + h) for x, y, w, h in (a["bbox"] for a in found)]
@@ -147,7 +148,7 @@ class CocoSplit:
         }
 
     def check_objects(self) -> None:
-        """Raise CocoError where no image has an object: there is nothing to learn, and no precision."""
+        """Raise CocoError if no image has an object: nothing can be learned or scored."""
         if not any(self._objects(index) for index in range(len(self))):
             said = f"lists no object with an inside, crowds aside, in the {len(self)} images that are taken"
             raise CocoError(f"{self.annotations} {said}: at least one is needed")
@@ -170,7 +171,7 @@ class CocoSplit:
                 raise CocoError(f"{name} has the file {file!r}, which is image {owners[file]}'s: list it once")
 
     def _check_numbering(self) -> None:
-        """A split that is numbered like another may list fewer categories, but none otherwise."""
+        """Raise CocoError unless this split's categories have the same numbers in `like`, which may list more."""
         if self.like is None:
             return
         theirs = self.like.categories
@@ -190,7 +191,7 @@ class CocoSplit:
             elif isinstance(outline["counts"], list):
                 outline = api.frPyObjects(outline, about["height"], about["width"])
             mask = api.decode(outline)
-        except Exception as error:  # the decoder, compiled, raises whatever comes
+        except Exception as error:  # the compiled decoder may raise anything
             text = f"annotation {annotation['id']} of {self.annotations} has an outline that cannot be drawn"
             raise CocoError(f"{text} ({' '.join(str(error).split())[:120]})") from None
         return np.ascontiguousarray(mask, dtype=np.uint8)
@@ -206,7 +207,7 @@ def write_coco(
 ) -> None:
     """Write a split in COCO's layout: images as PNG, masks as compressed run lengths (RLE), category ids from 1.
 
-    `scenes` gives an image, uint8 (3, H, W), and its boxes (N, 4), labels (N,) from 1 and masks (N, H, W) uint8.
+    `scenes` yields an image, uint8 (3, H, W), and its boxes (N, 4), labels (N,) from 1 and masks (N, H, W) uint8.
     """
     mask_api = _api()
     images, annotations = [], []
@@ -228,7 +229,7 @@ def write_coco(
 
 
 def _api() -> Any:
-    """The COCO API of masks, which is an extra: nothing else of the package needs it."""
+    """The COCO API for masks, an optional dependency that nothing else in the package needs."""
     try:
         import faster_coco_eval.core.mask as found
     except ModuleNotFoundError:

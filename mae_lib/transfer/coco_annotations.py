@@ -1,8 +1,8 @@
-"""An annotation file in COCO's format, checked whole before any work starts.
+"""An annotation file in COCO's format, checked completely before any work starts.
 
-Converters and drawing tools leave odd things in such files, and the compiled decoder draws them as something else, or
-takes all memory. So ids, sizes, boxes and outlines are looked at here, and what is wrong is named with its image.
-JSON knows one kind of number: 3.0 is the whole number 3. Text, `null` and (but for `iscrowd`) `true` are no number.
+Converters and drawing tools leave invalid entries in such files, which the compiled decoder misinterprets, or which
+exhaust its memory. So ids, sizes, boxes and outlines are checked here, and errors name the image. JSON has one kind of
+number: 3.0 is the integer 3. Text, `null` and (except for `iscrowd`) `true` are not numbers.
 """
 
 import json
@@ -15,16 +15,16 @@ from PIL import Image
 
 from mae_lib.data.files import DataError
 
-_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # an image of more is refused by Pillow, too
+_MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # Pillow also refuses larger images
 
 
 class CocoError(DataError):
-    """Data that is missing or broken; the message names the file, image or annotation and what would be right."""
+    """Data that is missing or broken; the message names the file, image or annotation and what is expected."""
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a file lists: images and names of categories by their ids, and the objects of each image, in its order."""
+    """The content of a file: images and category names by id, and the objects of each image, in the file's order."""
 
     images: dict[int, dict[str, Any]]
     categories: dict[int, str]
@@ -32,7 +32,7 @@ class Annotations:
 
 
 def read_annotations(file: Path) -> Annotations:
-    """The content of a file. Raises CocoError, which names the entry, for one that is not of COCO's form."""
+    """The content of a file. Raises CocoError, which names the entry, for one that is not in COCO's format."""
     content = _content(file)
     images = _by_id(content["images"], "image", file)
     for number, about in images.items():
@@ -69,7 +69,7 @@ def _content(file: Path) -> dict[str, list[dict]]:
 
 
 def _by_id(entries: list[dict], what: str, file: Path) -> dict[int, dict]:
-    """The entries by their ids, which are whole numbers and their own. Raises CocoError for another."""
+    """The entries by their ids, which are unique integers. Raises CocoError for any other id."""
     found: dict[int, dict] = {}
     for place, entry in enumerate(entries):
         number = whole(entry.get("id"))
@@ -83,14 +83,14 @@ def _by_id(entries: list[dict], what: str, file: Path) -> dict[int, dict]:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number as JSON may write it, such as 3 or 3.0, else None."""
+    """The value as an integer if JSON writes one, such as 3 or 3.0, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if isinstance(value, int) or value.is_integer() else None
 
 
 def _settle(about: dict, field: str, name: str, right: Callable[[int], bool], wanted: str) -> None:
-    """Write a field as the whole number that it is. Raises CocoError for another value."""
+    """Replace a field by its integer value. Raises CocoError for any other value."""
     number = whole(about.get(field))
     if number is None or not right(number):
         given = f"{field} {about[field]!r}" if field in about else f"no {field}"
@@ -119,7 +119,7 @@ def _check_ids(about: dict, name: str, images: dict, categories: dict) -> None:
 
 
 def _check_object(about: dict, name: str, image: dict) -> None:
-    """Check iscrowd, box and outline; what lies outside of the image by more than its own side is no slip."""
+    """Check iscrowd, box and outline; coordinates outside the image by more than its side are errors."""
     width, height = image["width"], image["height"]
     crowd = about.get("iscrowd", 0)
     about["iscrowd"] = int(crowd) if isinstance(crowd, bool) else crowd
@@ -128,7 +128,7 @@ def _check_object(about: dict, name: str, image: dict) -> None:
     if not isinstance(box, list) or len(box) != 4 or not all(map(_number, box)) or min(box[2:]) < 0:
         raise CocoError(f"{name} has the box {str(box)[:80]}: it must be x, y, width and height in pixels")
     if min(box[2:]) == 0:
-        return  # an object without an inside is left out, and so is its outline
+        return  # an object of zero area is left out, with its outline
     x, y, wide, high = box
     if not _meets([x, y, x + wide, y + high], width, height):
         raise CocoError(f"{name} has the box {box}: it lies outside of the image, {width} x {height} pixels")
@@ -171,8 +171,8 @@ def _check_run_lengths(outline: dict, name: str, width: int, height: int) -> Non
 
 
 def _unpacked(text: Any) -> list[int | None]:
-    """Run lengths from COCO's compressed text: five bits a character, from the third on as differences to the last
-    but one. [None] for what is no such text."""
+    """Run lengths from COCO's compressed text: five bits per character, from the third run on as differences to the
+    last but one. [None] for any other text."""
     codes = [ord(character) - 48 for character in text] if isinstance(text, str) else []
     if not codes or min(codes) < 0 or max(codes) > 63 or codes[-1] & 32:
         return [None]
@@ -180,7 +180,7 @@ def _unpacked(text: Any) -> list[int | None]:
     for code in codes:
         value |= (code & 31) << shift
         shift += 5
-        if not code & 32:  # the last of this run
+        if not code & 32:  # the last character of this run
             value -= (code & 16) << (shift - 4)  # its sign
             runs.append(value + runs[-2] if len(runs) > 2 else value)
             value = shift = 0
@@ -188,12 +188,12 @@ def _unpacked(text: Any) -> list[int | None]:
 
 
 def _number(value: Any) -> bool:
-    """Whether a coordinate is a number, and no absurd one, which would take all memory when it is drawn."""
+    """Whether a coordinate is a number, and not so large that drawing it would exhaust memory."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def _near(points: list[float], width: int, height: int) -> bool:
-    """Whether x, y, x, y, ... lie in the image or within a side of it."""
+    """Whether x, y, x, y, ... lie inside the image or outside by at most its side."""
     xs, ys = points[::2], points[1::2]
     return -width <= min(xs) <= max(xs) <= 2 * width and -height <= min(ys) <= max(ys) <= 2 * height
 

@@ -1,4 +1,4 @@
-"""Scenes as a COCO folder: written once where asked for, so that one reader serves them and COCO itself."""
+"""Scenes as a COCO folder, written once when needed, so that the same code reads them and COCO itself."""
 
 import fcntl
 import shutil
@@ -19,7 +19,7 @@ _CHUNK = 64
 
 
 def scene_targets(scenes: Scenes | DrawnScenes, split: str, count: int) -> Iterator[tuple[Tensor, Target]]:
-    """The first `count` scenes of a split, one by one: uint8 (3, H, W), and the boxes, labels and masks in it."""
+    """The first `count` scenes of a split, one by one: uint8 (3, H, W), and its boxes, labels and masks."""
     for start in range(0, count, _CHUNK):
         batch = scenes.sample(torch.arange(start, min(start + _CHUNK, count)), split)
         for i, image in enumerate(to_bytes(batch.images)):
@@ -31,7 +31,7 @@ def scene_targets(scenes: Scenes | DrawnScenes, split: str, count: int) -> Itera
 def drawn(scenes: Scenes | DrawnScenes, counts: dict[str, int], folder: Path) -> dict[str, CocoSplit]:
     """The first scenes of each split ("train", "val"; how many by `counts`), drawn at the first call and kept.
 
-    Of two processes that ask at once one draws and the other waits; one that is killed leaves nothing behind.
+    Of two simultaneous processes one draws and the other waits; a killed process leaves nothing behind.
     """
     key = address(scenes.address(), counts, digits=16)
     whole = folder / f"scenes-{key}"

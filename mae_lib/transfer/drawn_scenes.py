@@ -1,6 +1,6 @@
-"""Scenes of drawings: several of them, by different hands, on one ground in one light.
+"""Scenes of drawings: several of them, by different designers, on one ground in one light.
 
-A category is a concept. What lies under a drawing shines through where it is not opaque, as on a real canvas.
+A category is a concept. What lies under a drawing shows through where the drawing is not opaque.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from mae_lib.worlds.world import Described
 
 @dataclass(frozen=True)
 class DrawnScenes(Described):
-    """From `objects[0]` to `objects[1]` drawings on a canvas, posed, coloured and lit as in the world of drawings.
+    """Scenes of `objects[0]` to `objects[1]` drawings on a canvas, posed, coloured and lit as in the world of drawings.
 
     Scene i of a split is a function of (seed, split, i). Raises ValueError for an option out of range, and
     FileNotFoundError without the pack of drawings.
@@ -30,7 +30,7 @@ class DrawnScenes(Described):
     size: int = 64  # side of the canvas in pixels, a multiple of 16
     objects: tuple[int, int] = (1, 4)
     side: tuple[float, float] = (20.0, 40.0)  # of a drawing in pixels, its empty border included
-    categories: int = 10  # concepts, the first of the pack
+    categories: int = 10  # the first concepts of the pack
     designers: str = "seen"
     least_visible: float = 0.5  # share of its own pixels that every object in the picture shows
     seed: int = 0
@@ -41,27 +41,27 @@ class DrawnScenes(Described):
 
     @cached_property
     def drawings(self) -> Drawings:
-        """The world of one drawing, as fine as the largest in a scene."""
+        """The world of single drawings, at the resolution of the largest in a scene."""
         return Drawings(int(self.side[1]), self.seed, self.designers, self.categories)
 
     @property
     def names(self) -> list[str]:
-        """What each category is called."""
+        """The names of the categories."""
         return self.drawings.names()
 
     def address(self) -> dict[str, Any]:
         return super().address() | {"drawings": self.drawings.address()}
 
     def sample(self, indices: LongTensor, split: str = "train") -> SceneBatch:
-        """The scenes with these numbers, on the device of `indices`."""
+        """The scenes with these indices, on the device of `indices`."""
         count, most = len(indices), self.objects[1]
-        numbers = (indices[:, None] * most + torch.arange(most, device=indices.device)).flatten()  # of the drawings
+        numbers = (indices[:, None] * most + torch.arange(most, device=indices.device)).flatten()  # drawing indices
         split = f"{split}/scenes"
         z = self.drawings.latents(numbers, split)
         small, large = self.side
         side = small + (large - small) * uniform(self.seed, numbers, f"{split}/side")
         place = uniform(self.seed, numbers, f"{split}/place", (2,))
-        centre = side[:, None] / 2 + place * (self.size - side[:, None])  # the whole drawing fits, but for its turn
+        centre = side[:, None] / 2 + place * (self.size - side[:, None])  # fits before rotation
         z |= {"scale": side / self.size, "shift": 2 * centre / self.size - 1}
         layers = placed(self.drawings.picture(z), z, self.size)
         layers = torch.cat([layers[:, :3] * z["tint"][:, :, None, None], layers[:, 3:]], 1)

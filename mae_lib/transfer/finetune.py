@@ -1,9 +1,9 @@
-"""End-to-end fine-tuning of a detector from an encoder: a config in, a finished run out, trained at most once.
+"""End-to-end fine-tuning of a detector from an encoder: from a config to a finished run, trained at most once.
 
-Notable: the loop, checkpoints and folders are those of pretraining. A run's address is its config, the first weights,
-the annotations and the declared versions; a killed one goes on where it was. What happens at a step is a function of
-(seed, step, row): the order of images, jitter, and which proposals are learned from. So an encoder with fresh weights,
-the baseline "from scratch", sees the same images in the same order as a pretrained one.
+Notable: the loop, checkpoints and folders are those of pretraining. A run's address depends on its config, initial
+weights, annotations and declared versions; a killed run resumes. What happens at a step is a function of (seed, step,
+row): the order of images, jitter, and which proposals are trained on. So an encoder with fresh weights, the baseline
+"from scratch", sees the same images in the same order as a pretrained one.
 """
 
 import hashlib
@@ -28,26 +28,26 @@ from mae_lib.transfer.jitter import Target, jittered
 from mae_lib.transfer.model import DetectorSizes, mask_rcnn, parameter_groups
 from mae_lib.typed import typed_fields
 
-DETECTOR_VERSION = 1  # raised when the same config gives other numbers than before
-PREFIX = "detection_"  # of a preset's entries that are fields of the config
+DETECTOR_VERSION = 1  # raised when the same config gives different numbers
+PREFIX = "detection_"  # of the preset entries that are fields of the config
 Batch = tuple[int, list[Tensor], list[Target]]  # number of the first visit, images in [0, 1], targets
 
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """What determines a fine-tuning beside the encoder and the data. Raises ValueError for a value out of range."""
+    """What determines a fine-tuning run besides encoder and data. Raises ValueError for a value out of range."""
 
     size: int = 1024  # side of the canvas in pixels
-    images: int = 1_600_000  # visited in all; a last batch that would not be full is left out
+    images: int = 1_600_000  # visited in total; an incomplete last batch is dropped
     batch: int = 64
     lr: float = 1e-4  # absolute, of the pyramid and the heads
-    layer_decay: float = 0.7  # of the learning rate from one block to the one below it
+    layer_decay: float = 0.7  # factor on the learning rate from one block to the one below
     warmup: float = 0.01  # fraction of the steps
     weight_decay: float = 0.1
     clip: float | None = None  # largest norm of the gradient
     jitter: tuple[float, float] | None = (0.1, 2.0)  # large-scale jitter; None for none
-    flip: bool = True  # mirror half of the visits
-    max_broken: float = 0.001  # largest share of unreadable images that a run goes on with
+    flip: bool = True  # mirror half of the images visited
+    max_broken: float = 0.001  # largest share of unreadable images that a run tolerates
     sizes: DetectorSizes = field(default_factory=DetectorSizes)
     seed: int = 0  # of pyramid, heads, order and jitter
 
@@ -65,7 +65,7 @@ class DetectionConfig:
 
     @classmethod
     def from_scale(cls, scale: Mapping[str, Any], **overrides: Any) -> "DetectionConfig":
-        """From a preset's entries that begin with `detection_`, of which `detection_sizes` are `DetectorSizes`."""
+        """From a preset's entries that begin with `detection_`; `detection_sizes` are `DetectorSizes`."""
         known = {entry.name for entry in fields(cls)}
         own = {name.removeprefix(PREFIX): value for name, value in scale.items() if name.startswith(PREFIX)}
         given = {name: value for name, value in own.items() if name in known} | overrides
@@ -87,7 +87,7 @@ class DetectionConfig:
 
 
 def fingerprint(mae: MAE) -> str:
-    """Sixteen hexadecimal digits of an encoder's weights, whatever the device they lie on."""
+    """Sixteen hexadecimal digits of a hash of an encoder's weights, on any device."""
     digest = hashlib.sha256()
     for name, value in sorted(mae.encoder_state().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -95,7 +95,7 @@ def fingerprint(mae: MAE) -> str:
 
 
 def detection_run(config: DetectionConfig, mae: MAE, data: CocoSplit, name: str, runs: str | Path | None = None) -> Run:
-    """Where the run of a detector that starts from `mae` lies, trained or not; `name` is in its folder's name."""
+    """The run, trained or not, of a detector that starts from `mae`; its folder's name contains `name`."""
     key = address(config, fingerprint(mae), data.key, TRAINER_VERSION, DETECTOR_VERSION)
     return Run(folder_of(runs) / f"detection-{name}-s{config.seed}-{key}")
 
@@ -110,8 +110,8 @@ def finetune(
 ) -> MaskRCNN:
     """The detector of `config` that starts from the encoder of `mae`, in eval mode, trained if need be.
 
-    Each micro-batch and each worker of torchrun samples its own proposals, so other splits of a batch are another run
-    of the same recipe. Raises DataError for broken data, and else as `mae_lib.training.pretrain`.
+    Each micro-batch and each worker of torchrun samples its own proposals, so a different split of the batch is a
+    different run of the same recipe. Raises DataError for broken data, and otherwise as `mae_lib.training.pretrain`.
     """
     run = detection_run(config, mae, data, name, runs)
     with torch.random.fork_rng():
@@ -134,7 +134,7 @@ def finetune(
 
 
 def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:
-    """The sum of Mask R-CNN's five losses. torchvision samples proposals by torch's generator, so it is set first."""
+    """The sum of Mask R-CNN's five losses. torchvision samples proposals with torch's generator, seeded first."""
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
         visit, images, targets = batch
@@ -147,9 +147,9 @@ def loss_of(seed: int) -> Callable[[nn.Module, Batch], Tensor]:
 def batches(
     config: DetectionConfig, data: CocoSplit, broken: Broken, device: torch.device, readers: int = 0
 ) -> Callable[[int, Tensor], Batch]:
-    """A function from (step, rows) to a batch on `device`. Every pass over the images is a permutation of its own.
+    """A function from (step, rows) to a batch on `device`. Every pass over the images is a new permutation.
 
-    In the place of an image that cannot be read stands the next one that can, and `broken` counts it.
+    An unreadable image is replaced by the next readable one, and counted in `broken`.
     """
 
     def seen_at(visit: int) -> tuple[Tensor, Target]:

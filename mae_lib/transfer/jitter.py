@@ -1,7 +1,7 @@
-"""What a detector sees of an image at a visit: large-scale jitter and a mirror, as functions of (seed, visit).
+"""A detector's view of an image at a visit: large-scale jitter and a mirror, as functions of (seed, visit).
 
 Large-scale jitter (Ghiasi et al. 2021, "Simple Copy-Paste"; ViTDet: 0.1 to 2) resizes an image so that its longer side
-is a random multiple of the canvas, then takes a canvas out of it, filled up with black where the image is smaller.
+is a random multiple of the canvas, then crops a canvas from it, padded with black if the image is smaller.
 """
 
 import torch
@@ -17,9 +17,9 @@ Target = dict[str, Tensor]
 def jittered(
     image: Tensor, target: Target, size: int, seed: int, visit: int, scales: tuple[float, float] | None, flip: bool
 ) -> tuple[Tensor, Target]:
-    """An image, uint8 (3, H, W), and its target on a canvas of `size` pixels; `scales=None` keeps the longer side at 1.
+    """An image, uint8 (3, H, W), and its target on a canvas of `size` pixels; without `scales` the longer side fits it.
 
-    Boxes become those of what is left of the masks, and an object of which nothing is left is dropped.
+    Boxes are recomputed from the cropped masks, and objects without pixels are dropped.
     """
     u = uniform(seed, torch.tensor([visit]), "jitter", (4,))[0].tolist()
     if flip and u[3] < 0.5:

@@ -1,8 +1,8 @@
-"""Mask R-CNN (He et al. 2017) of torchvision on a pyramid encoder, with every length in units of the patch.
+"""torchvision's Mask R-CNN (He et al. 2017) on a pyramid encoder, with lengths in units of the patch.
 
-Notable: torchvision's defaults are for photographs of 800 pixels. Here anchors, and which level answers for a box of
-what size, follow the patch, so that a canvas of 64 pixels in patches of 4 is treated as one of 256 in patches of 16.
-Heads have LayerNorm, as in ViTDet. Images come in [0, 1]; the model standardises them as the encoder was taught.
+Notable: torchvision's defaults suit photographs of 800 pixels. Here the anchors, and the level assigned to a box by its
+size, scale with the patch, so that a canvas of 64 pixels in patches of 4 is treated as one of 256 in patches of 16.
+Heads have LayerNorm, as in ViTDet. Images come in [0, 1]; the model standardises them as in the encoder's pretraining.
 """
 
 import math
@@ -27,21 +27,21 @@ from mae_lib.typed import typed_fields
 
 @dataclass(frozen=True)
 class DetectorSizes:
-    """The architecture around the encoder. ViTDet's for ViT-B are the defaults."""
+    """The architecture around the encoder. The defaults are ViTDet's for ViT-B."""
 
     channels: int = 256  # of the pyramid and of the heads
-    scales: tuple[float, ...] = (4, 2, 1, 0.5)  # of the levels against the map of patches
+    scales: tuple[float, ...] = (4, 2, 1, 0.5)  # of the levels relative to the map of patches
     pyramid: str = "simple"  # or groups
     window: int | None = None  # side in patches; None for global attention in every block
-    global_blocks: tuple[int, ...] = ()  # whose attention is global though there is a window
+    global_blocks: tuple[int, ...] = ()  # with global attention even if there is a window
     drop_path: float = 0.0
     head_convs: int = 4  # 3 x 3 convolutions of the box head and of the mask head
     head_width: int = 1024  # of the box head's vector
     anchor: float = 2.0  # side of an anchor in patches, on the level of the patches' own scale
-    proposals: int = 1000  # of the region proposal network, an image
-    samples: int = 512  # of them that the box head learns from, an image
-    sampling: int = 2  # points a side that an output of RoIAlign averages
-    detections: int = 100  # kept, an image
+    proposals: int = 1000  # of the region proposal network, per image
+    samples: int = 512  # proposals that train the box head, per image
+    sampling: int = 2  # points per side averaged for each RoIAlign output
+    detections: int = 100  # kept, per image
 
     def __post_init__(self) -> None:
         typed_fields(self, "detection_sizes: ")
@@ -50,9 +50,9 @@ class DetectorSizes:
 def mask_rcnn(mae: MAE, size: int, categories: int, sizes: DetectorSizes) -> MaskRCNN:
     """A detector of `categories` kinds of objects on a canvas of `size` pixels; heads drawn from torch's generator.
 
-    As torchvision's detectors: a list of images in [0, 1] to a list of dicts of boxes, labels (from 1), scores and
-    masks; in train mode images and targets to a dict of losses. Larger images are shrunk to the canvas, and smaller
-    ones enlarged, until the longer side fits. Raises ValueError as `PyramidEncoder`.
+    Interface as in torchvision's detectors: a list of images in [0, 1] to a list of dicts of boxes, labels (from 1),
+    scores and masks; in train mode images and targets to a dict of losses. Larger images are shrunk to the canvas, and
+    smaller ones enlarged, until the longer side fits. Raises ValueError as `PyramidEncoder`.
     """
     encoder = PyramidEncoder(
         mae,
@@ -72,7 +72,7 @@ def mask_rcnn(mae: MAE, size: int, categories: int, sizes: DetectorSizes) -> Mas
     convolutions = [width] * sizes.head_convs
 
     def pool(side: int) -> MultiScaleRoIAlign:
-        # ImageNet's 224 pixels are 14 patches of 16, which the level of stride 16, the patches' own, answers for.
+        # ImageNet's 224 pixels are 14 patches of 16, assigned to the level of stride 16, the patches' own.
         return MultiScaleRoIAlign(
             names, side, sizes.sampling, canonical_scale=14 * mae.patch, canonical_level=math.log2(mae.patch)
         )
@@ -106,7 +106,7 @@ def mask_rcnn(mae: MAE, size: int, categories: int, sizes: DetectorSizes) -> Mas
 
 
 def _in_full_precision(part: nn.Module) -> Callable[..., Any]:
-    """The forward pass of what follows the encoder, in float32 under autocast too: boxes in bfloat16 are pixels off."""
+    """The forward pass of a part after the encoder, in float32 despite autocast: bfloat16 boxes are off by pixels."""
     forward = part.forward
 
     def exact(*arguments: Any) -> Any:
@@ -117,7 +117,7 @@ def _in_full_precision(part: nn.Module) -> Callable[..., Any]:
 
 
 def layer_of(name: str, depth: int) -> int:
-    """The layer that a detector's parameter belongs to: 0 the embedding, 1 to `depth` the blocks, then all the rest."""
+    """The layer of a detector's parameter: 0 for the embedding, 1 to `depth` for the blocks, then the rest."""
     if not name.startswith("backbone."):
         return depth + 1
     part = name.removeprefix("backbone.").split(".")

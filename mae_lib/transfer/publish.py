@@ -1,10 +1,10 @@
-"""Section 3.5 of a preset by one command: fine-tune a detector from every encoder and from scratch, and publish it.
+"""Section 3.5 of a preset with one command: fine-tune a detector from every encoder and from scratch, and publish it.
 
     python -m mae_lib detect --preset laptop --seeds "[0,1,2]" --out results/cpu
 
-Notable: it is apart from `series`, since it needs a COCO API (`mae_lib[detection]`), and its encoders are those that
-`series` trained: a mask's run is read where it lies, else the folder's shipped encoder is taken, else it is trained. It
-adds `detection.csv` and `detection.json` to the folder, detector by detector. What is finished is never done twice.
+Notable: it is separate from `series`, since it needs a COCO API (`mae_lib[detection]`). Its encoders are those that
+`series` trained: a mask's run if present, else the folder's shipped encoder, else a newly trained one. It adds
+`detection.csv` and `detection.json` to the folder, detector by detector, and never repeats finished work.
 """
 
 import time
@@ -39,8 +39,8 @@ def publish_detection(
 ) -> dict[Reader, Scores]:
     """The scores of every reader of a preset, or of those in `only`, fine-tuned where they have not been yet.
 
-    With `out` they are written there. `folder` is COCO's. Raises ValueError for a reader that the preset does not have,
-    and CocoError, before anything is trained, for data that is not there.
+    With `out` they are written there. `folder` is COCO's folder. Raises ValueError for a reader that the preset does
+    not have, and CocoError, before anything is trained, for missing data.
     """
     parameters = load_preset(preset)
     if seeds is not None:
@@ -57,7 +57,7 @@ def publish_detection(
     for number, reader in enumerate(chosen, 1):
         found[reader] = section.measure(reader, encoder_of(section, series, reader, shipped, hardware.device))
         if rank_and_world()[0]:
-            continue  # one worker of torchrun speaks and writes for all
+            continue  # only one worker of torchrun prints and writes
         means = ", ".join(f"{metric} {values.mean():.1f}" for metric, values in found[reader].items())
         left = (time.time() - started) / number * (len(chosen) - number) / 60
         print(f"{number} of {len(chosen)}: {called(reader)}: {means}; about {left:.0f} min left", flush=True)
@@ -68,7 +68,7 @@ def publish_detection(
 
 
 def encoder_of(section: Section, series: Series, reader: Reader, shipped: dict, device: str | None) -> MAE:
-    """The encoder, on the CPU, that a reader's detector starts from; trained here if it lies nowhere."""
+    """The encoder, on the CPU, that a reader's detector starts from; trained here if there is none."""
     if reader[0] == "supervised":
         return section.supervised(reader[1], device or best_device()).cpu()
     if reader not in series.configs:
@@ -78,7 +78,7 @@ def encoder_of(section: Section, series: Series, reader: Reader, shipped: dict, 
 
 
 class _Held:
-    """What a folder holds of the same settings, to which detectors are added; that of other settings is replaced."""
+    """A folder's results for the same settings, to which detectors are added; those for other settings are replaced."""
 
     def __init__(self, out: Path, parameters: dict[str, Any]) -> None:
         self.out = out

@@ -1,8 +1,8 @@
-"""Scenes: several figurines at different scales and places on one canvas, with what a detector must find in them.
+"""Scenes: several figurines at different scales and places on one canvas, with what a detector should find in them.
 
 Every figurine is drawn by the figurines' own renderer on a tile and laid on the canvas; the first lies on top. They
-share the canvas's ground, light and grain, so that nothing but the shapes tells where one begins. A figurine that
-others hide too much of is left out of the picture, so all that is drawn is annotated.
+share the canvas's ground, light and grain, so that only the shapes mark their borders. A figurine that others cover too
+much is left out of the picture, so everything drawn is annotated.
 """
 
 from dataclasses import dataclass, replace
@@ -23,18 +23,18 @@ _FAR = 100.0  # half tiles: out of the picture
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """B scenes of at most K objects; what `present` denies is not in the picture."""
+    """B scenes of at most K objects; an object is in the picture only if `present`."""
 
     images: Tensor  # (B, 3, H, W) float32 in [0, 1]
     present: Tensor  # (B, K) bool
     categories: Tensor  # (B, K) int64 in [0, categories)
-    masks: Tensor  # (B, K, H, W) bool: the pixels of an object that are seen
-    boxes: Tensor  # (B, K, 4) float32: x0, y0, x1, y1 in pixels around these, the ends exclusive; else zeros
+    masks: Tensor  # (B, K, H, W) bool: the visible pixels of an object
+    boxes: Tensor  # (B, K, 4) float32: x0, y0, x1, y1 in pixels around these, ends exclusive; zeros if absent
 
 
 @dataclass(frozen=True)
 class Scenes(Described):
-    """From `objects[0]` to `objects[1]` figurines on a canvas; a category is a figurine's class.
+    """Scenes of `objects[0]` to `objects[1]` figurines on a canvas; a category is a figurine's class.
 
     Scene i of a split is a function of (seed, split, i). Raises ValueError for an option out of range.
     """
@@ -54,16 +54,16 @@ class Scenes(Described):
 
     @cached_property
     def figurines(self) -> Figurines:
-        """The world of one figurine on its tile, which is as small as the largest of them allows."""
+        """The world of single figurines on their tile, which is just large enough for the largest."""
         return Figurines(-(-int(self.side[1]) // 16) * 16, self.seed, self.categories)
 
     @property
     def names(self) -> list[str]:
-        """What each category is called."""
+        """The names of the categories."""
         return [f"class {number}" for number in range(self.categories)]
 
     def sample(self, indices: LongTensor, split: str = "train") -> SceneBatch:
-        """The scenes with these numbers, on the device of `indices`."""
+        """The scenes with these indices, on the device of `indices`."""
         most, tile = self.objects[1], self.figurines.size
         numbers = indices[:, None] * most + torch.arange(most, device=indices.device)  # of the figurines
         split = f"{split}/scenes"
@@ -99,9 +99,9 @@ class Scenes(Described):
         return SceneBatch(image, present, categories, masks, tight_boxes(masks) * present[:, :, None])
 
     def _placed(self, tiles: Tensor, shapes: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
-        """Tiles (B, 3, t, t) and shapes (B, t, t) moved to their corners on the canvas; what falls off is cut."""
+        """Tiles (B, 3, t, t) and shapes (B, t, t) moved to their corners on the canvas; parts outside are cropped."""
         tile, axis = tiles.shape[-1], torch.arange(self.size, device=tiles.device)
-        x, y = (axis - corner[:, i, None] for i in (0, 1))  # (B, size): where a pixel lies on the tile
+        x, y = (axis - corner[:, i, None] for i in (0, 1))  # (B, size): a pixel's position on the tile
         on = ((x >= 0) & (x < tile))[:, None, :] & ((y >= 0) & (y < tile))[:, :, None]
         x, y = x.clamp(0, tile - 1), y.clamp(0, tile - 1)
         row = torch.arange(len(tiles), device=tiles.device)[:, None, None]
@@ -112,7 +112,7 @@ class Scenes(Described):
 def check_canvas(
     size: int, objects: tuple[int, int], side: tuple[float, float], least_visible: float, smallest: int
 ) -> None:
-    """Refuse options that no scene can have; `smallest` is the least side of an object in pixels."""
+    """Raise ValueError for options that no scene can have; `smallest` is an object's smallest side in pixels."""
     few, many = objects
     small, large = side
     require(size > 0 and size % 16 == 0, "size", size, "a positive multiple of 16")
@@ -122,10 +122,10 @@ def check_canvas(
 
 
 def seen_from_above(shapes: Tensor, wanted: Tensor, least_visible: float) -> tuple[Tensor, Tensor]:
-    """Which objects are in a scene, bool (B, K), and their pixels that are seen, bool (B, K, H, W).
+    """Which objects are in a scene, bool (B, K), and their visible pixels, bool (B, K, H, W).
 
-    `shapes` (B, K, H, W) lie on each other, the first on top; `wanted` (B,) is how many count. One that shows less than
-    `least_visible` of its pixels is left out, and hides nothing.
+    `shapes` (B, K, H, W) overlap, the first on top; `wanted` (B,) is how many count. An object that shows less than
+    `least_visible` of its pixels is left out and covers nothing.
     """
     covered = torch.zeros_like(shapes[:, 0])
     present, masks = [], []

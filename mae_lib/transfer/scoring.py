@@ -1,9 +1,10 @@
-"""Average precision of boxes and masks as COCO counts it, and what each image adds to it.
+"""Average precision of boxes and masks by COCO's rules, and each image's contribution to it.
 
-Notable: the numbers are torchmetrics' on faster-coco-eval. AP is no mean over images: a precision belongs to a ranking
-of all detections. For intervals over images each gets its *contribution*, the jackknife's pseudo-value (Tukey 1958):
-n AP - (n - 1) AP without it. Contributions average to AP, so a bootstrap over them, paired image by image, compares two
-detectors. Leaving an image out takes the matches of all others as they are, so it costs a sorted sum.
+Notable: the numbers are torchmetrics' with faster-coco-eval. AP is not a mean over images: precision depends on the
+ranking of all detections. For intervals over images each image has a *contribution*, the jackknife's pseudo-value
+(Tukey 1958): n AP - (n - 1) AP without it. Contributions average to AP, so a bootstrap over them, paired image by
+image, compares two detectors. Leaving an image out does not change the matches of the others, so it costs only a sorted
+sum.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +23,12 @@ from mae_lib.transfer.jitter import Target
 KINDS = {"box": "bbox", "mask": "segm"}
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # of the overlap (IoU)
 _RECALLS = np.linspace(0, 1, 101)
-_MOST = 100  # detections that count, an image
+_MOST = 100  # detections that count, per image
 
 
 @torch.no_grad()
 def detections(model: nn.Module, images: Iterable[Tensor]) -> Iterator[Target]:
-    """What a detector in eval mode finds in images, uint8 (3, H, W) each, one at a time, on the CPU.
+    """The detections of a detector in eval mode in images, uint8 (3, H, W) each, one at a time, on the CPU.
 
     boxes (N, 4), labels (N,) from 1, scores (N,) in [0, 1], masks (N, H, W) bool.
     """
@@ -39,9 +40,9 @@ def detections(model: nn.Module, images: Iterable[Tensor]) -> Iterator[Target]:
 
 @dataclass(frozen=True)
 class AveragePrecision:
-    """AP, the mean over ten thresholds of overlap, and AP50, at 0.5 alone, in percent; `NaN` where there is no object.
+    """AP, the mean over ten thresholds of overlap, and AP50, at 0.5 only, in percent; `NaN` if there is no object.
 
-    `contributions`: of each image, float64 (images,), by the same names; each averages to its AP.
+    `contributions`: one per image, float64 (images,), under the same names; they average to the AP of that name.
     """
 
     values: dict[str, float]  # "AP box", "AP mask", "AP50 box", "AP50 mask"
@@ -49,7 +50,7 @@ class AveragePrecision:
 
 
 def average_precision(found: Sequence[Target], truth: Sequence[Target]) -> AveragePrecision:
-    """Score detections, as `detections` gives them, against what is there, as `CocoSplit.target` with its crowds.
+    """Score detections, as from `detections`, against the truth, as from `CocoSplit.target` with crowds.
 
     Raises ValueError for lists of different lengths or without an image.
     """
@@ -73,7 +74,7 @@ def average_precision(found: Sequence[Target], truth: Sequence[Target]) -> Avera
 def score(model: nn.Module, data: CocoSplit, max_broken: float = 0.0) -> AveragePrecision:
     """Score a detector on the images of a split that can be read.
 
-    Raises DataError if more than a share `max_broken` cannot, or annotations are broken.
+    Raises DataError if more than a share `max_broken` cannot be read, or if annotations are broken.
     """
     broken, seen = Broken(data, max_broken), []
 
@@ -99,7 +100,7 @@ def _summary(found: Sequence[Target], truth: Sequence[Target]) -> dict[str, Any]
         raise CocoError("detection needs faster-coco-eval and torchmetrics: install mae_lib[detection]") from None
     metric = MeanAveragePrecision(
         iou_type=tuple(KINDS.values()),
-        iou_thresholds=THRESHOLDS.tolist(),  # COCO's in double precision; the library's own are rounded
+        iou_thresholds=THRESHOLDS.tolist(),  # COCO's in double precision; the library's defaults are rounded
         rec_thresholds=_RECALLS.tolist(),
         extended_summary=True,
         backend="faster_coco_eval",
@@ -112,7 +113,7 @@ def _summary(found: Sequence[Target], truth: Sequence[Target]) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class _Matches:
-    """The detections of one category over all images, the surest first, and how many objects each image holds."""
+    """The detections of one category over all images, most confident first, and the number of objects in each image."""
 
     image: np.ndarray  # (D,) int64
     hit: np.ndarray  # (thresholds, D) bool: matched with an object
@@ -121,7 +122,7 @@ class _Matches:
 
 
 def _matches(ious: dict[tuple[int, int], Any], found: Sequence[Target], truth: Sequence[Target]) -> list[_Matches]:
-    """Who is matched with whom, by category, from the overlaps (detections by score, objects) of each image."""
+    """The matches by category, from the overlaps (detections by score, objects) of each image."""
     labels = sorted({int(label) for there in truth for label in there["labels"]})
     scores = [one["scores"].numpy() for one in found]
     named = [one["labels"].numpy() for one in found]
@@ -147,9 +148,9 @@ def _matches(ious: dict[tuple[int, int], Any], found: Sequence[Target], truth: S
 
 
 def _matched(overlaps: np.ndarray | None, crowd: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """COCO's matching: in order of score each detection takes the object left that it overlaps most, else a crowd.
+    """COCO's matching: in order of score each detection takes the remaining object that it overlaps most, else a crowd.
 
-    Returns who is matched with an object, and who with a crowd, bool (thresholds, count) each.
+    Returns which are matched with an object, and which with a crowd, bool (thresholds, count) each.
     """
     hit, ignored = np.zeros((2, len(THRESHOLDS), count), dtype=bool)
     if overlaps is None:
@@ -158,7 +159,7 @@ def _matched(overlaps: np.ndarray | None, crowd: np.ndarray, count: int) -> tupl
         left = ~crowd
         for d in range(count):
             near = np.where(left, overlaps[d], -1.0)
-            # Of two that overlap alike, COCO's loop keeps the later.
+            # Of two with equal overlap, COCO's loop keeps the later.
             best = len(near) - 1 - int(near[::-1].argmax())
             if near[best] >= min(threshold, 1 - 1e-10):
                 hit[t, d], left[best] = True, False

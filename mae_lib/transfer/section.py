@@ -1,4 +1,4 @@
-"""Section 3.5: what a Mask R-CNN that starts from an encoder finds after fine-tuning, in boxes and in masks."""
+"""Section 3.5: average precision of a Mask R-CNN fine-tuned from an encoder, for boxes and masks."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +21,9 @@ SCENES = {"scenes": Scenes, "drawings": DrawnScenes}
 
 @dataclass(frozen=True)
 class Detection(Section):
-    """AP and AP50 of boxes and masks, in percent, image by image as contributions; fresh weights are "from scratch".
+    """AP and AP50 of boxes and masks, in percent, as contributions of images; fresh weights are "from scratch".
 
-    `folder` is that of COCO, by default `$MAE_LIB_COCO`; scenes need none.
+    `folder` is COCO's, by default `$MAE_LIB_COCO`; scenes need none.
     """
 
     name: ClassVar[str] = "detection"
@@ -33,7 +33,7 @@ class Detection(Section):
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """Fresh weights; and an encoder trained on labels, where the probes of this world have one."""
+        """Fresh weights, and an encoder trained on labels if the probes of this world have one."""
         return "untrained", *(name for name in self._probes.baselines if name == "supervised")
 
     @property
@@ -45,8 +45,8 @@ class Detection(Section):
 
     @cached_property
     def data(self) -> dict[str, CocoSplit]:
-        """What is learned from, "train", and what is scored, "val". Raises CocoError for data that is not there,
-        or that holds no object."""
+        """The data for training, "train", and for scoring, "val". Raises CocoError for data that is missing or has no
+        object."""
         if "detection_data" not in self.scale:
             raise ValueError("the scale has no detection_... settings: its preset leaves Section 3.5 out")
         counts = {"train": self.scale["detection_train"], "val": self.scale["detection_test"]}
@@ -72,7 +72,7 @@ class Detection(Section):
     def detector(self, reader: Reader, model: MAE) -> MaskRCNN:
         """The detector that starts from the encoder of `model`, fine-tuned if need be, in eval mode.
 
-        Layers of an encoder that has learned something learn slower the lower they lie; from scratch all learn alike.
+        In a pretrained encoder, lower layers have lower learning rates; from scratch all layers have the same.
         """
         scratch = reader[0] == "untrained"
         config = DetectionConfig.from_scale(self.scale, seed=reader[-1], **({"layer_decay": 1.0} if scratch else {}))
@@ -80,7 +80,7 @@ class Detection(Section):
         return finetune(config, model, self.data["train"], name, hardware=self.hardware)
 
     def derived(self, scores: dict[Reader, Scores]) -> dict[Reader, Scores]:
-        """Adds what each AP gains over a detector from scratch of the same seed."""
+        """Adds the gain of each AP over a detector from scratch with the same seed."""
         return joined(scores, *(over(scores, metric, ("untrained",), "scratch") for metric in ("AP box", "AP mask")))
 
     def measure(self, reader: Reader, model: MAE | None) -> Scores:

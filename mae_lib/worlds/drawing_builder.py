@@ -1,7 +1,7 @@
 """Builds the pack of drawings from five packages of emoji, fetched by npm or given as tarballs or folders.
 
 A concept is a single code point, without skin tones and sequences, that all eight hands have drawn. The artwork itself
-never enters the repository: its licences ask for attribution, OpenMoji's also for the same licence.
+never enters the repository: its licences require attribution, OpenMoji's also the same licence.
 """
 
 import csv
@@ -73,10 +73,10 @@ class Package:
 
 
 def build(out: Path, given: Sequence[Path] = (), side: int = SIDE, progress: bool = True) -> dict[str, Any]:
-    """Write the pack into `out` from the packages in `given`, or fetched by npm without; what drawings.json then holds.
+    """Write the pack into `out` from the packages in `given`, or else fetched by npm; returns drawings.json's content.
 
-    The same packages give the same bytes. Raises ValueError, FileNotFoundError or OSError, which name the package, hand
-    or file that is missing, damaged or under another licence; nothing half-written is left.
+    The same packages yield the same bytes. Raises ValueError, FileNotFoundError or OSError, which name the package,
+    hand or file that is missing, damaged or under another licence; no partial file is left.
     """
     if not 16 <= side <= 256:
         raise ValueError(f"size is {side}: it must be from 16 to 256 pixels")
@@ -108,7 +108,7 @@ def attribution(about: dict[str, Any]) -> str:
 
 
 def _write(out: Path, drawings: np.ndarray, about: dict[str, Any]) -> None:
-    """The JSON comes last: it says that the pack is whole."""
+    """The JSON comes last: it marks the pack as complete."""
     out.mkdir(parents=True, exist_ok=True)
     parts = {out / "drawings.npy": out / "drawings.npy.part", out / "drawings.json": out / "drawings.json.part"}
     try:
@@ -203,18 +203,18 @@ def _members(path: Path) -> dict[str, bytes]:
 
 
 def _code(hexcode: str) -> str:
-    """A code as all hands can be compared by: lower case, four digits or more, without the variation selector."""
+    """A code in a form that all hands share: lower case, four digits or more, without the variation selector."""
     return "-".join(part.lower().zfill(4) for part in hexcode.split("-") if part.lower() != "fe0f")
 
 
 def _kebab(name: str) -> str:
-    """A name as Fluent's files have it."""
+    """A name as in Fluent's file names."""
     plain = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"['.]", "", plain)).strip("-")
 
 
 def _finder(hand: Hand, package: Package) -> Callable[[dict[str, str]], str | None]:
-    """The path of a hand's drawing of a row of OpenMoji's table, or None."""
+    """A function from a row of OpenMoji's table to the hand's drawing, or None."""
     paths = [path for path in package.files if path.startswith(hand.folder) and path.endswith(hand.ending)]
     stems = {path.removeprefix(hand.folder).removesuffix(hand.ending): path for path in paths}
     if hand.package != "fluentui-emoji":
@@ -225,7 +225,7 @@ def _finder(hand: Hand, package: Package) -> Callable[[dict[str, str]], str | No
 
 
 def _concepts(packages: dict[str, Package]) -> tuple[list[dict[str, str]], dict[str, list[str]]]:
-    """The concepts, in an order that is drawn by their code, and each hand's path of each."""
+    """The concepts, ordered by a hash of their code, and each hand's path to each."""
     rows = _rows(packages["openmoji"])
     finders = {hand.name: _finder(hand, packages[hand.package]) for hand in TABLE}
     paths = {name: [find(row) for row in rows] for name, find in finders.items()}

@@ -1,8 +1,8 @@
-"""A pack of drawings: the same concepts by eight hands, as one array and what is known of it.
+"""A pack of drawings: the same concepts by eight hands, as one array and its metadata.
 
 `drawings.npy` is uint8 (hands, concepts, side, side, 4): red, green, blue times opacity, and opacity. `drawings.json`
-says of each hand where it comes from and under which licence, of each concept what it is called and where it belongs,
-and carries the digest of all that. `python -m mae_lib drawings` builds it; see `drawing_builder.py`.
+lists each hand's origin and licence, each concept's name and group, and the digest of all this.
+`python -m mae_lib drawings` builds it; see `drawing_builder.py`.
 """
 
 import hashlib

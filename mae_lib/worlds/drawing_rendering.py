@@ -1,6 +1,6 @@
-"""How a drawing becomes an image: placed, laid on a ground and lit. Images are in [0, 1], axes in half images.
+"""How a drawing becomes an image: placed, laid on a ground and lit. Images are in [0, 1], coordinates in half images.
 
-Every step works on each image by itself and by sums and products alone, so an image is the same whatever the batch.
+Every step treats each image separately, with sums and products only, so an image is the same in any batch.
 """
 
 import torch

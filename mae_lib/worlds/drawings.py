@@ -1,7 +1,7 @@
-"""Drawings: pictures that nobody here made, the same concept by eight hands, turned, lit and laid on a ground.
+"""Drawings: published artwork, the same concepts by eight hands, turned, lit and laid on a ground.
 
-The concept is what the hands share; the hand, its colours, the pose, the light and the ground are what they do not.
-Masks and boxes are true, for the drawings' borders are transparent. The pack is built once, see `drawing_pack.py`.
+The hands share the concept; the hand, its colours, the pose, the light and the ground vary. Masks and boxes are exact,
+since the drawings' borders are transparent. The pack is built once, see `drawing_pack.py`.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from mae_lib.worlds.drawing_rendering import boxes_of, ground, laid, lit, placed
 from mae_lib.worlds.world import Described, Level, Sample, require
 
 _OUTLINES, _SHADOWS = ("openmoji-black",), ("fluent-high-contrast",)
-_UNSEEN = ("twemoji", "noto")  # houses of which a probe sees no hand
+_UNSEEN = ("twemoji", "noto")  # design houses that no probe sees
 _SEEN = tuple(hand for hand in HANDS if hand not in _OUTLINES + _SHADOWS + _UNSEEN)
 DESIGNERS = {"all": HANDS, "colour": _SEEN + _UNSEEN, "seen": _SEEN, "unseen": _UNSEEN}
-VARIANTS = {  # the hands that draw instead of the option's
+VARIANTS = {  # the hands that replace the option's
     "clean": None,
     "unseen": _UNSEEN,
     "outline": _OUTLINES,
@@ -34,9 +34,9 @@ VARIANTS = {  # the hands that draw instead of the option's
 class Drawings(Described):
     """A concept of the pack by a hand of `designers`; the class is the concept.
 
-    The variants `unseen`, `outline` and `silhouette` let other hands draw; `cue_conflict` fills a concept's outline
-    with the colours of another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError
-    without a pack.
+    The variants `unseen`, `outline` and `silhouette` use other hands; `cue_conflict` fills a concept's outline with the
+    colours of another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError without a
+    pack.
     """
 
     name: ClassVar[str] = "drawings"
@@ -46,14 +46,14 @@ class Drawings(Described):
     size: int = 32  # side in pixels
     seed: int = 0
     designers: str | tuple[str, ...] = "all"  # or colour, seen, unseen, or names of hands
-    concepts: int = 0  # the first so many of the pack, whose order is by chance; 0 is all
+    concepts: int = 0  # the first N of the pack, whose order is random; 0 is all
     scale: tuple[float, float] = (0.7, 1.4)  # side of the drawing over that of the image
     turn: float = 30.0  # degrees, either way
     shift: float = 0.15  # of the drawing's centre, over the image's side, either way
     mirror: bool = True  # half of the drawings
     slope: float = 0.3  # of the ground, a gradient between two colours
     noise: float = 0.3  # of the ground, 1/f: octaves of equal strength
-    light: float = 0.3  # that falls from one side on all of the image
+    light: float = 0.3  # from one side, over the whole image
     tint: float = 0.35  # of the drawing's colours, either way
     variant: str = "clean"
     pack: str = ""  # digest of the pack; checked where given
@@ -87,7 +87,7 @@ class Drawings(Described):
 
     @cached_property
     def _pack(self) -> Pack:
-        """Opened when an image or an address is asked for: what was measured of it can be shown where there is none."""
+        """Opened when first needed, so that results measured on it can be shown without it."""
         there = open_pack()
         wanted = f"0 for all, or from 2 to the pack's {len(there.concepts)}"
         require(self.concepts <= len(there.concepts), "concepts", self.concepts, wanted)
@@ -111,7 +111,7 @@ class Drawings(Described):
         return VARIANTS[self.variant] or named
 
     def names(self, what: str = "name") -> list[str]:
-        """Of each class its `name`, `group`, `subgroup` or `hexcode`."""
+        """The `name`, `group`, `subgroup` or `hexcode` of each class."""
         return [concept[what] for concept in self._pack.concepts[: self.classes]]
 
     @cached_property
@@ -137,7 +137,7 @@ class Drawings(Described):
 
     @cached_property
     def _drawings(self) -> Tensor:
-        """uint8 (hands, classes, 4, side, side), of the hands that a picture may need, no finer than the images ask."""
+        """uint8 (hands, classes, 4, side, side), of the hands in use, no finer than the images need."""
         stored = self._pack.drawings[:, : self.classes]
         step = max(1, stored.shape[2] // self.size)
         while stored.shape[2] % step:
@@ -151,7 +151,7 @@ class Drawings(Described):
         return torch.from_numpy(kept)
 
     def latents(self, indices: LongTensor, split: str = "train") -> dict[str, Tensor]:
-        """All that makes these images, by name; the same for every variant but `designer`."""
+        """All latents of these images, by name; all but `designer` are the same for every variant."""
 
         def unit(name: str, *shape: int) -> Tensor:
             return uniform(self.seed, indices, f"{split}/{name}", shape)
@@ -202,7 +202,7 @@ class Drawings(Described):
         return Sample(images, z["class"], z, textures, masks, boxes_of(masks))
 
     def _filled(self, outline: Tensor, z: dict[str, Tensor]) -> Tensor:
-        """Outlines (B, 4, S, S) over the colours of other concepts, within the shape that OpenMoji's colour has."""
+        """Outlines (B, 4, S, S) over the colours of other concepts, within the shape of OpenMoji's colour drawing."""
         colours, own = self._drawings[HANDS.index("openmoji")], outline.device
         shape = colours[z["class"].cpu(), 3:].to(own).float() / 255
         other = colours[z["conflict"].cpu()].to(own).double() / 255

@@ -1,6 +1,6 @@
-"""Figurines among other things: on a textured ground, before lone parts, behind something, in uneven light.
+"""Cluttered figurines: on a textured ground, before lone parts, behind an occluder, in uneven light.
 
-Nothing here depends on the class. Only what IEEE arithmetic rounds in one way is used, as in `figurine_rendering`.
+Nothing here depends on the class. Only operations with unique IEEE rounding are used, as in `figurine_rendering`.
 """
 
 from collections.abc import Callable
@@ -33,9 +33,9 @@ def clutter_latents(
     choice: Callable[..., Tensor],
     texture: Callable[[Tensor], Tensor],
 ) -> dict[str, Tensor]:
-    """What clutters an image; `unit` and `choice` draw uniform numbers, `texture` the set of textures to choose from.
+    """The clutter of an image; `unit` and `choice` draw uniform numbers, `texture` maps numbers to textures.
 
-    In `things` first come the ground, then the lone parts, then what lies in front.
+    `things` are the ground, then the lone parts, then the occluder.
     """
     things = ranges.distractors + 2
     place = unit("place", ranges.distractors, 4)
@@ -61,7 +61,7 @@ def clutter_latents(
 
 
 def draw_cluttered(latents: dict[str, Tensor], size: int, outlines: bool = False) -> tuple[Tensor, Tensor]:
-    """Images (B, 3, size, size) in [0, 1] and what is seen of the parts: (B, size, size) int64, 0 is all else."""
+    """Images (B, 3, size, size) in [0, 1] and the visible parts: (B, size, size) int64, 0 elsewhere."""
     image = paper(latents, size) if outlines else _ground(latents, size)
     for k in range(latents["lone_pose"].shape[1]):
         image = _lay_lone_part(image, latents, k, outlines)
@@ -121,9 +121,9 @@ def _lay_lone_part(image: Tensor, latents: dict[str, Tensor], k: int, outlines: 
 
 
 def _lay_front(image: Tensor, parts: Tensor, latents: dict[str, Tensor], outlines: bool) -> tuple[Tensor, Tensor]:
-    """Images with something in front that hides the wanted share of the figurine's pixels, and what is seen of it.
+    """Images with an occluder that hides the wanted share of the figurine's pixels, and the visible parts.
 
-    Its centre lies on the figurine; it is as large as it takes.
+    Its centre lies on the figurine; the share determines its size.
     """
     half = image.shape[-1] / 2 * latents["scale"]
     points = object_frame(latents, image.shape[-1]) - latents["front_pose"][:, :2, None, None]

@@ -1,10 +1,10 @@
 """The grammar of the figurines: class -> 4 parts -> 16 corners, each step a maximum-distance-separable code over GF(4).
 
-A code word is the values of a line a + b x at the four points x of GF(4). Two lines meet in one point at most, so any
-two of the four values give the line away and a single one does not:
+A code word lists the values of a line a + b x at the four points x of GF(4). Two lines meet in one point at most, so
+any two of the four values determine the line and a single one does not:
 
 * class (a, b) -> parts: any two parts determine the class; a single part leaves 4 of 16 classes, 2 of 8.
-* part b, synonym a -> corners: any two corners determine the part; with 4 synonyms a single corner tells nothing.
+* part b, synonym a -> corners: any two corners determine the part; with 4 synonyms a single corner is uninformative.
 """
 
 import torch
@@ -24,7 +24,7 @@ def line(a: Tensor, b: Tensor) -> Tensor:
 def parts_of(labels: Tensor, classes: int = CLASSES) -> Tensor:
     """The part symbols, in raster order, that make a class: int64 (B, 4) in [0, 4), for labels (B,) in [0, classes).
 
-    `classes` is 4, 8, 12 or 16: how many slopes b are in use decides how much one part tells of another.
+    `classes` is 4, 8, 12 or 16: how many slopes b are in use decides how informative one part is about another.
     """
     slopes = classes // SYMBOLS
     return line(labels // slopes, labels % slopes)

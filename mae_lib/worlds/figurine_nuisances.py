@@ -1,4 +1,4 @@
-"""The ranges of all that is not a figurine's shape, by regime and variant."""
+"""The ranges of everything but a figurine's shape, by regime and variant."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,7 @@ class Nuisances:
     slope: float = 0.5  # the ground's gradient
     contrast: tuple[float, float] = (0.4, 0.8)  # of the two colours of the fill
     noise: tuple[float, float] = (0.01, 0.04)  # width of the uniform pixel noise
-    overhang: float | None = None  # a shift may take an upright figurine so far over the border; None: any shift may
+    overhang: float | None = None  # how far a shift may take an upright figurine over the border; None: no limit
     day: bool = True  # half of the images are negatives
     clutter: "Clutter | None" = None
 
@@ -23,7 +23,7 @@ class Nuisances:
 class Clutter:
     """What else is in an image: a textured ground, lone parts, something in front, and uneven light over all of it."""
 
-    distractors: int = 3  # lone parts, of styles that tell nothing, behind the figurine
+    distractors: int = 3  # lone parts, of uninformative styles, behind the figurine
     occlusion: tuple[float, float] = (0.1, 0.2)  # the hidden share of the figurine's pixels
     dim: tuple[float, float] = (0.3, 0.6)  # brightness of all but the figurine, against its own
     ground: float = 0.6  # contrast of the ground's two colours
@@ -32,13 +32,13 @@ class Clutter:
 
 
 CLEAN = Nuisances()
-# Frozen by readers that know nothing of masks: results/calibration/figurines-search.json has the window and the trials.
+# Fixed by baselines without masks: results/calibration/figurines-search.json has the window and the trials.
 CLUTTERED = Nuisances(
     shift=0.25,
     scale=(0.65, 1.0),
     turn=(0.0, 0.268),  # up to 30 degrees
     overhang=0.1,
-    day=False,  # it flips figure and ground, and gives attention a sign of chance
+    day=False,  # it flips figure and ground, which makes attention's sign random
     clutter=Clutter(),
 )
 REGIMES = {"plain": CLEAN, "cluttered": CLUTTERED}
@@ -58,7 +58,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 _IN_CLUTTER: dict[str, dict[str, Any]] = {
-    # 35 to 50 degrees and smaller; further from the centre there is nothing.
+    # 35 to 50 degrees and smaller; no larger shift is possible.
     "odd_pose": {"scale": (0.50, 0.62), "turn": (0.315, 0.466)},
     "second": {"scale": (0.6, 1.0), "turn": (0.0, 0.3), "contrast": (0.3, 0.8), "noise": (0.01, 0.06)},
 }

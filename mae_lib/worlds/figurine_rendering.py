@@ -1,7 +1,7 @@
 """From latents to pixels: figurines as unions of smooth shapes, anti-aliased, whole batches at a time.
 
-Only +, -, x, / and square roots are used, which IEEE arithmetic rounds in one way: an image has the same bits whatever
-the batch and the number of threads. Hence rational rotations and polynomial waves.
+Only +, -, x, / and square roots are used, whose IEEE rounding is unique: an image has the same bits for any batch and
+number of threads. Hence rational rotations and polynomial waves.
 """
 
 import torch
@@ -22,14 +22,14 @@ PALETTES = torch.tensor(
     ]
 )
 PATTERNS = ("stripes", "checks", "dots", "rings", "diamonds", "steps")  # the last two are held out of training
-PAPER = 0.05  # the brightness of what outlines are drawn on
+PAPER = 0.05  # brightness of the paper under outlines
 TRAIN_PATTERNS, TRAIN_PALETTES, TRAIN_TEXTURES, TEXTURES = 4, 4, 16, 20
 
 
 def pattern_of(textures: Tensor) -> tuple[Tensor, Tensor]:
     """(pattern, palette) of textures in [0, 20): the first 16 are for training, 16 to 19 share nothing with them.
 
-    Any run of four among the first 16, from a multiple of four, has all patterns and all palettes.
+    Any four of the first 16, from a multiple of four, cover all patterns and all palettes.
     """
     held_out = textures >= TRAIN_TEXTURES
     pattern = torch.where(held_out, TRAIN_PATTERNS + textures % 2, textures % 4)
@@ -122,7 +122,7 @@ def material(latents: dict[str, Tensor], frame: Tensor) -> Tensor:
 
 
 def paper(latents: dict[str, Tensor], size: int) -> Tensor:
-    """What outlines are drawn on: (B, 3, H, W)."""
+    """The paper under outlines: (B, 3, H, W)."""
     return torch.full((len(latents["shift"]), 3, size, size), PAPER, device=latents["shift"].device)
 
 
@@ -142,7 +142,7 @@ def lay_blob(image: Tensor, fill: Tensor | None, distance: Tensor, points: Tenso
     """
     width = max(1, image.shape[-1] // 32)
     cover = (0.5 - distance).clamp(0, 1)[:, None]  # (B, 1, H, W): how much of a pixel the blob covers
-    rim = cover + max_pool2d(-cover, 2 * width + 1, stride=1, padding=width)  # what an erosion takes away
+    rim = cover + max_pool2d(-cover, 2 * width + 1, stride=1, padding=width)  # what an erosion removes
     if fill is None:
         colour = PAPER + 0.9 * rim
     else:
@@ -167,7 +167,7 @@ def lay_figurine(image: Tensor, latents: dict[str, Tensor], outlines: bool) -> t
 def finished(image: Tensor, latents: dict[str, Tensor]) -> Tensor:
     """Images with grain, by day or night, in [0, 1]."""
     image = image + latents["noise"][:, None, None, None] * _grain(latents["grain"], image.shape[-1])
-    # By day an image is its own negative, light around dark: brightness by itself tells nothing of the shape.
+    # Day images are negatives, light around dark: brightness by itself is uninformative about the shape.
     image = torch.where(latents["day"][:, None, None, None] == 1, 1 - image, image)
     return image.clamp(0, 1)
 
@@ -175,7 +175,7 @@ def finished(image: Tensor, latents: dict[str, Tensor]) -> Tensor:
 def draw(latents: dict[str, Tensor], size: int, outlines: bool = False) -> tuple[Tensor, Tensor]:
     """Images (B, 3, size, size) in [0, 1] and part maps (B, size, size) int64: 0 is the ground, 1 to 4 are the parts.
 
-    With `outlines` the material and the ground give way to lines on paper.
+    With `outlines`, lines on paper replace the material and the ground.
     """
     ground = paper(latents, size) if outlines else background(latents, size)
     image, parts = lay_figurine(ground, latents, outlines)
@@ -183,7 +183,7 @@ def draw(latents: dict[str, Tensor], size: int, outlines: bool = False) -> tuple
 
 
 def _grain(keys: Tensor, size: int) -> Tensor:
-    """Uniform noise in [-1/2, 1/2): (B, 3, size, size). One hash serves the three colours, 21 bits each."""
+    """Uniform noise in [-1/2, 1/2): (B, 3, size, size). One hash provides three colours, 21 bits each."""
     hashed = bits(0, keys, "grain", (size, size))
     colours = [(hashed >> shift) & 0x1FFFFF for shift in (0, 21, 42)]
     return torch.stack(colours, 1).float() / (1 << 21) - 0.5

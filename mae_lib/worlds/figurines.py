@@ -40,15 +40,15 @@ class Figurines(Described):
     Of the variants, `cue_conflict` has the texture of another class; `sketch` draws outlines; `rendition` has four
     held-out textures; `odd_pose` turns, shrinks and shifts further than in training; `second` is another draw with
     slightly wider nuisances. In the regime `cluttered` a figurine lies anywhere, at any of several scales and turns, in
-    uneven light, among lone parts on a textured ground and partly hidden: masks, boxes and parts are of what is seen.
+    uneven light, among lone parts on a textured ground and partly hidden: masks, boxes and parts cover what is visible.
     """
 
     name: ClassVar[str] = "figurines"
 
     size: int = 32  # side in pixels, a multiple of 16
     seed: int = 0
-    classes: int = 12  # 4, 8, 12 or 16: any two parts determine the class, the fewer classes the more one part tells
-    synonyms: int = 2  # ways to make a part of corners, 1 to 4: with 4 a single corner tells nothing of its part
+    classes: int = 12  # 4, 8, 12 or 16: any two parts determine the class; the fewer classes, the more one part reveals
+    synonyms: int = 2  # ways to make a part of corners, 1 to 4: with 4 a single corner reveals nothing of its part
     jitter: float = 1.0  # of the parts within the figurine; 0 puts them on a grid
     texture_contrast: float = 1.0  # scales the contrast of the fill, 0 is plain
     cue_strength: float = 0.0  # probability that the texture is the class's own, beyond chance
@@ -79,9 +79,9 @@ class Figurines(Described):
     def hierarchy(self) -> LatentHierarchy:
         """class (z3) -> parts (z2) -> corners (z1) -> 8 x 8 patches, each of size / 8 pixels a side.
 
-        It holds for a figurine that fills the image, as those of the plain regime nearly do; in the cluttered one the
-        patches are of the figurine's own frame. Pose, texture, colours and ground, which reach every patch, are left
-        out: as parents of all patches they would belong to c for every mask.
+        It is exact for a figurine that fills the image, as those of the plain regime nearly do; in the cluttered one
+        the patches are those of the figurine's own frame. Pose, texture, colours and ground affect every patch and are
+        left out: as parents of all patches they would belong to c for every mask.
         """
         return LatentHierarchy.quadtree(8)
 
@@ -142,7 +142,7 @@ class Figurines(Described):
         return z
 
     def _texture(self, label: Tensor, other: Tensor, free: Tensor, cue: Tensor) -> Tensor:
-        """Texture k is class k's own; `other` is a class that the image is not of."""
+        """Texture k is class k's own; `other` is another class."""
         if self.variant == "rendition":
             return self._shown(free)
         if self.variant == "cue_conflict":
@@ -150,13 +150,13 @@ class Figurines(Described):
         return torch.where(cue < self.cue_strength, label, free)
 
     def _shown(self, numbers: Tensor) -> Tensor:
-        """Textures of this variant, by numbers from 0 up."""
+        """Textures of this variant, numbered from 0."""
         if self.variant == "rendition":
             return TRAIN_TEXTURES + numbers % (TEXTURES - TRAIN_TEXTURES)
         return numbers % TRAIN_TEXTURES
 
     def render(self, latents: dict[str, Tensor]) -> Sample:
-        """Draw latents as `latents` gives them, edited or not."""
+        """Render latents from `latents`, edited or not."""
         drawn = draw_cluttered if "thing_textures" in latents else draw
         images, parts = drawn(latents, self.size, outlines=self.variant == "sketch")
         masks = (parts > 0)[:, None]
@@ -166,9 +166,9 @@ class Figurines(Described):
         return self.render(self.latents(indices, split))
 
     def resample(self, indices: LongTensor, keep: tuple[str, ...], split: str = "train", draw: int = 1) -> Sample:
-        """The same images with all latents but `keep` drawn anew: `keep=("class", "corners")` keeps the shape.
+        """The same images with all latents but `keep` resampled: `keep=("class", "corners")` keeps the shape.
 
-        Each `draw` gives other values. Raises ValueError for a name in `keep` that is not a latent.
+        Each `draw` has different values. Raises ValueError for a name in `keep` that is not a latent.
         """
         kept = self.latents(indices, split)
         return self.render(self.latents(indices, f"{split}/draw{draw}", do={name: kept.get(name) for name in keep}))

@@ -1,8 +1,8 @@
 """The world that satisfies Assumption 1 exactly: `child = leakyReLU(Q_slot [parent; noise])`, with Q orthogonal.
 
-Orthogonal maps and a leaky ReLU are inverted in closed form, so any one leaf gives back all of its ancestors and their
+Orthogonal maps and a leaky ReLU are inverted in closed form, so any one leaf determines all of its ancestors and their
 noises. With `slope=1` every variable is linear in independent standard normal noises: covariances have a closed form.
-The products are summed in a fixed order, so an image has the same bits in whatever batch.
+The products are summed in a fixed order, so an image has the same bits in any batch.
 """
 
 import math
@@ -18,7 +18,7 @@ from mae_lib.theory import LatentHierarchy
 from mae_lib.worlds.world import Described, Level, Sample, require
 
 _FAN_OUT = 4
-_NOISE_WIDTH = 16  # noise is drawn in multiples of a vector register, so that its bits depend on no batch size
+_NOISE_WIDTH = 16  # noise is drawn in multiples of a vector register, so that its bits do not depend on batch size
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class InvertibleTree(Described):
     Level d has `4**d` nodes of `root_dim * 2**d` numbers: 6 -> 12 -> 24 -> 48 by default, 64 leaves of 4 x 4 x 3
     pixels, 32 x 32 in all. `latents["level0"]` is the root and `latents["level3"]` the leaves (`latents["pixels"]`
     too), exact; nodes of a level in raster order. An image is the sigmoid of the leaves, so it is invertible as well.
-    With `shuffle` the leaves lie scattered over the image, and no square of patches is a subtree. The class is the
+    With `shuffle` the leaves are scattered over the image, and no square of patches is a subtree. The class is the
     orthant of the root's first four numbers.
     """
 
@@ -74,7 +74,7 @@ class InvertibleTree(Described):
     def hierarchy(self) -> LatentHierarchy:
         """The quadtree: a node of level d is `z{depth - d}_{row}_{column}`, a leaf `x_{row}_{column}`.
 
-        Rows and columns are those of the tree; with `shuffle` a leaf stands elsewhere in the image, and the observables
+        Rows and columns are those of the tree; with `shuffle` a leaf lies elsewhere in the image, and the observables
         are in the order of the image's patches.
         """
         tree = LatentHierarchy.quadtree(2**self.depth, dims=[self.dim(d) for d in range(self.depth + 1)])
@@ -165,7 +165,7 @@ class InvertibleTree(Described):
         return placed if self.shuffle is None else placed[:, self.leaf_at.to(images.device).argsort()]
 
     def render(self, noises: dict[str, Tensor]) -> Sample:
-        """The images of noises as `noises` gives them, edited or not."""
+        """The images of noises from `noises`, edited or not."""
         levels = self.grow(noises)
         leaves = levels[f"level{self.depth}"]
         signs = (levels["level0"][:, 0, :4] > 0).long()
@@ -176,7 +176,7 @@ class InvertibleTree(Described):
         return self.render(self.noises(indices, split))
 
     def resample(self, indices: LongTensor, keep: tuple[str, ...], split: str = "train", draw: int = 1) -> Sample:
-        """The same images with all noises but those of the levels `keep` drawn anew; each `draw` gives other values."""
+        """The same images with all noises but those of the levels `keep` resampled; each `draw` is different."""
         return self.render(self.noises(indices, f"{split}/draw{draw}") | _pick(self.noises(indices, split), keep))
 
     def _leaky(self, values: Tensor) -> Tensor:

@@ -100,9 +100,9 @@ class Photographs(_Real):
 
 @dataclass(frozen=True)
 class Digits(_Real):
-    """scikit-learn's 1,797 handwritten digits, 8 x 8 in origin: the first 1,300 for training, the rest for testing.
+    """scikit-learn's 1,797 handwritten digits, originally 8 x 8: the first 1,300 for training, the rest for testing.
 
-    Image i is digit i modulo their number, so beyond that they come again, each time shifted by other random pixels.
+    Image i is digit i modulo their number, so beyond that they repeat, each time with a new random shift.
     """
 
     name: ClassVar[str] = "digits"

@@ -1,6 +1,6 @@
 """A split of a world, rendered once into a memory-mapped file that all processes share.
 
-The file's name is the address of what determines its bytes: the world's options and version.
+The file's name includes a hash of what determines its bytes: the world's options and version.
 """
 
 import fcntl
@@ -23,9 +23,9 @@ def _path(world: World, split: str, count: int, folder: Path) -> Path:
 
 
 def _render(world: World, split: str, count: int, path: Path) -> None:
-    """Write the file under a temporary name, then move it; a run that is killed leaves no file of the final name.
+    """Write the file under a temporary name, then move it; a killed run leaves no file under the final name.
 
-    Written, not mapped: a map of a full disk ends the process, a write raises OSError.
+    Written, not mapped: on a full disk a map kills the process, a write raises OSError.
     """
     temporary = path.with_suffix(".part")
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, 3, world.size, world.size)}
@@ -60,9 +60,9 @@ def to_bytes(images: Tensor) -> Tensor:
 def rendered(world: World, split: str, count: int, folder: str | Path) -> Tensor:
     """The first `count` images of a split: uint8 (count, 3, H, W), memory-mapped; `images / 255` is back in [0, 1].
 
-    Drawn at the first call and kept in `folder`; of two processes that ask at once, one draws and the other waits. A
-    file that is cut short is drawn again. Writing into the returned tensor does not reach the file. Raises OSError,
-    which names the file, if the disk refuses.
+    Rendered on the first call and kept in `folder`; of two concurrent processes, one renders and the other waits. A
+    truncated file is rendered again. Writing into the returned tensor does not reach the file. Raises OSError, naming
+    the file, if it cannot be written.
     """
     if count < 1:
         raise ValueError(f"count is {count}: at least one image is needed")

@@ -1,6 +1,6 @@
-"""What every world gives: images with all that made them, as a function of (seed, split, index).
+"""The interface of every world: images with all latents, as a function of (seed, split, index).
 
-A world is a frozen dataclass whose fields are its options, so `spec()` is what determines its images.
+A world is a frozen dataclass whose fields are its options, so `spec()` determines its images.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ class Sample:
 
 
 class World(Protocol):
-    """Image i of a split is the same image in whatever batch it is asked for, to the bit on a CPU."""
+    """Image i of a split is the same image in any batch, to the bit on a CPU."""
 
     name: ClassVar[str]
     size: int  # side of an image in pixels
@@ -65,7 +65,7 @@ class World(Protocol):
 
     @property
     def levels(self) -> Mapping[str, Level]:
-        """What the latents of each level are, top first."""
+        """The latents of each level, top first."""
         ...
 
     @cached_property
@@ -78,7 +78,7 @@ class World(Protocol):
         ...
 
     def address(self) -> dict[str, Any]:
-        """What tells its images from those of any other world or version, ready for JSON."""
+        """What distinguishes its images from any other world's or version's, ready for JSON."""
         ...
 
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:
@@ -87,16 +87,16 @@ class World(Protocol):
 
 
 class Described:
-    """What the worlds share: a description of themselves from their dataclass fields."""
+    """What the worlds share: a description from their dataclass fields."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1  # raised when the same options give other images than before
     # What only some worlds have.
     hierarchy: LatentHierarchy | None = None  # known latents
-    sections: ClassVar[str | None] = None  # a module whose SECTIONS measure Section 3 on it, where those of all do not
-    from_files: ClassVar[bool] = False  # its options tell less of its images than `spec` does
+    sections: ClassVar[str | None] = None  # a module whose SECTIONS measure Section 3 on it instead of the common ones
+    from_files: ClassVar[bool] = False  # its options determine less of its images than `spec`
     batches: ClassVar[Callable | None] = None  # (config, device, micro_batches), where images are too many to render
-    resample: ClassVar[Callable | None] = None  # (indices, keep, split, draw): images anew that keep some latents
+    resample: ClassVar[Callable | None] = None  # (indices, keep, split, draw): resampled images that keep some latents
 
     def varied(self, **options: Any) -> "World":
         """The same world with other options, such as its cue strength."""
@@ -110,7 +110,7 @@ class Described:
 
 
 def add_world(name: str, module: str, attribute: str) -> None:
-    """Let `make_world` know a world that stands in a room further right, such as a data set."""
+    """Register a world from a later package, such as a data set, for `make_world`."""
     _WORLDS[name] = (module, attribute)
 
 
@@ -136,7 +136,7 @@ def make_world(name: str, **options: Any) -> World:
 
 
 def require(condition: bool, option: str, value: Any, wanted: str) -> None:
-    """Refuse an option's value with what would be right."""
+    """Refuse an option's value, saying what is wanted."""
     if not condition:
         raise ValueError(f"{option} is {value!r}: it must be {wanted}")
 

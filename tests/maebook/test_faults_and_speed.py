@@ -69,11 +69,11 @@ def test_what_is_held_has_its_provenance_and_no_failure():
 
 def test_sentences_follow_from_the_figures():
     kinds = {"rows": [{"kind": "GELU", "share": 0.2}, {"kind": "products", "share": 0.7}]}
-    assert what_limits(kinds) == "The largest part of a step: products (70%); the next: GELU (20%)."
+    assert what_limits(kinds) == "Largest part of a step: products (70%); second largest: GELU (20%)."
     rows = [{"kept as": name, "images/s": speed, "needed, images/s": 1000} for name, speed in (("a", 999), ("b", 1000))]
     loading = {"rows": rows, "provenance": {"parameters": {"need": "as given"}}}
     assert what_feeds(loading) == (
-        "A step eats 1,000 images/s (as given). Fast enough: b. Too slow, so that loading limits the step: a."
+        "A step uses 1,000 images/s (as given). Fast enough: b. Too slow, so that loading limits the step: a."
     )
     assert "Fast enough: b. " in what_feeds(loading | {"rows": rows[1:]}) and "Too" not in what_feeds(
         loading | {"rows": rows[1:]}
@@ -83,18 +83,22 @@ def test_sentences_follow_from_the_figures():
         ((0.6, 0.7), "60% to 70% of the rate"),
     ):
         assert said in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})
-    for shares, word in (((0.3, 0.4), "does not reach 50%"), ((0.6,), "and reaches 50%"), ((0.3, 0.6), "some ratios")):
+    for shares, word in (
+        ((0.3, 0.4), "does not reach 50%"),
+        ((0.6,), "the model reaches 50%"),
+        ((0.3, 0.6), "some ratios"),
+    ):
         assert word in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})
     for shares, word in (
         (
             (0.3, 0.6, 0.7),
-            "From 2 wide on, a step at ratio 0.75 reaches 50% of the rate of one large product; at 1 it does not.",
+            "From width 2 on, a step at ratio 0.75 reaches 50% of the rate of one large product; at 1 it does not.",
         ),
         (
             (0.6, 0.4, 0.5),
-            "From 3 wide on, a step at ratio 0.75 reaches 50% of the rate of one large product; at 2 it does not.",
+            "From width 3 on, a step at ratio 0.75 reaches 50% of the rate of one large product; at 2 it does not.",
         ),
-        ((0.6, 0.7), "From 1 wide on, a step at ratio 0.75 reaches 50% of the rate of one large product."),
+        ((0.6, 0.7), "From width 1 on, a step at ratio 0.75 reaches 50% of the rate of one large product."),
         ((0.6, 0.4), "At none of these widths"),
     ):
         widths = [{"ratio": 0.75, "width": n, "share": share} for n, share in enumerate(shares, 1)]
@@ -103,5 +107,5 @@ def test_sentences_follow_from_the_figures():
     changes = [base | {"image_size": 64, "GFLOP an image": 4.0, "peak MiB": 30}]
     changes += [base | {"batch": 128, "peak MiB": 40}]
     said = what_grows({"rows": [base, *changes]})
-    assert "work for an image grows most, 4.0 times, with image size 64;" in said
+    assert "work per image grows most, 4.0 times, with image size 64;" in said
     assert said.endswith("peak memory grows most, 4.0 times, with batch 128.")

@@ -88,13 +88,13 @@ def test_changes_are_found_and_marked():
     parameters["scale"] = parameters["scale"] | {"width": 7}
     assert list(changed(parameters)) == ["mask_ratios", "scale"]
     html = run_card_html(provenance(parameters, MODULES), "3_1_reconstruction")
-    assert "[0.1, 0.9] (not the preset&#x27;s)" in html and "7 (not the preset&#x27;s)" in html
-    assert html.count("(not the preset") == 2 and "2 parameters changed" in html
+    assert "[0.1, 0.9] (differs from the preset)" in html and "7 (differs from the preset)" in html
+    assert html.count("(differs from the preset") == 2 and "2 parameters changed" in html
 
 
 def test_what_a_notebook_has_beyond_its_preset_is_no_change():
     html = run_card_html(provenance(load_preset("laptop") | {"draws": 64}, MODULES), "2_1_generating_process")
-    assert "laptop, unchanged" in html and "(not the preset" not in html and "draws: 64" in html
+    assert "laptop, unchanged" in html and "(differs from the preset" not in html and "draws: 64" in html
 
 
 def test_a_run_without_its_preset_is_refused():

@@ -8,7 +8,7 @@ import torch
 
 from mae_lib.metrics.intervals import bootstrap_interval
 from mae_lib.metrics.probes import linear_probe
-from mae_lib.metrics.shape_bias import linear_decisions, shape_bias, wears_own_texture
+from mae_lib.metrics.shape_bias import has_own_texture, linear_decisions, shape_bias
 from mae_lib.worlds import make_world
 
 # shape 0, texture 1: three for shape, one for texture, two for neither; and two images without a conflict.
@@ -95,6 +95,6 @@ def test_decisions_are_the_probe_s():
 def test_an_image_at_any_cue_strength_is_that_at_0_or_at_1(strength):
     world, indices = make_world("figurines"), torch.arange(200)
     none, full, mixed = (replace(world, cue_strength=s).sample(indices, "probe") for s in (0.0, 1.0, strength))
-    own = torch.tensor(wears_own_texture(replace(world, cue_strength=strength), 200, "probe"))
+    own = torch.tensor(has_own_texture(replace(world, cue_strength=strength), 200, "probe"))
     assert torch.equal(torch.where(own[:, None, None, None], full.images, none.images), mixed.images)
     assert own.float().mean() == pytest.approx(strength + (1 - strength) / 16, abs=0.08)

@@ -133,7 +133,7 @@ def test_an_edge_between_latents_may_be_invisible():
 
 def test_products_of_no_tree_are_refused_by_name():
     ring = LatentHierarchy(nx.DiGraph({"a": ["x1", "x2"], "b": ["x2", "x3"], "c": ["x3", "x4"]}))
-    with pytest.raises(ValueError, match="x1 and x3 share 0, and each of them more with x2"):
+    with pytest.raises(ValueError, match="x1 and x3 share 0, but each shares more with x2"):
         tree_from_products(gromov_products(lambda m: shared_dimension(ring, m), 4))
     with pytest.raises(ValueError, match="odd number"):
         tree_from_products([[2, 1], [1, 2]])

@@ -177,7 +177,9 @@ def test_a_name_of_timm_is_fetched_once(tmp_path, real_data, monkeypatch):
     run = import_model("timm:vit_small.mae", SCALE, tmp_path)
     assert import_model("timm:vit_small.mae", SCALE, tmp_path) == run and asked == [("vit_small.mae", True)]
     assert run.config.width == 64 and run.done["imported"] == "timm-vit_small.mae.safetensors"
-    with pytest.raises(CheckpointError, match=r"timm:unheard_of: cannot be had \(Unknown model \(unheard_of\)\)\Z"):
+    with pytest.raises(
+        CheckpointError, match=r"timm:unheard_of: could not be loaded \(Unknown model \(unheard_of\)\)\Z"
+    ):
         import_model("timm:unheard_of", SCALE, tmp_path)
     with pytest.raises(CheckpointError, match="a name of timm is a word"):
         import_model("timm:../outside", SCALE, tmp_path)

@@ -152,7 +152,7 @@ def test_heads_that_nothing_tells_are_said_to_be_a_guess(tmp_path, real_data, ca
     caplog.set_level(logging.WARNING)
     file = saved(tmp_path, facebook())
     import_model(file, SCALE, tmp_path / "runs")
-    assert "model.pth does not tell its heads: 1, of 64 of the width each" in caplog.text
+    assert "model.pth does not state its heads: 1 are assumed, one per 64 of the width" in caplog.text
     caplog.clear()
     import_model(file, SCALE, tmp_path / "runs", heads=2)
     assert not caplog.text

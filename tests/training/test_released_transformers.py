@@ -178,7 +178,7 @@ def test_a_name_of_the_hub_is_fetched_once(tmp_path, real_data, monkeypatch):
     run = import_model("hf:facebook/vit-mae", SCALE, tmp_path)
     assert import_model("hf:facebook/vit-mae", SCALE, tmp_path) == run and run.config.heads == 2
     assert asked == [("facebook/vit-mae", "model.safetensors"), ("facebook/vit-mae", "pytorch_model.bin")]
-    with pytest.raises(CheckpointError, match=r"\Ahf:nobody/nothing: cannot be had \(401 Client Error\)\Z"):
+    with pytest.raises(CheckpointError, match=r"\Ahf:nobody/nothing: could not be loaded \(401 Client Error\)\Z"):
         import_model("hf:nobody/nothing", SCALE, tmp_path)
     with pytest.raises(CheckpointError, match=r"a name of huggingface\.co is OWNER/NAME"):
         import_model("hf:../outside", SCALE, tmp_path)

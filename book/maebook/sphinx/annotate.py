@@ -29,7 +29,7 @@ from maebook.strongest import results, standing, strongest
 from maebook.verdict_box import kind, part_html, verdict_html
 
 ALONE = (
-    '<p class="mae-alone">These are the results of this build. No longer run of this page is published, and the paper '
+    '<p class="mae-alone">These are the results of this build. No published run covers this page, and the paper '
     "prints no numbers for it.</p>"
 )
 
@@ -98,7 +98,7 @@ def taken_figure(book: NotebookNode) -> str:
             continue
         for data in (output["data"] for output in cell.outputs if FIGURE in output.get("data", {})):
             html, link = data["text/html"], f'<a href="#{data[FIGURE]["name"]}">The figure</a>'
-            data["text/html"] = f'<p class="mae-alone">{link} stands below the answer.</p>'
+            data["text/html"] = f'<p class="mae-alone">{link} is shown below the answer.</p>'
             return re.sub(r"\n\s*\n", "\n", html)  # a blank line would end the HTML within Markdown
     return ""
 

@@ -95,7 +95,7 @@ def inverted_u() -> Discovery:
     best = _RATIOS[found.argmax(0)]
     drawing, axis = _canvas()
     _lines(axis, {f"level {k}": column / column.max() for k, column in enumerate(found.T, 1)}, 3)
-    axis.set(ylabel="bits, of its most")
+    axis.set(ylabel="bits / maximum")
     order = ", higher levels at higher ratios" if (np.diff(best) > 0).all() else ""
     return Discovery(
         "Each level has its own inverted U: bits about hidden patches peak at ratios of "
@@ -112,13 +112,13 @@ def mirror() -> Discovery:
     bits = _bits(code_grammar())[:, -1]
     sinks = np.array([expected_sinks((4, 4), IndependentUnits(r)).sum() for r in _RATIOS])
     drawing, axis = _canvas()
-    _lines(axis, {"latents in c": sinks / sinks.max(), "what the class tells": bits / bits.max()}, 2)
-    axis.set(ylabel="share of its most")
+    _lines(axis, {"latents in c": sinks / sinks.max(), "bits from the class": bits / bits.max()}, 2)
+    axis.set(ylabel="value / maximum")
     pair = _bits(code_grammar(), (_MIRROR, 1 - _MIRROR))[:, -1]
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
-        f"The shared set c has one law at r and 1\u00a0−\u00a0r; what the class tells about hidden corners differs: "
-        f"{pair[0]:.1f} bits at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe: "
+        f"The shared set c has the same law at r and 1\u00a0−\u00a0r; class information about hidden corners differs: "
+        f"{pair[0]:.1f} bits at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe accuracy: "
         f"{imagenet[_MIRROR]:.0f}% and {imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
         "Two curves over the masking ratio: the number of latents in c is symmetric about one half, the bits are not.",
@@ -144,8 +144,8 @@ def unit_sets_the_level() -> Discovery:
     by_ratio = math.ceil(100 * max(np.ptp(values) for values in levels.values())) / 100
     by_unit = np.diff([values.mean() for values in levels.values()]).mean()
     return Discovery(
-        f"The unit, not the ratio, sets the level of c: doubling its side adds {by_unit:.1f}, going from ratio "
-        f"{_RATIOS[0]:g} to {_RATIOS[-1]:g} at most {by_ratio:.2f}.",
+        f"The unit, not the ratio, sets the level of c: doubling its side adds {by_unit:.1f}; changing the ratio "
+        f"from {_RATIOS[0]:g} to {_RATIOS[-1]:g} changes it by at most {by_ratio:.2f}.",
         drawing,
         "Four flat lines over the masking ratio, one for each mask unit, one level apart.",
         ("2_3_mask_levels",),
@@ -168,10 +168,10 @@ def missing_word() -> Discovery:
     axis.set(xlabel="c, shared", ylabel="estimate ĉ")
     axis.legend(loc="center right", handletextpad=0.1)
     return Discovery(
-        "Theorem 2 needs one more word, an injective decoder: without it an autoencoder with loss "
-        f"{_nought(loss)} tells a private sign in {told:.0%} of images.",
+        "Theorem 2 lacks one condition, an injective decoder: without it, an autoencoder with loss "
+        f"{_nought(loss)} reveals a private sign in {told:.0%} of images.",
         drawing,
-        "The estimate against c: two branches, one for each sign of s, so that the estimate tells more than c.",
+        "The estimate against c: two branches, one for each sign of s, so the estimate contains more than c.",
         ("2_3_theorem_2",),
         "theorem-2-needs-an-injective-decoder",
     )
@@ -214,16 +214,16 @@ def tree_from_masks() -> Discovery:
     axis.grid(False)
     return Discovery(
         f"Masks alone {'reveal' if again else 'do not reveal'} the tree: {len(asked)} of {2**count:,} masks, those of "
-        f"one and two patches, {'give' if again else 'do not give'} back all {tree.latent_count} latents above them. "
-        "The brighter a pair of patches, the more its masks share.",
+        f"one and two patches, {'recover' if again else 'do not recover'} all {tree.latent_count} latents above them. "
+        "Masks of brighter pairs of patches share more.",
         drawing,
-        "A matrix of pairs of patches, from how much masks of the two share: its blocks are the parts of the figurine.",
+        "A matrix over pairs of patches, by how much their masks share; its blocks are the parts of the figurine.",
         ("2_3_graph_from_masks",),
         "masks-of-two-pixels-determine-a-tree",
     )
 
 
-_BITS = "Below, the bits that only the top level tells of what is hidden, in theory."
+_BITS = "Below: bits about the hidden patches that only the top level adds, in theory."
 _PROBE, _TRAINED = "IN1K", ("probe-rises-to-three-quarters", "extreme-ratio-hurts-probe")
 
 
@@ -274,8 +274,8 @@ def _probed(one: Results) -> Discovery:
     axis.set_xlabel("")
     return Discovery(
         f"Trained on {world} ({one.size[1]:,} images, {seeds} seed{'s' * (seeds > 1)}), encoders probe best at "
-        f"{means.idxmax():g} ({means.max():.0%}{there}), in the paper at {paper.idxmax():g}. "
-        f"A rise up to {_MIRROR:g}: {rises}. A drop at {max(means.index):g}: {worse}.{_peak_of(bits)}",
+        f"{means.idxmax():g} ({means.max():.0%}{there}); in the paper, at {paper.idxmax():g}. "
+        f"Accuracy rises up to {_MIRROR:g}: {rises}. It drops at {max(means.index):g}: {worse}.{_peak_of(bits)}",
         drawing,
         f"Accuracy of a linear probe by masking ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
@@ -287,7 +287,7 @@ def _probed(one: Results) -> Discovery:
 
 
 def _peak_of(bits: Mapping[str, pd.DataFrame] | None) -> str:
-    return f" The bits peak at {bits['ratio'].set_index('ratio')['value'].idxmax():g}." if bits else ""
+    return f" The theoretical bits peak at {bits['ratio'].set_index('ratio')['value'].idxmax():g}." if bits else ""
 
 
 _AP, _BEST_START = "AP box", "three-quarters-transfers-best"
@@ -301,7 +301,7 @@ def _detected(one: Results) -> Discovery:
     for reader, scores in one.scores("detection").items():
         found.setdefault(str(reader[0]), []).append(scores[_AP].mean())
     fresh = np.mean(found["untrained"])
-    labels = f", a start from labels {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
+    labels = f"; from supervised weights, {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     drawing, axis = _above_bits(bits_beside.top_bits(one.series), "box AP")
     ratio_curve(axis, table, "ratio")
@@ -310,7 +310,7 @@ def _detected(one: Results) -> Discovery:
     return Discovery(
         f"Detectors on scenes of {world} ({seeds} seed{'s' * (seeds > 1)}) gain most from ratio {means.idxmax():g}: "
         f"{means.max() - fresh:+.1f} box AP over fresh weights (dotted){labels}. "
-        f"That {_MIRROR:g} is the best start: {_word(one.name, _BEST_START)}.",
+        f"Ratio {_MIRROR:g} gives the best start: {_word(one.name, _BEST_START)}.",
         drawing,
         f"Box AP by masking ratio on scenes of {world}: "
         + ", ".join(f"{value:.1f} at {ratio:g}" for ratio, value in means.items())

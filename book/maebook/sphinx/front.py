@@ -67,9 +67,9 @@ def counts(pages: Mapping[str, Page]) -> str:
     )
     there = '<a class="reference internal" href="experiments/ledger.html">The ledger</a>'
     return (
-        f'<div class="mae-counts"><ul>{badges}</ul><p>{len(claims)} claims of the paper (pages count ours too), by the '
-        f"strongest run{_seeds(standing)}. Undecided: the run cannot tell. Masks are compared "
-        f"within a seed, so bars may overlap where a verdict is sure. {there} lists every claim."
+        f'<div class="mae-counts"><ul>{badges}</ul><p>{len(claims)} claims of the paper (pages also count ours), by '
+        f"the strongest run{_seeds(standing)}. Undecided: the run cannot decide. Masks are compared "
+        f"within a seed, so bars may overlap even if a verdict is certain. {there} lists every claim."
         f"{_preset(pages)}</p></div>"
     )
 
@@ -90,4 +90,4 @@ def _preset(pages: Mapping[str, Page]) -> str:
         return ""
     small = ", which trains far too little to decide a claim" if "smoke" in presets else ""
     named = " and ".join(f"<em>{escape(preset)}</em>" for preset in presets)
-    return f" This build is at the preset {named}{small}."
+    return f" This build uses the preset {named}{small}."

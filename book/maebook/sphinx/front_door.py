@@ -14,7 +14,7 @@ from maebook.sphinx.repository import site
 PICTURE = "_static/card.png"
 WIDTH, HEIGHT = 1200, 630  # pixels, as those who show such pictures ask for
 _LONGEST = 200  # characters of a description
-_ALT = "A tree of latents over seven pixels, three of them hidden: what both sides share is the root."
+_ALT = "A tree of latents over seven pixels, three of them hidden; both sides share the root."
 
 
 def description(doctree: nodes.document) -> str:

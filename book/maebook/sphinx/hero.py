@@ -114,8 +114,8 @@ def hero() -> str:
 
 
 _CAPTION = (
-    "A figurine and the tree that made it. Blue: what hidden and visible patches share (<i>A</i>); solid: its lowest "
-    "latents (<i>c</i>), by Algorithm 1. Flip the mask: <i>c</i> stays, the bits do not."
+    "A figurine and the tree that generated it. Blue: latents shared by hidden and visible patches (<i>A</i>); solid: "
+    "the lowest of these (<i>c</i>), by Algorithm 1. Flipping the mask keeps <i>c</i> but changes the bits."
 )
 
 
@@ -194,7 +194,7 @@ def _tree(found: Sequence[str]) -> str:
         f'<text x="0" y="{y + (5 if name == "patches" else 0):.0f}">{name}</text>'
         for name, y in zip(names, _ROWS, strict=True)
     )
-    alt = "Its tree: the class above four parts, sixteen corners and 64 patches; shared latents are blue."
+    alt = "Its tree: the class above four parts, 16 corners and 64 patches; shared latents are blue."
     return (
         f'<svg class="mae-hero-tree" viewBox="0 0 {_WIDE:g} 166" role="img" aria-label="{alt}">'
         f"{''.join(edges)}{''.join(nodes)}{rows}</svg>"
@@ -224,6 +224,6 @@ def _readout(unit: str, percent: int, hidden: np.ndarray, found: Sequence[str]) 
         '<div class="mae-hero-said" role="status" aria-live="polite">'
         f'<p><span data-said="hidden">{counted(hidden)}</span>. '
         f'<i>c</i>: <b data-said="c">{told(found, "c")}</b>. <i>A</i>: <span data-said="A">{told(found, "c", "split")}'
-        "</span>.</p><p>What each level tells of them (exact, the mean over masks that hide as many units):</p>"
+        "</span>.</p><p>Bits from each level about them (exact; mean over masks hiding as many units):</p>"
         f'<ul data-most="{most}">{"".join(rows)}</ul></div>'
     )

@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from maebook.sphinx import live_cells
 
 _HEAD = "## Try your own graph"
-_SAYS = "Change the graph or the mask, and run it: what is wrong with either is said in a line."
+_SAYS = "Change the graph or the mask and run it; errors in either are explained in one line."
 
 
 class Live(SphinxDirective):

@@ -38,7 +38,7 @@ def place(page: str) -> str | None:
 
 
 def pyodide() -> Path | None:
-    """A folder with Pyodide's core, fetched by npm the first time; None where it cannot be had."""
+    """A folder with Pyodide's core, fetched by npm the first time; None where it cannot be fetched."""
     folder = runs_folder() / f"pyodide-{VERSION}"
     if not all((folder / part).is_file() for part in PARTS):
         packed = _fetched(folder)
@@ -103,20 +103,20 @@ def cell(page: str, code: str, folder: Path | None) -> str:
         f'autocomplete="off" readonly>{escape(code)}</textarea>'
         f'<div class="bar"><button type="button" hidden>Run</button>'
         f'<span role="status" aria-live="polite">{_reason(folder)}</span></div>'
-        f'<div class="shown" role="region" aria-label="What the cell shows">{run(code)}</div>'
+        f'<div class="shown" role="region" aria-label="Output of the cell">{run(code)}</div>'
         f"{_about() if folder else ''}</div>"
     )
 
 
 def _reason(folder: Path | None) -> str:
     if folder:
-        return "It runs where scripts do."
-    return "Live cells are not included in this build, which had no npm or no network. Below is what the cell gives."
+        return "It runs if scripts are enabled."
+    return "Live cells are not included in this build, which had no npm or no network. Below is the cell's output."
 
 
 def _about() -> str:
     return (
-        '<p class="about">Control and Enter run it as well. Nothing leaves your machine: Python runs in this page, by '
+        '<p class="about">Control and Enter also run it. Nothing leaves your machine: Python runs in this page, by '
         f'<a class="reference external" href="https://github.com/pyodide/pyodide/tree/{VERSION}">Pyodide {VERSION}</a> '
         "(MPL 2.0), with the book's own library.</p>"
     )

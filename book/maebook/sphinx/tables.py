@@ -195,7 +195,7 @@ def assumptions(folder: Path, pages: Mapping[str, Page]) -> str:
                 check_entry({"name": f"{entry['name']}, {part}", **entry[part]}, folder)
             check, counter = (_evidence(entry[part], pages) for part in ("check", "counter_example"))
             rows.append((f"**{entry['name']}**<br>{entry['says']}", check, counter))
-        header = ("It assumes", "Checked", "Without it")
+        header = ("Assumption", "Checked", "Without it")
         parts.append(
             f"## {theorem['theorem']}\n\n{theorem['about']}\n\n" + list_table(header, rows, "mae-assumed", "30 35 35")
         )
@@ -246,8 +246,8 @@ def hosted() -> str:
     """Where the notebooks can be opened without installing anything."""
     if not (address := repository()):
         return (
-            "No repository is named in `CITATION.cff` (`repository-code`), so the pages carry no launch buttons. "
-            "Name it there, and every notebook's page links to Binder and Colab."
+            "No repository is named in `CITATION.cff` (`repository-code`), so the pages have no launch buttons. "
+            "Once it is named there, every notebook's page links to Binder and Colab."
         )
     services = ", ".join(launch_addresses("NAME"))
     return f"The source is at <{address}>; every notebook's page opens in {services}."

@@ -113,11 +113,11 @@ def unit_sweeps(folder: Path, pages: Mapping[str, Page]) -> str:
     best = [f"{k} × {k} in {sum(one.best == k for one in found)}" for k in SIDES]
     ours_best = {one.best for one in found if one.who.startswith(_OURS)}
     studies = len({one.study for one in found})
-    agree = "" if not ours_best else f" Our two readings {'agree' if len(ours_best) == 1 else 'disagree'}."
+    agree = "" if not ours_best else f" Our two scores {'agree' if len(ours_best) == 1 else 'disagree'}."
     return (
-        f"{list_table(header, rows, 'mae-numbers')}\n\nBold is the best of a row, in parentheses stand the units that "
-        f"the encoder sees, and ± is a 95% interval over seeds. Of {len(found)} sweeps in {studies} studies the best "
-        f"is {', '.join(best[:-1])} and {best[-1]}.{agree}"
+        f"{list_table(header, rows, 'mae-numbers')}\n\nBold marks the best of a row, parentheses give the units "
+        f"that the encoder sees, and ± is a 95% interval over seeds. Over {len(found)} sweeps in {studies} studies, "
+        f"the best is {', '.join(best[:-1])} and {best[-1]}.{agree}"
     )
 
 
@@ -128,7 +128,7 @@ def units_in_sight(folder: Path, pages: Mapping[str, Page]) -> str:
     for one in sweeps(folder):
         seen.setdefault(one.study, set()).add(one.visible(most))
     said = [f"{' or '.join(map(str, sorted(counts)))} in {study}" for study, counts in seen.items()]
-    return f"Of units of {most} × {most} patches the encoder sees {', '.join(said[:-1])} and {said[-1]}."
+    return f"With units of {most} × {most} patches, the encoder sees {', '.join(said[:-1])} and {said[-1]}."
 
 
 def units_answer(folder: Path, pages: Mapping[str, Page]) -> str:
@@ -140,7 +140,7 @@ def units_answer(folder: Path, pages: Mapping[str, Page]) -> str:
     here, strongest = one.verdicts()[_LARGER], standing(load_claims()[_LARGER])
     other = f"; {in_words(strongest.verdict)} in the strongest run ({short(strongest)})"
     return (
-        f"On our {WORLD} ({_counted(_seeds(one))}), units of {', '.join(f'{k} × {k}' for k in SIDES)} patches let a "
-        f"linear probe name the concept in {read[0]} of images, and nearest neighbours in {read[1]}. That larger units "
-        f"probe better: {in_words(here)}{other if strongest.key != one.name else ''}."
+        f"On our {WORLD} ({_counted(_seeds(one))}), with units of {', '.join(f'{k} × {k}' for k in SIDES)} patches, "
+        f"a linear probe identifies the concept in {read[0]} of images, and nearest neighbours in {read[1]}. Larger "
+        f"units probe better: {in_words(here)}{other if strongest.key != one.name else ''}."
     )

@@ -30,7 +30,7 @@ SCORES = {
     "shape_bias": "shape bias",
 }
 _OURS = "MIT, as the book"
-_RECORD = " A record: newer runs stand in its place."
+_RECORD = " Superseded by newer runs."
 
 
 def weights(folder: Path, pages: Mapping[str, Page]) -> str:
@@ -52,11 +52,11 @@ def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             f"## `{published_run.name}`",
-            f"{_facts(first)}; made on {published_run.provenance['device']}. "
+            f"{_facts(first)}; trained on {published_run.provenance['device']}. "
             f"World: {{ref}}`{first.world} <world-{first.world.replace('_', '-')}>`, {_options(first)}. "
             f"Licence: {licence(first.world)}.{_RECORD if published_run.superseded else ''}",
             list_table(header, rows, "mae-weights mae-numbers", "36" + " 8" * len(header[1:])),
-            f"To load the first of them in timm:\n\n```python\n{loading(next(iter(runs.values())))}\n```",
+            f"To load the first encoder in timm:\n\n```python\n{loading(next(iter(runs.values())))}\n```",
             f"{_pixels(first)}",
         ]
     )
@@ -64,8 +64,8 @@ def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
 
 def _facts(config: PretrainConfig) -> str:
     return (
-        f"Vision transformers of {config.depth} blocks, {config.heads} heads and width {config.width}, for images of "
-        f"{config.image_size} pixels a side in patches of {config.patch}"
+        f"Vision transformers with {config.depth} blocks, {config.heads} heads and width {config.width}, for images of "
+        f"{config.image_size} pixels a side with patches of {config.patch}"
     )
 
 
@@ -85,7 +85,7 @@ def licence(world: str) -> str:
     if world != "drawings":
         return _OURS
     hands = dict.fromkeys(f"{hand.attribution} ({hand.licence})" for hand in TABLE)
-    return f"{_OURS}; trained on artwork of others: {', '.join(hands)}"
+    return f"{_OURS}; trained on others' artwork: {', '.join(hands)}"
 
 
 def loading(run: Run) -> str:
@@ -109,8 +109,8 @@ def loading(run: Run) -> str:
 def _pixels(config: PretrainConfig) -> str:
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (config.pixel_mean, config.pixel_std))
     return (
-        f"Images come in [0, 1], less ({mean}), over ({std}). `forward_features` gives a class token and a token for "
-        "each patch: the probes of Section 3 read the mean of these, on 3.3 the class token too."
+        f"Scale images to [0, 1], subtract ({mean}) and divide by ({std}). `forward_features` returns a class token "
+        "and a token per patch. The probes of Section 3 use the mean patch token; 3.3 also uses the class token."
     )
 
 
@@ -132,7 +132,7 @@ def _card(name: str, card: Mapping[str, Any]) -> str:
         "Size": card["size"],
         "Options": options,
         "Licence": _images_licence(name, card),
-        "Meant for": card["use"],
+        "Use": card["use"],
         "Limits": card["limits"],
     }
     lines = "\n\n".join(f"{term}\n: " + text.replace("\n", "\n  ") for term, text in entries.items())
