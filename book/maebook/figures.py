@@ -35,7 +35,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 # Stand-ins that no plot uses: `figure_html` turns them into the page's own text and background colours.
 INK, PAPER = "#010203", "#fdfeff"
-AXES = {"ratio": "masking ratio", "unit": "mask unit (px)"}  # as the axes are labelled
+AXES = {"ratio": "mask ratio", "unit": "mask unit (px)"}  # as the axes are labelled
 WIDTH = 4.8  # inches
 
 _STYLE: dict[str, Any] = {

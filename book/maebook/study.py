@@ -33,7 +33,6 @@ from maebook import bits_beside
 from maebook.answer import show_answer as show_answer
 from maebook.bundles import VERDICT, emit
 from maebook.figures import AXES, DASHES, INK, MARKERS, PALETTE, figure, ratio_curve, remember
-from maebook.published_runs import described
 from maebook.strongest import short, strongest
 from maebook.verdict_box import in_words, verdict_html
 
@@ -60,13 +59,18 @@ class Study:
         return "this build" if self.results.made else self.results.name
 
     @property
+    def about(self) -> str:
+        """What the run saw: "drawings, 300,000 images a run, 3 seeds"."""
+        seeds, images = len(self.series.seeds), self.series.scale["images"]
+        return f"{self.series.world.name}, {images:,} images a run, {seeds} seed{'s' * (seeds > 1)}"
+
+    @property
     def words(self) -> str:
-        """The run in words: "results/desk, drawings, 300,000 images a run, 3 seeds"."""
-        if not self.results.made:
-            return f"{described(self.results)}, {self.series.world.name}"
-        seeds = len(self.series.seeds)
-        images, world = self.series.scale["images"], self.series.world.name
-        return f"{self.name}, {images:,} images a run, {seeds} seed{'s' * (seeds > 1)}, {world}"
+        """The run in words, with where it is: "results/desk, drawings, 300,000 images a run, 3 seeds"."""
+        if self.results.made:
+            return f"{self.name}, {self.about}"
+        folder = self.results.directory
+        return f"{folder.parent.name}/{self.name}, {self.about}"  # the name alone may be taken for a preset's
 
     @cached_property
     def scores(self) -> dict[Reader, dict[str, Any]]:

@@ -95,7 +95,7 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
         told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
     others = [finding for finding in findings if finding.outcome not in ("holds", "no test")]
     if 0 < len(others) <= 3 and not once:  # longer lists are left to the table
-        told += f" Not shown: {'; '.join(map(_not, others))}."
+        told += f" Not holding: {'; '.join(map(_not, others))}."
     if reasons:
         told += f" No test: {'; '.join(reasons)}."
     counts = sorted({finding.numbers["count"] for finding in findings})

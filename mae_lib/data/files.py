@@ -158,7 +158,7 @@ class Broken:
 def readable(images: Images, index: int) -> tuple[Image.Image, int, list[tuple[int, str]]]:
     """Image `index`, or the next readable one, its number, and the skipped ones with reasons.
 
-    Raises DataError if none can.
+    Raises DataError if none can be read.
     """
     broken: list[tuple[int, str]] = []
     for step in range(len(images)):

@@ -38,7 +38,7 @@ def default_workers() -> int:
 
 @dataclass(frozen=True)
 class Visits:
-    """Random crops of `size` pixels of the first `count` images in a fixed random order; each pass has its own order.
+    """Random crops of `size` pixels of the first `count` images in random order, by seed and pass.
 
     A crop covers a share of the area in `scale` and is mirrored half of the time, unless `flip` is off. An unreadable
     image is replaced by the next one.

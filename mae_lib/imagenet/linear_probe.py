@@ -64,7 +64,7 @@ class ProbeRecipe:
 
 
 class Head(nn.Module):
-    """Features (b, width), normalised each over the batch, in evaluation over training, to logits (b, classes)."""
+    """Features (b, width) to logits (b, classes); each is normalised, over the batch or with training's statistics."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Head(nn.Module):
 
 
 def lars(head: Head, recipe: ProbeRecipe) -> Lars:
-    """LARS as published: matrix steps are proportional to its norm, the bias uses plain momentum, neither decays."""
+    """LARS as published: a matrix's step is proportional to its norm, the bias uses plain momentum, neither decays."""
     groups = [
         {"params": [head.linear.weight], "always_adapt": True},
         {"params": [head.linear.bias], "always_adapt": False},

@@ -39,7 +39,7 @@ _TOLERANCE = 1e-8  # on singular values, of matrices whose entries are of order 
 class Problem:
     """One autoencoder to train: a process, the observables masked, the dimensions of ĉ, and the loss.
 
-    width: dimensions of ĉ; by default d_c, the number c fills (the noises of A; less than the sum of c's dimensions
+    width: dimensions of ĉ; by default d_c, how many c fills (the noises of A; less than the sum of c's dimensions
     where its nodes share an ancestor). loss: "energy" is the energy score, "squared" is Equation 2.
 
     Raises ValueError for a width below 1, an unknown loss, or a mask that leaves nothing to share.

@@ -155,7 +155,7 @@ def class_probe(x: np.ndarray, y: np.ndarray, searched: int = 4000) -> Pipeline:
 
 
 def ridge_hits(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> np.ndarray:
-    """Which test images ridge regression on +-1 per class classifies correctly: bool (images,).
+    """Which test images ridge regression on ±1 per class classifies correctly: bool (images,).
 
     Its penalty is chosen by leave-one-out. One decomposition serves all penalties and classes; with thousands of
     columns and a hundred classes a logistic regression takes minutes.

@@ -67,8 +67,8 @@ def reconstruction_scores(
     """Scores of `reconstructions` against `images`, both (B, 3, H, W); each score is float64 (B,).
 
     `ssim` and `fsim` (1 for identical images), `psnr` in dB for a peak of 1 (infinite for identical images), `mse`.
-    Each is float in [0, 1] or uint8. `masked`, bool (B, H, W), adds `psnr_masked` and `mse_masked`, over masked pixels
-    only; SSIM and FSIM compare windows, which a mask would cut, so they always cover the whole image.
+    Images are float in [0, 1] or uint8. `masked`, bool (B, H, W), adds `psnr_masked` and `mse_masked`, over masked
+    pixels only; SSIM and FSIM compare windows, which a mask would cut, so they always cover the whole image.
 
     Raises ValueError for shapes that differ, sides below 11 px, values outside of [0, 1], or not finite.
     """

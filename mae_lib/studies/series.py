@@ -40,7 +40,7 @@ class Series:
         """From a notebook's parameters, all checked before anything is trained.
 
         `scale` overrides entries of the preset's. Lists may be text, `"[0.1, 0.9]"`, as from papermill's `-p`. Raises
-        ValueError for anything but a list, an empty list, an unknown entry of `scale`, or an impossible mask.
+        ValueError for an empty list or anything but a list, an unknown entry of `scale`, or an impossible mask.
         """
         changes = parse_yaml(scale, "scale") if isinstance(scale, str) else scale
         if changes is not None and not isinstance(changes, dict):

@@ -2,8 +2,8 @@
 
 Notable: the loop, checkpoints and folders are those of pretraining. A run's address depends on its config, initial
 weights, annotations and declared versions; a killed run resumes. What happens at a step is a function of (seed, step,
-row): the order of images, jitter, and which proposals are trained on. So an encoder with fresh weights, the baseline
-"from scratch", sees the same images in the same order as a pretrained one.
+row): the order of images and jitter, and, given the split of a batch, which proposals are trained on. So an encoder
+with fresh weights, the baseline "from scratch", sees the same images in the same order as a pretrained one.
 """
 
 import hashlib

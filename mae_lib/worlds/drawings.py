@@ -32,7 +32,7 @@ VARIANTS = {  # the hands that replace the option's
 
 @dataclass(frozen=True)
 class Drawings(Described):
-    """A concept of the pack by a hand of `designers`; the class is the concept.
+    """A concept of the pack drawn by one of `designers`; the class is the concept.
 
     The variants `unseen`, `outline` and `silhouette` use other hands; `cue_conflict` fills a concept's outline with the
     colours of another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError without a

@@ -26,7 +26,7 @@ def test_the_row_stands_last_and_alone_has_labels():
     for axis in axes.flat:
         axis.set_xlabel("above")
     bits_row(axes, top_bits(SERIES, draws=2))
-    assert [axis.get_xlabel() for axis in axes.flat] == ["", "", "masking ratio", "mask unit (px)"]
+    assert [axis.get_xlabel() for axis in axes.flat] == ["", "", "mask ratio", "mask unit (px)"]
     assert all(len(axis.lines) == 1 and axis.get_ylim()[0] == 0 for axis in axes[1])
     assert "theory" in axes[1, 0].get_title("left")
 

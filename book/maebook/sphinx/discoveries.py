@@ -118,7 +118,7 @@ def mirror() -> Discovery:
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
         f"The shared set c has the same law at r and 1\u00a0−\u00a0r; class information about hidden corners differs: "
-        f"{pair[0]:.1f} bits at {_MIRROR:g}, {pair[1]:.1f} at {1 - _MIRROR:g}. So does the paper's probe accuracy: "
+        f"{pair[0]:.2f} bits at {_MIRROR:g}, {pair[1]:.2f} at {1 - _MIRROR:g}. So does the paper's probe accuracy: "
         f"{imagenet[_MIRROR]:.0f}% and {imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
         "Two curves over the masking ratio: the number of latents in c is symmetric about one half, the bits are not.",
@@ -215,7 +215,7 @@ def tree_from_masks() -> Discovery:
     return Discovery(
         f"Masks alone {'reveal' if again else 'do not reveal'} the tree: {len(asked)} of {2**count:,} masks, those of "
         f"one and two patches, {'recover' if again else 'do not recover'} all {tree.latent_count} latents above them. "
-        "Masks of brighter pairs of patches share more.",
+        "The brighter the cell of two patches, the more their masks share.",
         drawing,
         "A matrix over pairs of patches, by how much their masks share; its blocks are the parts of the figurine.",
         ("2_3_graph_from_masks",),
@@ -301,7 +301,7 @@ def _detected(one: Results) -> Discovery:
     for reader, scores in one.scores("detection").items():
         found.setdefault(str(reader[0]), []).append(scores[_AP].mean())
     fresh = np.mean(found["untrained"])
-    labels = f"; from supervised weights, {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
+    labels = f"; supervised weights gain {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     drawing, axis = _above_bits(bits_beside.top_bits(one.series), "box AP")
     ratio_curve(axis, table, "ratio")
