@@ -258,6 +258,17 @@ def test_without_scripts_all_results_are_there(browser):
 # A new user
 
 
+def test_the_ledgers_head_stays_in_sight_and_covers_no_claim(tab):
+    tab.goto((HTML / "experiments" / "ledger.html").as_uri())
+    head, first = tab.locator(".mae-ledger thead"), tab.locator(".mae-ledger thead th").first
+    row = tab.locator(".mae-ledger tbody tr").first
+    row.scroll_into_view_if_needed()
+    bottom = first.bounding_box()["y"] + first.bounding_box()["height"]
+    assert bottom <= row.bounding_box()["y"] + 1
+    tab.evaluate("window.scrollBy({top: 3000, behavior: 'instant'})")
+    assert head.bounding_box()["y"] < 0 < first.bounding_box()["y"] < 200
+
+
 def test_a_new_user_finds_a_claim_its_figure_its_source_and_its_number(browser, tmp_path):
     """From the front page to a number that the reader's own machine computes again."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
