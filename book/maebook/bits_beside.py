@@ -68,6 +68,7 @@ def add_bits_row(axes: np.ndarray, bits: Mapping[str, pd.DataFrame] | None, colo
 def _line(axis: Axes, bits: pd.DataFrame, x: str, colour: str) -> None:
     axis.plot(bits[x], bits["value"], marker=MARKERS[-1], ls=DASHES[-1], color=colour, lw=1.6)
     remember(axis, bits)
+    axis.margins(y=0.15)  # room for the highest mark
     axis.autoscale(axis="y")
     axis.set_ylim(0, None)
 

@@ -85,7 +85,7 @@ def _lines(axis: Axes, curves: dict[str, np.ndarray], ncols: int) -> None:
         best = int(np.argmax(values))
         axis.plot(_RATIOS, values, ls=dash, color=colour, lw=1.8)
         axis.plot(_RATIOS[best], values[best], marker, ls=dash, color=colour, label=label)
-    axis.set(xlabel="masking ratio", xticks=_PAPER_RATIOS)
+    axis.set(xlabel="mask ratio", xticks=_PAPER_RATIOS)
     axis.legend(ncols=ncols, loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=1.8, columnspacing=1.0)
 
 
@@ -101,7 +101,7 @@ def inverted_u() -> Discovery:
         "Each level has its own inverted U: bits about hidden patches peak at ratios of "
         f"{_listed(best)}{order}. Exact; no model is trained.",
         drawing,
-        "Three curves over the masking ratio, each rising to a peak and falling; higher levels peak further right.",
+        "Three curves over the mask ratio, each rising to a peak and falling; higher levels peak further right.",
         ("2_3_bits_per_level", "2_3_mask_levels"),
         "higher-levels-peak-at-higher-ratios",
     )
@@ -121,7 +121,7 @@ def mirror() -> Discovery:
         f"{pair[0]:.2f} bits at {_MIRROR:g}, {pair[1]:.2f} at {1 - _MIRROR:g}. So does the paper's probe accuracy: "
         f"{imagenet[_MIRROR]:.0f}% and {imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
-        "Two curves over the masking ratio: the number of latents in c is symmetric about one half, the bits are not.",
+        "Two curves over the mask ratio: the number of latents in c is symmetric about one half, the bits are not.",
         ("2_3_bits_per_level", "2_3_mask_levels"),
         "bits-are-not-symmetric",
     )
@@ -140,14 +140,14 @@ def unit_sets_the_level() -> Discovery:
         axis.annotate(
             f"units of {side} × {side}", (0.5, values.mean()), (0, 3), textcoords="offset points", ha="center"
         )
-    axis.set(xlabel="masking ratio", ylabel="mean level of c", xticks=_PAPER_RATIOS, ylim=(0.7, len(sides) + 0.7))
+    axis.set(xlabel="mask ratio", ylabel="mean level of c", xticks=_PAPER_RATIOS, ylim=(0.7, len(sides) + 0.7))
     by_ratio = math.ceil(100 * max(np.ptp(values) for values in levels.values())) / 100
     by_unit = np.diff([values.mean() for values in levels.values()]).mean()
     return Discovery(
         f"The unit, not the ratio, sets the level of c: doubling its side adds {by_unit:.1f}; changing the ratio "
         f"from {_RATIOS[0]:g} to {_RATIOS[-1]:g} changes it by at most {by_ratio:.2f}.",
         drawing,
-        "Four flat lines over the masking ratio, one for each mask unit, one level apart.",
+        "Four flat lines over the mask ratio, one for each mask unit, one level apart.",
         ("2_3_mask_levels",),
         "unit-sets-the-level",
     )
@@ -277,7 +277,7 @@ def _probed(one: Results) -> Discovery:
         f"{means.idxmax():g} ({means.max():.0%}{there}); in the paper, at {paper.idxmax():g}. "
         f"Accuracy rises up to {_MIRROR:g}: {rises}. It drops at {max(means.index):g}: {worse}.{_peak_of(bits)}",
         drawing,
-        f"Accuracy of a linear probe by masking ratio on {world}: "
+        f"Accuracy of a linear probe by mask ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
         + f". {_BITS}",
         ("3_3_separability",),
@@ -312,7 +312,7 @@ def _detected(one: Results) -> Discovery:
         f"{means.max() - fresh:+.1f} box AP over fresh weights (dotted){labels}. "
         f"Ratio {_MIRROR:g} gives the best start: {_word(one.name, _BEST_START)}.",
         drawing,
-        f"Box AP by masking ratio on scenes of {world}: "
+        f"Box AP by mask ratio on scenes of {world}: "
         + ", ".join(f"{value:.1f} at {ratio:g}" for ratio, value in means.items())
         + f"; from fresh weights {fresh:.1f}, a dotted line. {_BITS}",
         ("3_5_transfer",),
