@@ -371,7 +371,7 @@ COMMANDS = {
                 metavar="NAME",
                 choices=(
                     *("theorem_2", "levels", "tokens", "observers", "contrastive"),
-                    *("schedules/0.25x", "schedules/0.5x", "schedules/2x", "schedules/4x", "grid"),
+                    *("schedules/0.25x", "schedules/0.5x", "schedules/2x", "schedules/4x", "schedules/8x", "grid"),
                     *("boundary", "masks", "extremes"),  # Section 3.6
                 ),
                 help="%(choices)s",
