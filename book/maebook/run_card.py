@@ -85,7 +85,6 @@ def run_card_html(record: Mapping[str, Any], notebook: str) -> str:
     """The card of a run whose `provenance` is `record`."""
     parameters = record["parameters"]
     about = [
-        ("seeds", ", ".join(map(str, record["seeds"] or ["none"]))),
         ("device", record["device"]),
         ("threads", str(record["threads"])),
         ("wall time", duration(record["wall_seconds"])),

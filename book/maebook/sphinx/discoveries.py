@@ -301,7 +301,11 @@ def _detected(one: Results) -> Discovery:
     for reader, scores in one.scores("detection").items():
         found.setdefault(str(reader[0]), []).append(scores[_AP].mean())
     fresh = np.mean(found["untrained"])
-    labels = f"; supervised weights gain {np.mean(found['supervised']) - fresh:+.1f}" if "supervised" in found else ""
+    labels = (
+        f"; supervised weights change it by {np.mean(found['supervised']) - fresh:+.1f}"
+        if "supervised" in found
+        else ""
+    )
     seeds, world = len(_seeds(one)), one.series.scale["world"]
     drawing, axis = _above_bits(bits_beside.top_bits(one.series), "box AP")
     ratio_curve(axis, table, "ratio")

@@ -68,8 +68,9 @@ def counts(pages: Mapping[str, Page]) -> str:
     there = '<a class="reference internal" href="experiments/ledger.html">The ledger</a>'
     return (
         f'<div class="mae-counts"><ul>{badges}</ul><p>{len(claims)} claims of Section 3 (pages also count ours), by '
-        f"the strongest run{_seeds(standing)}. Undecided: the run cannot decide. Masks are compared "
-        f"within a seed, so bars may overlap even if a verdict is certain. {there} lists every claim."
+        f"the strongest run{_seeds(standing)}. Undecided: models this small and seeds this few give "
+        f"no confident answer. Masks are compared within a seed, so bars may overlap even if a verdict is certain. "
+        f"{there} lists every claim."
         f"{_preset(pages)}</p></div>"
     )
 
