@@ -12,9 +12,10 @@ from maebook.figures import figure_html
 from maebook.sphinx.discoveries import Discovery, discoveries
 from maebook.sphinx.executed import Page, drawn, stands
 from maebook.strongest import Result, short
-from maebook.verdict_box import kind, label
+from maebook.verdict_box import in_words, kind, label
 
 SECTION = "3"
+CENTRAL = ("probe-rises-to-three-quarters", "extreme-ratio-hurts-probe")
 
 
 def found(pages: Mapping[str, Page]) -> str:
@@ -66,12 +67,13 @@ def counts(pages: Mapping[str, Page]) -> str:
         f'<li class="mae-{kind(word)}"><b>{words[word]}</b> <span>{ICONS[word]} {word}</span></li>' for word in ICONS
     )
     there = '<a class="reference internal" href="experiments/ledger.html">The ledger</a>'
+    rises, drops = (in_words(stands(load_claims()[one], pages).verdict) for one in CENTRAL)
     return (
-        f'<div class="mae-counts"><ul>{badges}</ul><p>{len(claims)} claims of Section 3 (pages also count ours), by '
-        f"the strongest run{_seeds(standing)}. Undecided: models this small and seeds this few give "
-        f"no confident answer. Masks are compared within a seed, so bars may overlap even if a verdict is certain. "
-        f"{there} lists every claim."
-        f"{_preset(pages)}</p></div>"
+        f'<div class="mae-counts"><ul>{badges}</ul><p>The central claim: a linear probe gains up to ratio 0.75 '
+        f"(<b>{rises}</b>) and loses at 0.9 (<b>{drops}</b>). {len(claims)} claims of Section 3 (pages also count "
+        f"ours), by the strongest run{_seeds(standing)}. Undecided: models this small and seeds this few give no "
+        f"confident answer. Masks are compared within a seed, so bars may overlap even if a verdict is certain. "
+        f"{there} lists every claim.{_preset(pages)}</p></div>"
     )
 
 
