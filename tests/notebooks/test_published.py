@@ -23,7 +23,7 @@ def test_it_runs_without_a_run_and_shows_every_seed(only_tiny, tmp_path, monkeyp
     source = NOTEBOOKS / "3_1_reconstruction.ipynb"
     out = nbformat.read(execute(source, tmp_path / "out.ipynb", str(only_tiny)), as_version=4)
     text = "".join(str(cell.get("outputs", "")) for cell in out.cells)
-    assert "Intervals are over 2 seeds" in text and "tiny, 32 images a run, 2 seeds" in text
+    assert "Intervals are over 2 seeds" in text and "tiny, figurines, 32 images a run, 2 seeds" in text
     assert not list((tmp_path / "runs").glob("figurines-*"))
 
 
