@@ -70,10 +70,10 @@ def counts(pages: Mapping[str, Page]) -> str:
     rises, drops = (in_words(stands(load_claims()[one], pages).verdict) for one in CENTRAL)
     return (
         f'<div class="mae-counts"><ul>{badges}</ul><p>The central claim: a linear probe gains up to ratio 0.75 '
-        f"(<b>{rises}</b>) and loses at 0.9 (<b>{drops}</b>). {len(claims)} claims of Section 3 (pages also count "
-        f"ours), by the strongest run{_seeds(standing)}. Undecided: models this small and seeds this few give no "
-        f"confident answer. Masks are compared within a seed, so bars may overlap even if a verdict is certain. "
-        f"{there} lists every claim.{_preset(pages)}</p></div>"
+        f"(<strong>{rises}</strong>) and loses at 0.9 (<strong>{drops}</strong>). {len(claims)} claims of Section 3 "
+        f"(pages also count ours), by the strongest run{_seeds(standing)}. Undecided: models this small and seeds this "
+        f"few give no confident answer. Masks are compared within a seed, so bars may overlap even if a verdict is "
+        f"certain. {there} lists every claim.{_preset(pages)}</p></div>"
     )
 
 
