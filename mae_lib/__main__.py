@@ -122,7 +122,7 @@ def drawings(given: Given) -> None:
 
     out = pack_folder() if given.out is None else given.out
     about = build(out, given.given, given.size, progress=given.progress)
-    print(f"{out}: {len(about['concepts']):,} concepts by {len(about['hands'])} hands, {about['digest']}")
+    print(f"{out}: {len(about['concepts']):,} concepts by {len(about['hands'])} designers, {about['digest']}")
     print(attribution(about))
 
 
@@ -266,7 +266,7 @@ COMMANDS = {
         drawings,
         "build the pack of drawings that the world `drawings` takes its images from",
         "Fetch five packages of emoji by npm, or take them from --from, draw the concepts that all eight "
-        "hands share, and print whose work it is. Needs mae_lib[drawings].",
+        "designers share, and print whose work it is. Needs mae_lib[drawings].",
         (
             option("--from", nargs="+", type=Path, default=[], dest="given", help="tarballs or folders instead"),
             option("--out", type=Path, help="the folder (default: $MAE_LIB_DRAWINGS, else drawings/ in the runs)"),

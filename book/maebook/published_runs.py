@@ -29,13 +29,14 @@ def verdict_cell(verdict: Verdict | None) -> str:
 
 
 def readers_table() -> pd.DataFrame:
-    """Who reads the class, a column for each published run and a row for each encoder at the run's own unit.
+    """Who reads the class, a column for each published run, the longest first and superseded ones last, and a row for
+    each encoder at the run's own unit.
 
     Accuracy of a linear probe, and of twenty neighbours on pixels, as a mean over seeds with their range: "0.43
     (0.42-0.44)"; of a supervised encoder also as it was when the images were calibrated. What was not measured is "-".
     """
     columns, sets = {}, image_sets()
-    for one in published("separability"):
+    for one in sorted(published("separability"), key=lambda one: (bool(one.superseded), -one.series.scale["images"])):
         scores, found = one.scores("separability"), {}
         for reader, of in scores.items():
             if len(reader) < 3 or reader[1] == one.series.scale["unit"]:

@@ -107,8 +107,8 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
 
 def _not(finding: Finding) -> str:
     seen = finding.numbers["seen"]
-    power = f"; {seen:.2g} would have shown" if seen > 0 and finding.outcome != "reversed" else ""
-    return f"{finding.what} ({finding.outcome}{power})"
+    power = f"; detectable: {seen:.2g}" if seen > 0 and finding.outcome != "reversed" else ""
+    return f"{finding.what.replace(': ', ', ', 1)} ({finding.outcome}{power})"
 
 
 def _left_out(claim: Claim, frame: pd.DataFrame, basis: Basis) -> str:

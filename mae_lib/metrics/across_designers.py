@@ -10,12 +10,12 @@ from sklearn.preprocessing import StandardScaler
 def across_hands(
     gallery: np.ndarray, concepts: np.ndarray, hands: np.ndarray, queries: np.ndarray, asked: np.ndarray, by: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Scores of queries (Q, width), of concepts `asked` drawn `by` hands, in a gallery (G, width): float64 (Q,) each.
+    """Scores of queries (Q, width), of concepts `asked` and `by` designers, in a gallery (G, width): float64 (Q,) each.
 
-    "concept across designers": whether the nearest image by the next hand (in the order of their numbers) is of the
-    concept. "nearest is of the concept" and "nearest is of the designer": over the whole gallery. "concept nearer than
-    designer": the chance that an image of the same concept by another hand is nearer than one of another concept by the
-    same hand, ties counting half; above 0.5 the concept wins, below it the designer. `NaN` where one is missing.
+    "concept across designers": whether the nearest image by the next designer (in the order of their numbers) is of
+    the concept. "nearest is of the concept" and "nearest is of the designer": over the whole gallery. "concept nearer
+    than designer": the chance that an image of the same concept by another designer is nearer than one of another
+    concept by the same designer, ties counting half; above 0.5 the concept wins. `NaN` where one is missing.
     """
     scaler = StandardScaler().fit(gallery)
     near = _unit(scaler.transform(queries)) @ _unit(scaler.transform(gallery)).T  # (Q, G)

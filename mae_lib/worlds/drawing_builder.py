@@ -1,7 +1,7 @@
 """Builds the pack of drawings from five packages of emoji, fetched by npm or given as tarballs or folders.
 
-A concept is a single code point, without skin tones and sequences, that all eight hands have drawn. The artwork itself
-never enters the repository: its licences require attribution, OpenMoji's also the same licence.
+A concept is a single code point, without skin tones and sequences, that all eight designers have drawn. The artwork
+itself never enters the repository: its licences require attribution, OpenMoji's also the same licence.
 """
 
 import csv
@@ -40,7 +40,7 @@ _CSV = "data/openmoji.csv"
 
 @dataclass(frozen=True)
 class Hand:
-    """A hand's drawings: the files in `folder` of `package` that end in `ending`; `licence` is the artwork's own."""
+    """A designer's drawings: the files in `folder` of `package` that end in `ending`; `licence` is the artwork's."""
 
     name: str
     package: str
@@ -76,7 +76,7 @@ def build(out: Path, given: Sequence[Path] = (), side: int = SIDE, progress: boo
     """Write the pack into `out` from the packages in `given`, or else fetched by npm; returns drawings.json's content.
 
     The same packages yield the same bytes. Raises ValueError, FileNotFoundError or OSError, which name the package,
-    hand or file that is missing, damaged or under another licence; no partial file is left.
+    designer or file that is missing, damaged or under another licence; no partial file is left.
     """
     if not 16 <= side <= 256:
         raise ValueError(f"size is {side}: it must be from 16 to 256 pixels")
@@ -100,7 +100,7 @@ def build(out: Path, given: Sequence[Path] = (), side: int = SIDE, progress: boo
 
 
 def attribution(about: dict[str, Any]) -> str:
-    """A line for each hand: who drew it, under which licence, from which package."""
+    """A line for each designer: who drew it, under which licence, from which package."""
     return "\n".join(
         f"{hand['name']}: {hand['attribution']}, {hand['licence']} (npm {hand['package']} {hand['version']})"
         for hand in about["hands"]
@@ -203,7 +203,7 @@ def _members(path: Path) -> dict[str, bytes]:
 
 
 def _code(hexcode: str) -> str:
-    """A code in a form that all hands share: lower case, four digits or more, without the variation selector."""
+    """A code in a form that all designers share: lower case, four digits or more, without the variation selector."""
     return "-".join(part.lower().zfill(4) for part in hexcode.split("-") if part.lower() != "fe0f")
 
 
@@ -214,7 +214,7 @@ def _kebab(name: str) -> str:
 
 
 def _finder(hand: Hand, package: Package) -> Callable[[dict[str, str]], str | None]:
-    """A function from a row of OpenMoji's table to the hand's drawing, or None."""
+    """A function from a row of OpenMoji's table to the designer's drawing, or None."""
     paths = [path for path in package.files if path.startswith(hand.folder) and path.endswith(hand.ending)]
     stems = {path.removeprefix(hand.folder).removesuffix(hand.ending): path for path in paths}
     if hand.package != "fluentui-emoji":
@@ -225,7 +225,7 @@ def _finder(hand: Hand, package: Package) -> Callable[[dict[str, str]], str | No
 
 
 def _concepts(packages: dict[str, Package]) -> tuple[list[dict[str, str]], dict[str, list[str]]]:
-    """The concepts, ordered by a hash of their code, and each hand's path to each."""
+    """The concepts, ordered by a hash of their code, and each designer's path to each."""
     rows = _rows(packages["openmoji"])
     finders = {hand.name: _finder(hand, packages[hand.package]) for hand in TABLE}
     paths = {name: [find(row) for row in rows] for name, find in finders.items()}
@@ -235,9 +235,9 @@ def _concepts(packages: dict[str, Package]) -> tuple[list[dict[str, str]], dict[
             raise ValueError(f"{hand.package} holds no drawing of {name}, in {hand.folder or '.'}/*{hand.ending}")
     whole = [k for k in range(len(rows)) if all(paths[name][k] for name in HANDS)]
     if all(package.version == PACKAGES[name][0] for name, package in packages.items()) and len(whole) < CONCEPTS:
-        raise ValueError(f"only {len(whole)} of {CONCEPTS} concepts are in all hands: {_lacking(rows, paths)}")
+        raise ValueError(f"only {len(whole)} of {CONCEPTS} concepts are by all designers: {_lacking(rows, paths)}")
     if len(whole) < 2:
-        raise ValueError(f"the hands have {len(whole)} concepts in common, not 2 or more: {_lacking(rows, paths)}")
+        raise ValueError(f"the designers have {len(whole)} concepts in common, not 2 or more: {_lacking(rows, paths)}")
     whole.sort(key=lambda k: hashlib.sha256(rows[k]["hexcode"].encode()).digest())
     concepts = [
         {
@@ -262,7 +262,7 @@ def _rows(package: Package) -> list[dict[str, str]]:
 
 
 def _lacking(rows: list[dict[str, str]], paths: dict[str, list[str | None]]) -> str:
-    """How many each hand lacks, and one of them by name."""
+    """How many each designer lacks, and one of them by name."""
     counts = {name: [row["annotation"] for row, path in zip(rows, found) if not path] for name, found in paths.items()}
     return "; ".join(f"{name} lacks {len(lost)}, {lost[0]!r} for one" for name, lost in counts.items() if lost)
 

@@ -1,7 +1,7 @@
-"""A pack of drawings: the same concepts by eight hands, as one array and its metadata.
+"""A pack of drawings: the same concepts by eight designers, as one array and its metadata.
 
-`drawings.npy` is uint8 (hands, concepts, side, side, 4): red, green, blue times opacity, and opacity. `drawings.json`
-lists each hand's origin and licence, each concept's name and group, and the digest of all this.
+`drawings.npy` is uint8 (designers, concepts, side, side, 4): red, green, blue times opacity, and opacity.
+`drawings.json` lists each designer's origin and licence, each concept's name and group, and the digest of all this.
 `python -m mae_lib drawings` builds it; see `drawing_builder.py`.
 """
 
@@ -41,7 +41,7 @@ def pack_folder() -> Path:
 
 
 def digest_of(drawings: np.ndarray, about: dict[str, Any]) -> str:
-    """Sixteen hexadecimal digits that change with any pixel, concept or hand."""
+    """Sixteen hexadecimal digits that change with any pixel, concept or designer."""
     known = json.dumps([about["hands"], about["concepts"]], sort_keys=True).encode()
     return hashlib.sha256(known + np.ascontiguousarray(drawings).tobytes()).hexdigest()[:16]
 

@@ -1,7 +1,7 @@
-"""Drawings: published artwork, the same concepts by eight hands, turned, lit and laid on a ground.
+"""Drawings: published artwork, the same concepts by eight designers, turned, lit and laid on a ground.
 
-The hands share the concept; the hand, its colours, the pose, the light and the ground vary. Masks and boxes are exact,
-since the drawings' borders are transparent. The pack is built once, see `drawing_pack.py`.
+The designers share the concept; the designer, its colours, the pose, the light and the ground vary. Masks and boxes are
+exact, since the drawings' borders are transparent. The pack is built once, see `drawing_pack.py`.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _OUTLINES, _SHADOWS = ("openmoji-black",), ("fluent-high-contrast",)
 _UNSEEN = ("twemoji", "noto")  # design houses that no probe sees
 _SEEN = tuple(hand for hand in HANDS if hand not in _OUTLINES + _SHADOWS + _UNSEEN)
 DESIGNERS = {"all": HANDS, "colour": _SEEN + _UNSEEN, "seen": _SEEN, "unseen": _UNSEEN}
-VARIANTS = {  # the hands that replace the option's
+VARIANTS = {  # the designers that replace the option's
     "clean": None,
     "unseen": _UNSEEN,
     "outline": _OUTLINES,
@@ -34,9 +34,9 @@ VARIANTS = {  # the hands that replace the option's
 class Drawings(Described):
     """A concept of the pack drawn by one of `designers`; the class is the concept.
 
-    The variants `unseen`, `outline` and `silhouette` use other hands; `cue_conflict` fills a concept's outline with the
-    colours of another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError without a
-    pack.
+    The variants `unseen`, `outline` and `silhouette` use other designers; `cue_conflict` fills a concept's outline with
+    the colours of another concept, `textures`. Raises ValueError for an option out of range, FileNotFoundError without
+    a pack.
     """
 
     name: ClassVar[str] = "drawings"
@@ -45,7 +45,7 @@ class Drawings(Described):
 
     size: int = 32  # side in pixels
     seed: int = 0
-    designers: str | tuple[str, ...] = "all"  # or colour, seen, unseen, or names of hands
+    designers: str | tuple[str, ...] = "all"  # or colour, seen, unseen, or names of designers
     concepts: int = 0  # the first N of the pack, whose order is random; 0 is all
     scale: tuple[float, float] = (0.7, 1.4)  # side of the drawing over that of the image
     turn: float = 30.0  # degrees, either way
@@ -78,10 +78,10 @@ class Drawings(Described):
                 self.designers in DESIGNERS,
                 "designers",
                 self.designers,
-                f"one of {', '.join(DESIGNERS)}, or a list of hands",
+                f"one of {', '.join(DESIGNERS)}, or a list of designers",
             )
             return
-        require(len(self.designers) > 0, "designers", self.designers, "at least one hand")
+        require(len(self.designers) > 0, "designers", self.designers, "at least one designer")
         for hand in self.designers:
             require(hand in HANDS, "designer", hand, f"one of {', '.join(HANDS)}")
 
@@ -106,7 +106,7 @@ class Drawings(Described):
 
     @cached_property
     def hands(self) -> tuple[str, ...]:
-        """The hands that draw."""
+        """The designers that draw."""
         named = DESIGNERS[self.designers] if isinstance(self.designers, str) else self.designers
         return VARIANTS[self.variant] or named
 
@@ -137,7 +137,7 @@ class Drawings(Described):
 
     @cached_property
     def _drawings(self) -> Tensor:
-        """uint8 (hands, classes, 4, side, side), of the hands in use, no finer than the images need."""
+        """uint8 (designers, classes, 4, side, side), of the designers in use, no finer than the images need."""
         stored = self._pack.drawings[:, : self.classes]
         step = max(1, stored.shape[2] // self.size)
         while stored.shape[2] % step:
@@ -184,7 +184,7 @@ class Drawings(Described):
         return z
 
     def picture(self, z: dict[str, Tensor]) -> Tensor:
-        """The drawings of latents as their hands made them: float32 (B, 4, S, S), colours times opacity, opacity."""
+        """The drawings of latents as their designers made them: float32 (B, 4, S, S), colours times opacity, and it."""
         return self._drawings[z["designer"].cpu(), z["class"].cpu()].to(z["class"].device).float() / 255
 
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:

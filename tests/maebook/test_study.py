@@ -106,10 +106,11 @@ def test_where_no_image_can_be_made_a_sentence_stands_for_the_figure(study, draw
 
 def test_a_table_holds_every_run_that_reads_the_class(longer):
     table = readers_table()
-    assert [run.split(",")[0].split(": ")[1] for run in table] == [
-        f"{one.directory.parent.name}/{one.name}" for one in longer
-    ]
-    for (_, column), one in zip(table.items(), longer):
+    runs = {f"{one.directory.parent.name}/{one.name}": one for one in longer}
+    shown = [runs.pop(about.split(",")[0].split(": ")[1]) for about in table]
+    seen = [(bool(one.superseded), -one.series.scale["images"]) for one in shown]
+    assert not runs and seen == sorted(seen)  # the longest first, superseded ones last
+    for (_, column), one in zip(table.items(), shown):
         scores, unit = one.scores("separability"), one.series.scale["unit"]
         ratios = {ratio for ratio, own, _ in one.series.configs if own == unit}
         assert {name for name, cell in column.items() if cell != "-" and "=" in name} == {f"r = {r:g}" for r in ratios}

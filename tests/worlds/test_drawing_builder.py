@@ -68,7 +68,7 @@ def test_the_command_prints_whose_work_it_is(packages, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["drawings", "--from", str(packages), "--out", str(out), "--size", "24", "--quiet"]) == 0
     printed = capsys.readouterr().out
-    assert f"{out}: 5 concepts by 8 hands" in printed
+    assert f"{out}: 5 concepts by 8 designers" in printed
     assert all(hand.licence in printed and hand.attribution in printed for hand in TABLE)
 
 
@@ -105,7 +105,7 @@ SPOILT = {
         lambda f: (f / "openmoji" / "data" / "openmoji.csv").write_text("a,b\n1,2\n"),
         "is not the table of names and groups that it was",
     ),
-    "few concepts": (pinned, "only 5 of 1353 concepts are in all hands"),
+    "few concepts": (pinned, "only 5 of 1353 concepts are by all designers"),
     "broken svg": (broken_svg, "openmoji: color/svg/1F31E.svg cannot be drawn"),
     "broken png": (half_a_png, r"img/google/64/.*\.png cannot be drawn"),
     "no package.json": (lambda f: [p.unlink() for p in f.glob("*/package.json")], "neither tarballs nor packages"),
@@ -125,7 +125,7 @@ def test_a_concept_that_a_pinned_package_lacks_is_named(tmp_path, monkeypatch):
     folder = write_packages(tmp_path / "packages", without=("twemoji", "frog face"))
     pinned(folder)
     monkeypatch.setattr(drawing_builder, "CONCEPTS", 5)
-    with pytest.raises(ValueError, match="only 4 of 5 concepts are in all hands: twemoji lacks 1, 'frog face' for one"):
+    with pytest.raises(ValueError, match="only 4 of 5 concepts are by all designers: twemoji lacks 1, 'frog face'"):
         make(tmp_path / "out", folder)
 
 

@@ -170,7 +170,7 @@ def test_another_pack_gives_another_run(tmp_path_factory, monkeypatch):
     [
         ({"designers": "picasso"}, "designers is 'picasso': it must be one of all, colour, seen, unseen, or a list"),
         ({"designers": ["picasso"]}, "designer is 'picasso': it must be one of openmoji, openmoji-black"),
-        ({"designers": []}, r"designers is \(\): it must be at least one hand"),
+        ({"designers": []}, r"designers is \(\): it must be at least one designer"),
         ({"concepts": 6}, "concepts is 6: it must be 0 for all, or from 2 to the pack's 5"),
         ({"concepts": 1}, "concepts is 1: it must be 0 for all"),
         ({"scale": [1.0, 0.5]}, r"scale is \(1.0, 0.5\): it must be two numbers in order"),
