@@ -371,7 +371,8 @@ COMMANDS = {
                 metavar="NAME",
                 choices=(
                     *("theorem_2", "levels", "tokens", "observers", "contrastive"),
-                    *("schedules/0.25x", "schedules/0.5x", "schedules/2x", "schedules/4x", "schedules/8x", "grid"),
+                    *(f"schedules/{times}x" for times in ("0.25", "0.5", "2", "4", "8")),
+                    "grid",
                     *("boundary", "masks", "extremes"),  # Section 3.6
                 ),
                 help="%(choices)s",

@@ -22,7 +22,7 @@ from mae_lib.training.pretrain import pretrain
 
 RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
 SCHEDULES = {f"schedules/{times:g}x": times for times in (0.25, 0.5, 2, 4, 8)}  # the preset's own images, so many times
-LONGEST = {8: (0.75,)}  # the ratio that gained most from 2 to 4 times
+LONGEST = dict.fromkeys((8, 16), (0.75,))  # the ratio that gained most from 2 to 4 times
 
 
 def measured_schedule(
