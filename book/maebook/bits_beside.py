@@ -16,7 +16,10 @@ from mae_lib.worlds import World
 from mae_lib.worlds.figurines import Figurines
 from maebook.figures import AXES, DASHES, INK, MARKERS, remember
 
-CAPTION = "Bottom row: bits about the hidden patches that only the top level of the world's tree adds (theory)."
+CAPTION = (
+    "Bottom row (theory): bits about the hidden patches that only the top level of a tree adds; drawings have no known "
+    "tree, so a quadtree is assumed."
+)
 TITLE = "bits of the top level (theory)"
 ALT = "A thin bottom row shows the bits that only the highest level of the tree adds, on the same axes."
 

@@ -96,7 +96,7 @@ def what_reaches(step: dict[str, Any], bar: float = 0.5) -> str:
     word, some = "reaches" if high >= bar else "does not reach", " at some ratios only" if low < bar <= high else ""
     product = np.median([row["matmul, GFLOP/s"] for row in step["rows"]])
     rate = f"the rate of one large product ({product:.0f} GFLOP/s)"
-    return f"Matrix products run at {shares} of {rate}; the model {word} {bar:.0%}{some}."
+    return f"A step multiplies at {shares} of {rate}: it {word} {bar:.0%}{some}."
 
 
 def what_width(widths: dict[str, Any], bar: float = 0.5) -> str:

@@ -72,6 +72,13 @@ class Study:
         folder = self.results.directory
         return f"{folder.parent.name}/{self.name}, {self.about}"  # the name alone may be taken for a preset's
 
+    @property
+    def chance(self) -> str:
+        """What guessing the class is worth: "100 classes, so chance is 0.01"."""
+        classes = self.series.world.classes
+        classes = min(self.series.scale.get("probe_concepts", classes), classes)
+        return f"{classes} classes, so chance is {1 / classes:.2g}"
+
     @cached_property
     def scores(self) -> dict[Reader, dict[str, Any]]:
         """By mask or baseline, and metric: a number for each image, or their mean where the run is published."""

@@ -13,7 +13,7 @@ from mae_lib.claims.verdicts import decide
 from maebook.bundles import VERDICT, emit
 
 OWN = "this page’s own run"
-_HEADS = {"p": "p (Holm)", "seen": "detectable"}
+_HEADS = {"p": "p (Holm)", "seen": "smallest detectable"}
 _LAST = ("low", "high", "p", "seen", "count")  # behind the number itself: a notebook's JSON keeps no order
 
 

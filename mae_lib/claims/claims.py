@@ -126,7 +126,7 @@ def load_paper() -> dict[str, Any]:
 
 
 def paper_table(name: str, series: str) -> pd.DataFrame:
-    """One series of a paper's table, tidy: columns `series` ("ratio" or "unit"), `metric` and `value`; exact numbers.
+    """One series of one of the paper's tables, tidy: columns "ratio" or "unit", `metric` and `value`; exact numbers.
 
     The paper prints one run's numbers without an error. They are taken as exact: a rule applied to them assumes that
     another run, and other images, would give the same.

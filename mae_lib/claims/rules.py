@@ -75,7 +75,7 @@ def spread(measured: Measured, points: Points, least: float) -> list[Ordering]:
     what = f"{measured.metric}: a difference of {least:g} or more by {measured.series}"
     tried = [
         measured.ordering(
-            f"{what}, surest {measured.series} {said(high)} above {said(low)}",
+            f"{what} (closest to it: {said(high)} above {said(low)})",
             {high: 1.0, low: -1.0},
             least,
         )

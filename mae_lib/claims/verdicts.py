@@ -89,7 +89,7 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
     outcomes = Counter(finding.outcome for finding in findings)
     once = basis in ("images", "one seed")
     if once:
-        told = f"Orderings that lean its way: {outcomes['leans']} of {len(findings)}."
+        told = f"Orderings that lean towards the claim: {outcomes['leans']} of {len(findings)}."
     else:
         told = f"Orderings that hold: {outcomes['holds']} of {len(findings)}"
         told += f"; reversed: {outcomes['reversed']}." if outcomes["reversed"] else "."
@@ -97,7 +97,7 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
     if 0 < len(others) <= 3 and not once:  # longer lists are left to the table
         told += f" Not holding: {'; '.join(map(_not, others))}."
     if reasons:
-        told += f" No test: {'; '.join(reasons)}."
+        told += f" Not tested: {'; '.join(reasons)}."
     counts = sorted({finding.numbers["count"] for finding in findings})
     count = " to ".join(f"{end:,}" for end in dict.fromkeys((counts[0], counts[-1])))
     paired = ", paired" if "difference" in findings[0].numbers else ""  # a comparison with a limit is not paired
@@ -107,7 +107,7 @@ def _why(claim: Claim, frame: pd.DataFrame, findings: Sequence[Finding], basis: 
 
 def _not(finding: Finding) -> str:
     seen = finding.numbers["seen"]
-    power = f"; detectable: {seen:.2g}" if seen > 0 and finding.outcome != "reversed" else ""
+    power = f"; smallest detectable: {seen:.2g}" if seen > 0 and finding.outcome != "reversed" else ""
     return f"{finding.what.replace(': ', ', ', 1)} ({finding.outcome}{power})"
 
 

@@ -4,7 +4,7 @@ A frozen representation, BatchNorm without scale and shift, one linear layer, tr
 training images. The encoder processes every crop afresh, so this needs GPUs; for worlds with thousands of images the
 logistic probe of `separability.py` gives the same answer faster.
 
-Notable: loop, checkpoints and folders are those of pretraining. Workers of torchrun share the encoder's work; each then
+Loop, checkpoints and folders are those of pretraining. Workers of torchrun share the encoder's work; each then
 has the whole batch's features and trains the same head, so the result does not depend on their number.
 """
 

@@ -1,6 +1,6 @@
 """ImageNet-1K behind the worlds' interface, so that the same configs, commands and pages run on it.
 
-Notable: nothing is read until an image or the address of a run is requested. That address depends on the files, not on
+Nothing is read until an image or the address of a run is requested. That address depends on the files, not on
 their location. Training sees random crops, evaluation the centre of each image.
 """
 

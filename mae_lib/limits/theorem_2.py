@@ -122,7 +122,7 @@ def part_of(found: pd.DataFrame, part: str, loss: str = ENERGY) -> pd.DataFrame:
 
 
 def noises_read(found: pd.DataFrame) -> pd.DataFrame:
-    """Mean R² of each latent's noise from ĉ, one row per mask, one column per latent; for pixels the highest."""
+    """Mean R² of each latent's noise from ĉ, one row per mask, one column per latent and the highest of the pixels."""
     rows = found[(found["part"] == "trained") & (found["loss"] == ENERGY) & found["metric"].str.startswith(NOISE)]
     rows = rows.assign(node=rows["metric"].str.removeprefix(NOISE))
     table = rows.pivot_table("value", "condition", "node").loc[list(MASKS)]

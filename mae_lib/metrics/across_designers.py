@@ -10,7 +10,9 @@ from sklearn.preprocessing import StandardScaler
 def across_hands(
     gallery: np.ndarray, concepts: np.ndarray, hands: np.ndarray, queries: np.ndarray, asked: np.ndarray, by: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Scores of queries (Q, width), of concepts `asked` and `by` designers, in a gallery (G, width): float64 (Q,) each.
+    """Scores of `queries` (Q, width) against a `gallery` (G, width): float64 (Q,) each.
+
+    `concepts` and `hands` (G,) are the gallery's concepts and designers, `asked` and `by` (Q,) those of the queries.
 
     "concept across designers": whether the nearest image by the next designer (in the order of their numbers) is of
     the concept. "nearest is of the concept" and "nearest is of the designer": over the whole gallery. "concept nearer

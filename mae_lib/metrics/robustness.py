@@ -1,7 +1,8 @@
 """The six evaluation sets of the paper's Table 1, each a variant of the figurines, and one probe for all of them.
 
 The probe is trained once, on clean images, and applied to the sets without further training, as in the paper. A variant
-is an intervention on one latent, paired with the clean images one by one; the paper's sets differ in many ways at once.
+intervenes on one latent or a few; all but IN-v2 are paired with the clean images one by one. The paper's sets differ
+in many ways at once.
 """
 
 from collections.abc import Mapping

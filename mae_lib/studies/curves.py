@@ -7,7 +7,7 @@ from mae_lib.training import find
 
 
 def curve(section: Section, series: Series, mask: Mask, device: str = "cpu") -> dict[int, Scores]:
-    """The scores of a trained mask by the number of images visited, from 0; empty if no snapshots were kept.
+    """The scores of a mask's model by the number of images visited, from 0; empty if no snapshots were kept.
 
     Raises ValueError for a mask that has not been trained.
     """

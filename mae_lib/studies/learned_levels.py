@@ -53,7 +53,7 @@ def tree_series(
 
 @dataclass(frozen=True)
 class LearnedLevels(Section):
-    """All three measurements for a trained mask; only the probe for fresh weights and raw pixels."""
+    """All three measurements for a model trained with a mask; only the probe for fresh weights and raw pixels."""
 
     name: ClassVar[str] = "learned_levels"
     baselines: ClassVar[tuple[str, ...]] = ("untrained", "pixels")

@@ -49,7 +49,7 @@ class LowLevel(Section):
 
     @cached_property
     def noisy(self) -> dict[str, Tensor]:
-        """The same under normal noise, not cut to [0, 1] but to what bytes hold: float32."""
+        """`images` with normal noise, as from `noised`: float32 in [0, 1]."""
         return {split: noised(some) for split, some in self.images.items()}
 
     @cached_property

@@ -2,7 +2,7 @@
 
     python -m mae_lib series --preset laptop --seeds "[0,1,2]" --out results/cpu
 
-Notable: it needs torch, timm, torchvision, scikit-learn and piq, but no plotting library. It resumes from the folder
+It needs torch, timm, torchvision, scikit-learn and piq, but no plotting library. It resumes from the folder
 that it writes, and from nothing else. Work is done in parts, one per reader, the first seed of everything before a
 second. A part is in the folder as soon as it is finished: a command that is killed, or stopped by `minutes`, loses at
 most one part, and the same command resumes on any machine. `mae_lib.studies.results` reads the folder:

@@ -33,7 +33,7 @@ class Results:
 
     @classmethod
     def open(cls, directory: str | Path) -> "Results":
-        """The seeds of a folder that are finished. Raises ValueError where there are none."""
+        """The results of a folder, for its finished seeds. Raises ValueError where there are none."""
         directory = Path(directory)
         seeds = seeds_of(directory)
         if not seeds:
@@ -42,7 +42,7 @@ class Results:
 
     @property
     def made(self) -> bool:
-        """Whether missing models are trained, and missing scores measured."""
+        """Whether models and scores are computed here, instead of read from a folder."""
         return self.directory is None
 
     @property

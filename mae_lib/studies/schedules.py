@@ -28,7 +28,7 @@ LONGEST = dict.fromkeys((8, 16), (0.75,))  # the ratio that gained most from 2 t
 def measured_schedule(
     times: float, preset: str | Path, seeds: Sequence[int], device: str | None = None
 ) -> pd.DataFrame:
-    """Train what is missing and probe it when finished, as models on their way are probed: rows as in `curves.csv`."""
+    """Train what is missing and probe it when finished, as intermediate models are probed: rows as in `curves.csv`."""
     scale, rows = load_scale(preset), []
     images = int(times * scale["images"])
     for seed in seeds:
@@ -121,4 +121,4 @@ def high_over_low(table: pd.DataFrame) -> pd.DataFrame:
     """What the highest ratio scores over the lowest, for a claim's rule: a row for each shared length and seed."""
     wide = shared_lengths(table).pivot_table("value", ["images", "seed"], "ratio")
     gained = wide[RATIOS[-1]] - wide[RATIOS[0]]
-    return gained.rename("value").reset_index().assign(metric=f"{RATIOS[-1]:g} over {RATIOS[0]:g}")
+    return gained.rename("value").reset_index().assign(metric=f"lead of {RATIOS[-1]:g} over {RATIOS[0]:g}")

@@ -50,7 +50,7 @@ def scores_file(section: Section, series: Series, reader: Reader) -> Path:
 def measure(section: Section, series: Series, reader: Reader, device: str | None = None) -> Scores:
     """The scores of one reader, read if they have been measured before. The model of a mask must be trained.
 
-    Raises ValueError for an untrained mask, and CheckpointError if the disk refuses.
+    Raises ValueError for a mask whose model is not trained, and CheckpointError if the disk refuses.
     """
     file = scores_file(section, series, reader)
     if not file.is_file():

@@ -1,6 +1,6 @@
 """What the sections of Section 3 have in common: the images of one world, their readers, and named scores.
 
-A *reader* is what is scored on the images: a trained mask, (ratio, unit, seed), or one without masked training,
+A *reader* is what is scored on the images: a model trained with a mask, (ratio, unit, seed), or one without masking,
 `("untrained", seed)`, `("supervised", seed)`, `("pixels",)`, `("nothing",)` and `("uniform",)`. Its *scores* are one
 number per image and metric, named as in `results/claims.yaml`.
 """

@@ -1,4 +1,4 @@
-"""The paper's two series of pretrainings: every mask ratio at one unit, and every mask unit at ratio 0.75."""
+"""The paper's two series of pretraining runs: every mask ratio at one unit, and every mask unit at ratio 0.75."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

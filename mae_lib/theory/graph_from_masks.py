@@ -1,6 +1,6 @@
 """The graph from its masks: how much the two sides of each mask share, and how far that determines the hierarchy.
 
-    tree, noise = tree_from_products(gromov_products(f, observables))
+    tree, noise = tree_from_products(gromov_products(f, count))
 
 f(M) is the number of unit canonical correlations between the two sides of the mask M, which is the sum of the
 dimensions of the split noises (Theorem 1). Computing it needs no graph: `shared_rank` uses a covariance. The masks of
@@ -116,7 +116,7 @@ def common_dimension(estimates: Sequence[np.ndarray]) -> int:
 
 
 def dims_by_intersection(covariance: np.ndarray, sizes: Sequence[int]) -> dict[frozenset[int], int]:
-    """`descendant_dims` without the graph: intersect the estimates of single masks, then invert by Möbius.
+    """`descendant_dims` without the graph: intersect the estimates of single masks, then apply Möbius inversion.
 
     The estimates of a set share the noises of the latents above all of the set; subtracting those of larger sets leaves
     the latents above exactly this set. Raises ValueError for more than 12 observables.

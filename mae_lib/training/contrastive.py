@@ -4,7 +4,7 @@ The loss is NT-Xent (Chen et al. 2020), a form of InfoNCE (van den Oord et al. 2
 two views share, and here this is known exactly: the second view keeps the latents that `views` names and redraws all
 others. Such views need the latents, which no augmentation of real images has; `crop` is such an augmentation.
 
-Notable: encoder, first weights, optimiser, runs and their addresses are those of `pretrain`, so that a model differs
+Encoder, first weights, optimiser, runs and their addresses are those of `pretrain`, so that a model differs
 from a masked autoencoder only in its objective.
 """
 

@@ -1,11 +1,11 @@
-r"""One flat training loop: CPU, CUDA or MPS, one process or torchrun, resumed to the bit after a kill.
+r"""One flat training loop: CPU, CUDA or MPS, one process or torchrun, resumed bit for bit after a kill.
 
     python -m mae_lib pretrain ...                       # one process
     torchrun --nproc-per-node 4 -m mae_lib pretrain ...  # four GPUs, or cores
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d \
         --rdzv-endpoint HOST:29500 -m mae_lib pretrain ...
 
-Notable: the loop holds no state of its own. What happens at a step is a function of (step, rows), so splitting the
+The loop holds no state of its own. What happens at a step is a function of (step, rows), so splitting the
 batch over workers and micro-batches changes only the last bits, and a resumed run is bit-identical (on a CPU; some GPU
 kernels add in varying order).
 The loop is independent of images: it takes a function from (step, rows) to a batch, and one from a batch to a loss.

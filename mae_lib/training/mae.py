@@ -1,6 +1,6 @@
 """The masked autoencoder of Equation 2 (He et al. 2022), built from timm blocks.
 
-Notable: masks come from outside (True = masked, see `masks.py`), and no work is spent on tokens that are not needed.
+Masks come from outside (True = masked, see `masks.py`), and no work is spent on tokens that are not needed.
 Visible patches are selected before they are embedded. The decoder's tokens stay in the order class, visible, masked, to
 which its blocks are indifferent, so nothing is unshuffled; its last block computes only the masked tokens.
 
@@ -35,7 +35,7 @@ class MAE(nn.Module):
     """A masked autoencoder of `image_size` pixel RGB images in patches of `patch` pixels.
 
     Widths are multiples of 4 (sine-cosine positions) and of their number of heads. With `norm_pixels` the target of a
-    patch is its pixels less their mean over their standard deviation. Images are in [0, 1] and standardised per colour
+    patch is its pixels minus their mean, divided by their deviation. Images are in [0, 1] and standardised per colour
     by `pixel_mean` and `pixel_std`; the loss is on standardised pixels. `encode` returns the mean of several
     `class_tokens` (Pixio has eight). Raises ValueError for sizes that do not fit.
     """

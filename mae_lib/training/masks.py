@@ -111,8 +111,8 @@ def stream_index(step: int, rows: Tensor) -> Tensor:
 def hide(place: Tensor, unit_of: Tensor, within: Tensor, size: Tensor, visible: int) -> Tensor:
     """bool (B, L): units are laid out in their order, and all patches except the first `visible` are masked.
 
-    place: each unit's position in the order, (B, units); for each patch its unit and its place in it, (L,) each; for
-    each unit its number of patches, (units,).
+    `place` (B, units): each unit's position in the random order. `unit_of` and `within` (L,): each patch's unit, and
+    its index in that unit. `size` (units,): each unit's number of patches.
     """
     in_turn = torch.zeros_like(place).scatter_(1, place, size.expand_as(place))
     before = (in_turn.cumsum(1) - in_turn).gather(1, place)  # patches laid out before a unit

@@ -2,7 +2,7 @@
 
     python -m mae_lib pretrain --preset laptop --mask-ratio 0.75 --unit 8
 
-Notable: a run's address is everything that determines it (its config, its world and the trainer's declared version), so
+A run's address is everything that determines it (its config, its world and the trainer's declared version), so
 a second call reads it, simultaneous calls train it once, and a call after a kill resumes it.
 """
 

@@ -7,7 +7,7 @@
 
 timm and huggingface.co need a network; a folder that transformers wrote does not.
 
-Notable: a released model gets its own address, with a seed derived from the file's SHA-256, so that no trained run is
+A released model gets its own address, with a seed derived from the file's SHA-256, so that no trained run is
 mistaken for it. Next to it is a preset with only this model, which every command and notebook accepts. Sizes are
 inferred from the tensors. Heads and the pixels' mean and deviation are taken from timm or transformers.
 """

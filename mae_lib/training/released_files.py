@@ -1,6 +1,6 @@
 """The tensors in a file released by others, in torch's format or safetensors, whatever wraps them.
 
-Notable: files are read as data only. torch's weights-only reader accepts tensors, and as the only objects a Namespace
+Files are read as data only. torch's weights-only reader accepts tensors, and as the only objects a Namespace
 of settings and paths, which facebookresearch/mae stores with the weights. For any other file, the error names its kind.
 """
 

@@ -1,6 +1,6 @@
 """transformers' names for ViTMAE, ViT and Pixio, converted to facebookresearch/mae's, and its folder's settings.
 
-Notable: the names in transformers' files differ from those in its version 5's memory; both are read. Queries, keys and
+The names in transformers' files differ from those that its version 5 uses in memory; both are read. Queries, keys and
 values, three tensors there, become one.
 """
 

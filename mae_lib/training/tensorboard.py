@@ -1,6 +1,6 @@
 """A run's log for TensorBoard, if requested: event files next to `log.jsonl`, shown by `tensorboard --logdir runs`.
 
-Notable: the event files are written from the log and contain nothing else. A resumed run rewrites them from the lines
+The event files are written from the log and contain nothing else. A resumed run rewrites them from the lines
 that it keeps, so no step appears twice, and a finished run gets them without training.
 """
 

@@ -1,6 +1,6 @@
 """A pretrained encoder with a feature pyramid: one map of patches becomes maps at several strides.
 
-Notable: two pyramids. "simple" (ViTDet, Li et al. 2022, "Exploring Plain Vision Transformer Backbones") computes every
+There are two pyramids. "simple" (ViTDet, Li et al. 2022, "Exploring Plain Vision Transformer Backbones") computes every
 level from the last map. "groups" (Li et al. 2021, "Benchmarking Detection Transfer Learning with Vision Transformers",
 which the MAE paper and the paper follow) divides the blocks into one group per level, takes each level from the end of
 a group, and adds the coarse ones to the fine ones (FPN, Lin et al. 2017). On a canvas of the pretraining size the map

@@ -1,6 +1,6 @@
 """End-to-end fine-tuning of a detector from an encoder: from a config to a finished run, trained at most once.
 
-Notable: the loop, checkpoints and folders are those of pretraining. A run's address depends on its config, initial
+The loop, checkpoints and folders are those of pretraining. A run's address depends on its config, initial
 weights, annotations and declared versions; a killed run resumes. What happens at a step is a function of (seed, step,
 row): the order of images and jitter, and, given the split of a batch, which proposals are trained on. So an encoder
 with fresh weights, the baseline "from scratch", sees the same images in the same order as a pretrained one.

@@ -1,6 +1,6 @@
 """torchvision's Mask R-CNN (He et al. 2017) on a pyramid encoder, with lengths in units of the patch.
 
-Notable: torchvision's defaults suit photographs of 800 pixels. Here the anchors, and the level assigned to a box by its
+Torchvision's defaults suit photographs of 800 pixels. Here the anchors, and the level assigned to a box by its
 size, scale with the patch, so that a canvas of 64 pixels in patches of 4 is treated as one of 256 in patches of 16.
 Heads have LayerNorm, as in ViTDet. Images come in [0, 1]; the model standardises them as in the encoder's pretraining.
 """

@@ -2,7 +2,7 @@
 
     python -m mae_lib detect --preset laptop --seeds "[0,1,2]" --out results/cpu
 
-Notable: it is separate from `series`, since it needs a COCO API (`mae_lib[detection]`). Its encoders are those that
+It is separate from `series`, since it needs a COCO API (`mae_lib[detection]`). Its encoders are those that
 `series` trained: a mask's run if present, else the folder's shipped encoder, else a newly trained one. It adds
 `detection.csv` and `detection.json` to the folder, detector by detector, and never repeats finished work.
 """

@@ -1,6 +1,6 @@
 """Average precision of boxes and masks by COCO's rules, and each image's contribution to it.
 
-Notable: the numbers are torchmetrics' with faster-coco-eval. AP is not a mean over images: precision depends on the
+The numbers are torchmetrics' with faster-coco-eval. AP is not a mean over images: precision depends on the
 ranking of all detections. For intervals over images each image has a *contribution*, the jackknife's pseudo-value
 (Tukey 1958): n AP - (n - 1) AP without it. Contributions average to AP, so a bootstrap over them, paired image by
 image, compares two detectors. Leaving an image out does not change the matches of the others, so it costs only a sorted

@@ -1,6 +1,6 @@
 """Drawings: published artwork, the same concepts by eight designers, turned, lit and laid on a ground.
 
-The designers share the concept; the designer, its colours, the pose, the light and the ground vary. Masks and boxes are
+The designers share the concept; the designer, the colours, the pose, the light and the ground vary. Masks and boxes are
 exact, since the drawings' borders are transparent. The pack is built once, see `drawing_pack.py`.
 """
 
@@ -184,7 +184,7 @@ class Drawings(Described):
         return z
 
     def picture(self, z: dict[str, Tensor]) -> Tensor:
-        """The drawings of latents as their designers made them: float32 (B, 4, S, S), colours times opacity, and it."""
+        """The drawings of latents, as made: float32 (B, 4, S, S), colours times opacity, then opacity."""
         return self._drawings[z["designer"].cpu(), z["class"].cpu()].to(z["class"].device).float() / 255
 
     def sample(self, indices: LongTensor, split: str = "train") -> Sample:

@@ -7,7 +7,7 @@
     world.render(z | {"texture": (z["texture"] + 1) % 16})
     world.latents(indices, "test", do={"class": other})
 
-Every variant of the evaluation sets is such an intervention, paired image by image with the clean set.
+Every variant but `second` is such an intervention, paired image by image with the clean set.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,8 @@ class Figurines(Described):
     Of the variants, `cue_conflict` has the texture of another class; `sketch` draws outlines; `rendition` has four
     held-out textures; `odd_pose` turns, shrinks and shifts further than in training; `second` is another draw with
     slightly wider nuisances. In the regime `cluttered` a figurine lies anywhere, at any of several scales and turns, in
-    uneven light, among lone parts on a textured ground and partly hidden: masks, boxes and parts cover what is visible.
+    uneven light, among lone parts on a textured ground and partly hidden; its object masks, boxes and parts cover what
+    can be seen.
     """
 
     name: ClassVar[str] = "figurines"

@@ -136,7 +136,7 @@ def make_world(name: str, **options: Any) -> World:
 
 
 def require(condition: bool, option: str, value: Any, wanted: str) -> None:
-    """Refuse an option's value, saying what is wanted."""
+    """Raise ValueError, saying what is wanted, unless `condition` holds."""
     if not condition:
         raise ValueError(f"{option} is {value!r}: it must be {wanted}")
 

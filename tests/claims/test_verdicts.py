@@ -127,7 +127,7 @@ def test_one_seed_leans_at_most_and_says_where(slope, lean):
     verdict = decide(RISING, rows)
     assert (verdict.verdict, verdict.lean, verdict.seeds) == ("undecided", lean, 1) and verdict.one_seed
     count = len(verdict.findings)
-    assert verdict.why.startswith(f"Orderings that lean its way: {count if slope > 0 else 0} of {count}.")
+    assert verdict.why.startswith(f"Orderings that lean towards the claim: {count if slope > 0 else 0} of {count}.")
     assert "200 images" in verdict.why and f"Undecided, leans {lean} (one seed)" in verdict_html(RISING, verdict)
     assert decide(RISING, table(1, metrics=["SSIM"], seeds=1) + table(-1, metrics=["FSIM"], seeds=1)).lean is None
 
@@ -162,7 +162,7 @@ def test_where_every_encoder_guesses_nothing_is_decided():
 
     assert decide(claim, rows(0.05)).verdict == "supported"
     guessed = decide(claim, rows(0.15))
-    assert guessed.verdict == "undecided" and "No test: IN1K: every encoder guesses" in guessed.why
+    assert guessed.verdict == "undecided" and "Not tested: IN1K: every encoder guesses" in guessed.why
     assert {finding.outcome for finding in guessed.findings} == {"no test"}
 
 
@@ -178,7 +178,7 @@ def test_hard_images_that_are_not_hard_are_no_test():
                 rows += [{"unit": unit, "metric": metric, "seed": s, "value": value + s * unit / 1e6} for s in range(3)]
         found = decide(claim, rows)
         assert found.verdict == "contradicted"
-        assert ("No test: IN-A" in found.why) == (expected == "no test")
+        assert ("Not tested: IN-A" in found.why) == (expected == "no test")
 
 
 def test_counts_of_checks():

@@ -73,7 +73,7 @@ def test_a_spoilt_checkpoint_is_refused_and_the_good_one_goes_on(begun, whole, t
             saw(FAULT, what, "a blank between its parts: read, for nothing that counts was altered")
         else:
             refused(runs, file.name)
-            saw(FAULT, what, "refused by name")
+            saw(FAULT, what, "refused; the message names the file")
         file.write_bytes(good)
     assert_same_bits(train_run(runs), whole)
 
@@ -133,7 +133,7 @@ def test_a_foreign_checkpoint_is_refused_though_its_hashes_are_right(begun, tmp_
         saw(
             FAULT,
             "from elsewhere, its hashes right: pickles, noise, another model's, names like paths",
-            "refused by name",
+            "refused; the message names the file",
         )
 
 
@@ -145,4 +145,4 @@ def test_a_claim_that_says_nonsense_is_refused(begun, tmp_path, saw):
     for content in claims:
         head.write_bytes(content)
         refused(runs, head.name)
-        saw(FAULT, "whose JSON is nonsense", "refused by name")
+        saw(FAULT, "whose JSON is nonsense", "refused; the message names the file")

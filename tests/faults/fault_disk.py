@@ -56,7 +56,7 @@ def one_run(tmp_path, free: int, whole, saw) -> str | None:
         if process.exitcode == 0:
             return None
         file = kind(said.read_text())
-        saw(FAULT, f"while a run writes its {file}", "one line that names the file; with room, on to the same bits")
+        saw(FAULT, f"while a run writes its {file}", "one line that names the file; once there is room, the same bits")
         return file
 
 

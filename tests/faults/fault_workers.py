@@ -46,7 +46,11 @@ def test_a_worker_that_dies_ends_the_run_and_two_go_on_from_its_checkpoint(tmp_p
     run = Run(folder)
     assert run.done["workers"] == 2 and [line["step"] for line in run.history()] == list(range(1, 41))
     same_weights(run, whole[CONFIG], atol=2e-5)
-    saw("a worker that dies", f"rank {rank} of two under torchrun", "the launcher ends; two go on to the same weights")
+    saw(
+        "a worker that dies",
+        f"rank {rank} of two under torchrun",
+        "the launcher ends; restarted, the run ends with the same weights",
+    )
 
 
 def test_the_worker_that_is_left_says_one_line(tmp_path, saw):
@@ -59,7 +63,11 @@ def test_the_worker_that_is_left_says_one_line(tmp_path, saw):
     assert process.returncode != 0 and len(lines) <= 1  # torchrun may end it before it can speak
     for line in lines:
         assert_one_line(line, "another worker went away; the same command goes on from the last checkpoint")
-    saw("a worker that dies", "what the other one says", "one line" if lines else "nothing: torchrun ended it first")
+    saw(
+        "a worker that dies",
+        "the surviving worker's message",
+        "one line" if lines else "nothing: torchrun ended it first",
+    )
 
 
 def test_four_workers_with_any_micro_batch_give_the_same_weights(tmp_path, saw):

@@ -85,7 +85,7 @@ def test_sentences_follow_from_the_figures():
         assert said in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})
     for shares, word in (
         ((0.3, 0.4), "does not reach 50%"),
-        ((0.6,), "the model reaches 50%"),
+        ((0.6,), "it reaches 50%"),
         ((0.3, 0.6), "some ratios"),
     ):
         assert word in what_reaches({"rows": [{"share": share, "matmul, GFLOP/s": 170.4} for share in shares]})

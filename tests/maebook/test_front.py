@@ -200,11 +200,11 @@ def test_what_the_theory_says_is_so(counted):
         sinks, mirrored = (expected_sinks((4, 4), IndependentUnits(ratio)) for ratio in (r, 1 - r))
         assert sinks == pytest.approx(mirrored)
     at = expected_bits(code_grammar(), [IndependentUnits(0.75), IndependentUnits(0.25)]).by_level[:, -1]
-    assert f"about hidden corners differs: {at[0]:.2f} bits at 0.75, {at[1]:.2f} at 0.25" in says["mirror"]
+    assert f"hidden corners differs: {at[0]:.2f} bits at ratio 0.75, {at[1]:.2f} bits at 0.25" in says["mirror"]
     assert "67% and 54%" in says["mirror"]
     assert "higher levels at higher ratios" in says["inverted_u"]
     assert "adds 1.0" in says["unit_sets_the_level"] and "at most 0.01" in says["unit_sets_the_level"]
-    assert "loss 0 reveals" in says["missing_word"] and "100% of images" in says["missing_word"]
+    assert "loss 0 also encodes the sign of s" in says["missing_word"] and "100% of images" in says["missing_word"]
     assert "alone reveal the tree" in says["tree_from_masks"] and "all 5 latents" in says["tree_from_masks"]
     assert f"{16 + 16 * 15 // 2} of {2**16:,} masks" in says["tree_from_masks"]
 

@@ -98,7 +98,7 @@ def inverted_u() -> Discovery:
     axis.set(ylabel="bits / maximum")
     order = ", higher levels at higher ratios" if (np.diff(best) > 0).all() else ""
     return Discovery(
-        "Each level has its own inverted U: bits about hidden patches peak at ratios of "
+        "Over a tree of 8 × 8 patches each level has its own inverted U: bits about hidden patches peak at ratios of "
         f"{_listed(best)}{order}. Exact; no model is trained.",
         drawing,
         "Three curves over the mask ratio, each rising to a peak and falling; higher levels peak further right.",
@@ -117,8 +117,9 @@ def mirror() -> Discovery:
     pair = _bits(code_grammar(), (_MIRROR, 1 - _MIRROR))[:, -1]
     imagenet = paper_table("table_1", "ratio").query("metric == 'IN1K'").set_index("ratio")["value"]
     return Discovery(
-        f"The shared set c has the same law at r and 1\u00a0−\u00a0r; class information about hidden corners differs: "
-        f"{pair[0]:.2f} bits at {_MIRROR:g}, {pair[1]:.2f} at {1 - _MIRROR:g}. So does the paper's probe accuracy: "
+        "The shared set c has the same law at r and 1\u00a0−\u00a0r; what the class tells about a figurine's hidden "
+        f"corners differs: {pair[0]:.2f} bits at ratio {_MIRROR:g}, {pair[1]:.2f} bits at {1 - _MIRROR:g}. So does the "
+        "paper's probe accuracy: "
         f"{imagenet[_MIRROR]:.0f}% and {imagenet[1 - _MIRROR]:.0f}%.",
         drawing,
         "Two curves over the mask ratio: the number of latents in c is symmetric about one half, the bits are not.",
@@ -169,7 +170,7 @@ def missing_word() -> Discovery:
     axis.legend(loc="center right", handletextpad=0.1)
     return Discovery(
         "Theorem 2 lacks one condition, an injective decoder: without it, an autoencoder with loss "
-        f"{_nought(loss)} reveals a private sign in {told:.0%} of images.",
+        f"{_nought(loss)} also encodes the sign of s, which the visible side alone has, in {told:.0%} of images.",
         drawing,
         "The estimate against c: two branches, one for each sign of s, so the estimate contains more than c.",
         ("2_3_theorem_2",),
@@ -287,7 +288,11 @@ def _probed(one: Results) -> Discovery:
 
 
 def _peak_of(bits: Mapping[str, pd.DataFrame] | None) -> str:
-    return f" The theoretical bits peak at {bits['ratio'].set_index('ratio')['value'].idxmax():g}." if bits else ""
+    return (
+        f" In theory, the top level's bits peak at {bits['ratio'].set_index('ratio')['value'].idxmax():g}."
+        if bits
+        else ""
+    )
 
 
 _AP, _BEST_START = "AP box", "three-quarters-transfers-best"
@@ -302,7 +307,7 @@ def _detected(one: Results) -> Discovery:
         found.setdefault(str(reader[0]), []).append(scores[_AP].mean())
     fresh = np.mean(found["untrained"])
     labels = (
-        f"; supervised weights change it by {np.mean(found['supervised']) - fresh:+.1f}"
+        f"; weights trained with labels give {np.mean(found['supervised']) - fresh:+.1f}".replace("-", "−")
         if "supervised" in found
         else ""
     )

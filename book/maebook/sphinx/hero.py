@@ -224,6 +224,6 @@ def _readout(unit: str, percent: int, hidden: np.ndarray, found: Sequence[str]) 
         '<div class="mae-hero-said" role="status" aria-live="polite">'
         f'<p><span data-said="hidden">{counted(hidden)}</span>. '
         f'<i>c</i>: <b data-said="c">{told(found, "c")}</b>. <i>A</i>: <span data-said="A">{told(found, "c", "split")}'
-        "</span>.</p><p>Bits from each level about them (exact; mean over masks hiding as many units):</p>"
+        "</span>.</p><p>Bits from each level about hidden patches (exact; mean over such masks):</p>"
         f'<ul data-most="{most}">{"".join(rows)}</ul></div>'
     )

@@ -4,7 +4,10 @@ Nothing is imported, so that a reference needs none of the libraries that the ro
 """
 
 import ast
+import io
 import re
+import textwrap
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,9 +35,19 @@ def reference(room: str) -> str:
 
 def _module(path: Path) -> str:
     name = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path.read_text(encoding="utf-8"))
     parts = [_definition(node) for node in tree.body if isinstance(node, Function | ast.ClassDef) and _shown(node)]
     return "\n\n".join([f"## `{name}`", _docstring(tree), *parts])
+
+
+def _parsed(text: str) -> ast.Module:
+    """The tree of a module, in which each field of a class holds the comment on its line."""
+    tree, tokens = ast.parse(text), tokenize.generate_tokens(io.StringIO(text).readline)
+    said = {token.start[0]: token.string[1:].strip() for token in tokens if token.type == tokenize.COMMENT}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign):
+            node.type_comment = said.get(node.end_lineno)
+    return tree
 
 
 def _shown(node: Function | ast.ClassDef) -> bool:
@@ -73,7 +86,11 @@ def _signature(node: Function | ast.ClassDef, width: int = _WIDTH) -> str:
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and not ast.unparse(item.target).startswith("_"):
-            line = f"    {ast.unparse(item)}"
+            line, said = f"    {ast.unparse(item)}", getattr(item, "type_comment", None) or ""
+            if said and len(f"{line}  # {said}") <= _WIDTH:
+                yield f"{line}  # {said}"
+                continue
+            yield from (f"    # {part}" for part in textwrap.wrap(said, _WIDTH - 6))
             yield line if len(line) <= _WIDTH else line.replace(" = ", " = \\\n        ", 1)
         elif isinstance(item, ast.FunctionDef) and item.name == "__init__":
             yield from (f"    {line}" for line in _signature(item, _WIDTH - 4).splitlines())

@@ -25,8 +25,9 @@ class SourceLinks(SphinxPostTransform):
         for name in list(self.document.findall(nodes.literal)):
             text = name.astext()
             page = pages.get(text) or pages.get(f"mae_lib.{text}") or pages.get(f"mae_lib.{text.rpartition('.')[0]}")
-            # A link stands in running text, and not in another link.
-            free = isinstance(name.parent, nodes.TextElement) and not isinstance(name.parent, nodes.reference)
+            # A link stands in running text, not in a heading or another link.
+            inside = name.parent
+            free = isinstance(inside, nodes.TextElement) and not isinstance(inside, nodes.reference | nodes.title)
             if page and page != self.env.docname and free:
                 address = self.app.builder.get_relative_uri(self.env.docname, page)
                 link = nodes.reference("", "", internal=True, refuri=address)

@@ -47,7 +47,7 @@ def _folder(published_run: Results, cards: Mapping[str, Any]) -> str:
         raise ValueError(f"{published_run.name} ships encoders of {first.world!r}: give it a card in book/worlds.yml")
     scores = {section: published_run.scores(section) for section in SCORES}
     shown = [section for section, found in scores.items() if any(SCORES[section] in found.get(m, {}) for m in runs)]
-    header = ["Run", "Masked", "Unit", "Seed", "Images seen", *(SCORES[section] for section in shown)]
+    header = ["Run", "Masked", "Unit, px", "Seed", "Images seen", *(SCORES[section] for section in shown)]
     rows = [_row(mask, run, [scores[section].get(mask, {}) for section in shown], shown) for mask, run in runs.items()]
     return "\n\n".join(
         [
@@ -89,7 +89,7 @@ def licence(world: str) -> str:
 
 
 def loading(run: Run) -> str:
-    """A run's encoder in timm, three lines after two imports; from the root of the repository."""
+    """A run's encoder in timm, from the root of the repository."""
     config, root = run.config, checkout()
     place = run.directory.relative_to(root) if root and run.directory.is_relative_to(root) else run.directory
     sizes = f"img_size={config.image_size}, patch_size={config.patch}, embed_dim={config.width}"
@@ -98,10 +98,11 @@ def loading(run: Run) -> str:
             "import timm",
             "from safetensors.torch import load_file\n",
             f'state = load_file("{place.as_posix()}/model.safetensors")',
-            'encoder = timm.create_model("vit_base_patch16_224", num_classes=0, '
-            f"{sizes}, depth={config.depth}, num_heads={config.heads})",
-            "encoder.load_state_dict({name: value.float() for name, value in state.items() "
-            'if not name.startswith(("decoder", "mask"))})',
+            'encoder = timm.create_model(\n    "vit_base_patch16_224", num_classes=0,',
+            f"    {sizes},",
+            f"    depth={config.depth}, num_heads={config.heads},\n)",
+            'kept = {k: v.float() for k, v in state.items() if not k.startswith(("decoder", "mask"))}',
+            "encoder.load_state_dict(kept)",
         ]
     )
 
