@@ -371,7 +371,7 @@ COMMANDS = {
                 metavar="NAME",
                 choices=(
                     *("theorem_2", "levels", "tokens", "observers", "contrastive"),
-                    *(f"schedules/{times}x" for times in ("0.25", "0.5", "2", "4", "8")),
+                    *(f"schedules/{times}x" for times in ("0.25", "0.5", "2", "4", "8", "16")),
                     "grid",
                     *("boundary", "masks", "extremes"),  # Section 3.6
                 ),

@@ -21,7 +21,8 @@ from mae_lib.training.hardware import Hardware
 from mae_lib.training.pretrain import pretrain
 
 RATIOS = (0.5, 0.75, 0.9)  # among which the best one lies
-SCHEDULES = {f"schedules/{times:g}x": times for times in (0.25, 0.5, 2, 4, 8)}  # the preset's own images, so many times
+TIMES = (0.25, 0.5, 2, 4, 8, 16)  # of the preset's own images
+SCHEDULES = {f"schedules/{times:g}x": times for times in TIMES}
 LONGEST = dict.fromkeys((8, 16), (0.75,))  # the ratio that gained most from 2 to 4 times
 
 
