@@ -17,8 +17,8 @@ from mae_lib.worlds.figurines import Figurines
 from maebook.figures import AXES, DASHES, INK, MARKERS, remember
 
 CAPTION = (
-    "Bottom row (theory): bits about the hidden patches that only the top level of a tree adds; drawings have no known "
-    "tree, so a quadtree is assumed."
+    "Bottom row (theory): bits about the hidden patches that only the top level of a tree adds: for figurines their "
+    "own, for drawings, which have no known tree, an assumed quadtree."
 )
 TITLE = "bits of the top level (theory)"
 ALT = "A thin bottom row shows the bits that only the highest level of the tree adds, on the same axes."

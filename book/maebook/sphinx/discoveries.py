@@ -276,7 +276,7 @@ def _probed(one: Results) -> Discovery:
     return Discovery(
         f"Trained on {world} ({one.size[1]:,} images, {seeds} seed{'s' * (seeds > 1)}), encoders probe best at "
         f"{means.idxmax():g} ({means.max():.0%}{there}); in the paper, at {paper.idxmax():g}. "
-        f"Accuracy rises up to {_MIRROR:g}: {rises}. It drops at {max(means.index):g}: {worse}.{_peak_of(bits)}",
+        f"Accuracy rises up to {_MIRROR:g}: {rises}. It drops at {max(means.index):g}: {worse}.{_peak_of(bits, world)}",
         drawing,
         f"Accuracy of a linear probe by mask ratio on {world}: "
         + ", ".join(f"{value:.2f} at {ratio:g}" for ratio, value in means.items())
@@ -287,12 +287,12 @@ def _probed(one: Results) -> Discovery:
     )
 
 
-def _peak_of(bits: Mapping[str, pd.DataFrame] | None) -> str:
-    return (
-        f" In theory, the top level's bits peak at {bits['ratio'].set_index('ratio')['value'].idxmax():g}."
-        if bits
-        else ""
-    )
+def _peak_of(bits: Mapping[str, pd.DataFrame] | None, world: str) -> str:
+    if not bits:
+        return ""
+    tree = "its grammar" if world == "figurines" else "an assumed quadtree"
+    peak = bits["ratio"].set_index("ratio")["value"].idxmax()
+    return f" In theory, the bits of the top level of {tree} peak at {peak:g}."
 
 
 _AP, _BEST_START = "AP box", "three-quarters-transfers-best"
