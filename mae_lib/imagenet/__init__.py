@@ -1,1 +1,1 @@
-"""ImageNet: its sets, packed files, cue conflicts, and the linear probe of the MAE paper."""
+"""ImageNet: its sets, cue conflicts, the linear probe of the MAE paper, and Section 3 on them."""

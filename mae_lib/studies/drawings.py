@@ -48,7 +48,7 @@ _CUES_LEARNED = 4000  # training images for the probes of a single cue
 
 @dataclass(frozen=True)
 class DrawnPretraining(OnDrawings, Pretraining):
-    """The mean token's probe at ratio 0.75, compared with fresh weights and ridge regression on raw pixels."""
+    """The mean token's probe at ratio 0.75, against fresh weights, training on labels, and ridge on raw pixels."""
 
     baselines: ClassVar[tuple[str, ...]] = (*Pretraining.baselines, "supervised")
 

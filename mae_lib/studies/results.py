@@ -25,7 +25,7 @@ from mae_lib.training.checkpoints import read_json
 class Results:
     """The models and scores of a series: computed here if missing, or read from a folder of published ones.
 
-    Published scores are means over images, one number per reader and metric; those computed here have one per image.
+    Published `scores` are means over images; `image_scores` has one per image, as have scores computed here.
     """
 
     series: Series

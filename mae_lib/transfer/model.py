@@ -27,7 +27,7 @@ from mae_lib.typed import typed_fields
 
 @dataclass(frozen=True)
 class DetectorSizes:
-    """The architecture around the encoder. The defaults are ViTDet's for ViT-B."""
+    """The architecture around the encoder. The defaults are ViTDet's, without windows and drop path."""
 
     channels: int = 256  # of the pyramid and of the heads
     scales: tuple[float, ...] = (4, 2, 1, 0.5)  # of the levels relative to the map of patches
