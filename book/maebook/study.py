@@ -25,6 +25,7 @@ from mae_lib.claims.verdicts import decide
 from mae_lib.data.files import DataError
 from mae_lib.presets import load_preset
 from mae_lib.studies import Reader, Section
+from mae_lib.studies.on_drawings import CONCEPTS
 from mae_lib.studies.published_files import CURVES
 from mae_lib.studies.results import Results, strongest_run
 from mae_lib.studies.series import Mask, Series
@@ -75,8 +76,8 @@ class Study:
     @property
     def chance(self) -> str:
         """What guessing the class is worth: "100 classes, so chance is 0.01"."""
-        classes = self.series.world.classes
-        classes = min(self.series.scale.get("probe_concepts", classes), classes)
+        world = self.series.world  # drawings count theirs in a pack, which may not be here
+        classes = self.series.scale.get("probe_concepts", CONCEPTS) if world.name == "drawings" else world.classes
         return f"{classes} classes, so chance is {1 / classes:.2g}"
 
     @cached_property

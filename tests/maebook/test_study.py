@@ -98,6 +98,7 @@ def test_where_no_image_can_be_made_a_sentence_stands_for_the_figure(study, draw
     monkeypatch.setattr("maebook.study.display", lambda shown: handed.append(shown.data))
     drawn = open_study("attention", drawn_tiny / "drawn", [], [], [])
     assert not images_here(drawn, "t-sne") and not images_here(drawn)
+    assert drawn.chance == "100 classes, so chance is 0.01"  # said without the pack
     assert handed[0].startswith('<p id="t-sne">') and handed[1].startswith(
         '<p><em class="mae-missing">No pictures here'
     )

@@ -46,7 +46,7 @@ def _parsed(text: str) -> ast.Module:
     said = {token.start[0]: token.string[1:].strip() for token in tokens if token.type == tokenize.COMMENT}
     for node in ast.walk(tree):
         if isinstance(node, ast.AnnAssign):
-            node.type_comment = said.get(node.end_lineno)
+            node.comment = said.get(node.end_lineno, "")
     return tree
 
 
@@ -86,7 +86,7 @@ def _signature(node: Function | ast.ClassDef, width: int = _WIDTH) -> str:
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and not ast.unparse(item.target).startswith("_"):
-            line, said = f"    {ast.unparse(item)}", getattr(item, "type_comment", None) or ""
+            line, said = f"    {ast.unparse(item)}", getattr(item, "comment", "")
             if said and len(f"{line}  # {said}") <= _WIDTH:
                 yield f"{line}  # {said}"
                 continue

@@ -89,7 +89,7 @@ def licence(world: str) -> str:
 
 
 def loading(run: Run) -> str:
-    """A run's encoder in timm, from the root of the repository."""
+    """A run's encoder in timm, three statements after two imports; from the root of the repository."""
     config, root = run.config, checkout()
     place = run.directory.relative_to(root) if root and run.directory.is_relative_to(root) else run.directory
     sizes = f"img_size={config.image_size}, patch_size={config.patch}, embed_dim={config.width}"
@@ -101,8 +101,8 @@ def loading(run: Run) -> str:
             'encoder = timm.create_model(\n    "vit_base_patch16_224", num_classes=0,',
             f"    {sizes},",
             f"    depth={config.depth}, num_heads={config.heads},\n)",
-            'kept = {k: v.float() for k, v in state.items() if not k.startswith(("decoder", "mask"))}',
-            "encoder.load_state_dict(kept)",
+            "encoder.load_state_dict({\n    name: value.float() for name, value in state.items()",
+            '    if not name.startswith(("decoder", "mask"))\n})',
         ]
     )
 
