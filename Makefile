@@ -21,8 +21,12 @@ INSTALL := -c constraints.txt -e '.[dev]'
 override PRESET := $(value PRESET)
 export PRESET
 export QUOTED := $(subst ','',$(PRESET))
+# Each time that a span of the limit ends, Snakemake looks at every file of every waiting job.
 SNAKEMAKE = $(BIN)/python -m snakemake --quiet progress rules reason host --cores $(CORES) --resources gpu=1 \
-	--keep-going --rerun-incomplete --nolock --config "preset= '$$QUOTED' " --
+	--keep-going --rerun-incomplete --nolock --max-jobs-per-timespan 100/1m --config "preset= '$$QUOTED' " --
+
+# Where bytecode is not kept, as in many a container, every notebook would compile PyTorch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Without a HOME that can be written (a compute node, a container), what is only kept there for speed stays here.
 CACHE := $(or $(value XDG_CACHE_HOME),$(value HOME)/.cache)

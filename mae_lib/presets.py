@@ -4,6 +4,8 @@ A preset is a papermill parameter file in `notebooks/presets/`; an installed pac
 """
 
 import re
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,12 @@ def load_preset(name: str | Path) -> dict[str, Any]:
     that opens published runs instead of training has the key `published`.
     """
     path = preset_file(name)
-    values = parse_yaml(path.read_bytes(), str(path))
+    return deepcopy(_checked(path.read_bytes(), str(path)))
+
+
+@lru_cache  # the book asks some hundred times
+def _checked(content: bytes, path: str) -> dict[str, Any]:
+    values = parse_yaml(content, path)
     wanted = {"preset", "seeds", "mask_ratios", "units", "scale"}
     if not isinstance(values, dict) or set(values) - {"published"} != wanted or not isinstance(values["scale"], dict):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A verdict on a page: a box with icon and word, the claim in our words, why, and every number folded."""
+"""A verdict on a page: a line with icon, word and the claim in our words; it unfolds into why, and every number."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -66,35 +66,33 @@ def part_html(verdict: Verdict, about: str) -> str:
 def verdict_html(
     claim: Claim,
     verdict: Verdict,
-    run: str | None = None,
+    run: str = OWN,
     best: Verdict | None = None,
     head: str = "",
     behind: str = "",
 ) -> str:
-    """A page's own verdict as a box; where a page says of which `run`, in words, folded under a line.
+    """A line with the verdict's chip and the claim; it unfolds into where the claim stands, why, and the numbers.
 
-    The book shows the verdict `best` of the strongest run, with `head` above the page's own, and all others `behind`.
+    The book shows the verdict `best` of the strongest run, with `head` above that of the page's own `run`, and all
+    others `behind`.
     """
     top = best or verdict
     about = f"{escape(place(claim.section))}{', a claim of this book' if claim.ours else ''}"
     note = claim.paper_contradicts_itself
     parts = [
+        f'<p class="mae-claim">{about}.</p>',
         f"<p>The paper contradicts itself here. {escape(note)}</p>" if note else "",
         head,
-        f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, escape(run or OWN))}</div>',
+        f'<div class="mae-own mae-{kind(verdict.verdict)}">{part_html(verdict, escape(run))}</div>',
         behind,
     ]
-    box, mark = f'<div class="mae-verdict mae-{kind(top.verdict)}" role="note"', f' id="claim-{escape(claim.id)}"'
-    if run is None:
-        said = f'<p class="mae-claim"><span>{about}.</span> {escape(claim.claim)}</p>'
-        return f"{box}{mark}>{said}{''.join(parts)}</div>"
     chip = f'<span class="mae-chip mae-{kind(top.verdict)}">{ICONS[top.verdict]} {escape(in_words(top))}</span>'
-    line = f'<details class="mae-line"{mark}><summary>{chip} {escape(claim.claim)}</summary>'
-    return f"{line}{box}>{''.join(parts)}</div></details>"
+    line = f'<details class="mae-line" id="claim-{escape(claim.id)}"><summary>{chip} {escape(claim.claim)}</summary>'
+    return f'{line}<div class="mae-verdict mae-{kind(top.verdict)}" role="note">{"".join(parts)}</div></details>'
 
 
 def judge(claim_id: str, table: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> None:
-    """Decide a claim by its id, show the box, and hand over the verdict, which the runner records.
+    """Decide a claim by its id, show its line, and hand over the verdict, which the runner records.
 
     Raises ValueError for an unknown id, and as `decide` does.
     """

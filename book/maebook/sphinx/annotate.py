@@ -26,7 +26,7 @@ from maebook.run_card import changed, command_html, duration, parameter_table
 from maebook.sphinx.executed import Page
 from maebook.sphinx.repository import launch_links
 from maebook.strongest import results, standing, strongest
-from maebook.verdict_box import kind, part_html, verdict_html
+from maebook.verdict_box import OWN, kind, part_html, verdict_html
 
 ALONE = (
     '<p class="mae-alone">These are the results of this build. No published run covers this page, and the paper '
@@ -125,7 +125,7 @@ def head(page: Page, launch: bool = True) -> str:
 
 def box(data: Mapping[str, Any], page: Page) -> str:
     """A claim under the verdict of the strongest run, the page's own beside it, and all others folded."""
-    verdict, run = Verdict.from_json(data), data.get("run")
+    verdict, run = Verdict.from_json(data), data.get("run", OWN)
     claim, found = load_claims()[verdict.claim], strongest(verdict.claim, page.own[verdict.claim])
     if found is None or found.key == HERE or found.verdict.as_json() == verdict.as_json():
         return verdict_html(claim, verdict, run, behind=elsewhere(claim.id))
