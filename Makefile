@@ -21,9 +21,9 @@ INSTALL := -c constraints.txt -e '.[dev]'
 override PRESET := $(value PRESET)
 export PRESET
 export QUOTED := $(subst ','',$(PRESET))
-# Each time that a span of the limit ends, Snakemake looks at every file of every waiting job.
+# After every span of the limit, by default a second, Snakemake looks at each file of each waiting job anew.
 SNAKEMAKE = $(BIN)/python -m snakemake --quiet progress rules reason host --cores $(CORES) --resources gpu=1 \
-	--keep-going --rerun-incomplete --nolock --max-jobs-per-timespan 100/1m --config "preset= '$$QUOTED' " --
+	--keep-going --rerun-incomplete --nolock --max-jobs-per-timespan 100/5s --config "preset= '$$QUOTED' " --
 
 # Where bytecode is not kept, as in many a container, every notebook would compile PyTorch anew.
 unexport PYTHONDONTWRITEBYTECODE
