@@ -87,7 +87,8 @@ def verdict_html(
         behind,
     ]
     chip = f'<span class="mae-chip mae-{kind(top.verdict)}">{ICONS[top.verdict]} {escape(in_words(top))}</span>'
-    line = f'<details class="mae-line" id="claim-{escape(claim.id)}"><summary>{chip} {escape(claim.claim)}</summary>'
+    said = f"{escape(claim.claim)}{' (ours)' * claim.ours}"
+    line = f'<details class="mae-line" id="claim-{escape(claim.id)}"><summary>{chip} {said}</summary>'
     return f'{line}<div class="mae-verdict mae-{kind(top.verdict)}" role="note">{"".join(parts)}</div></details>'
 
 
