@@ -50,7 +50,7 @@ def stands(claim: Claim, pages: Mapping[str, Page]) -> Result:
 
 
 def drawn(claim: Claim, pages: Mapping[str, Page]) -> bool:
-    """Whether its page holds a box for it, which a link may lead to."""
+    """Whether its page holds a line for it, which a link may lead to."""
     return claim.notebook in pages and claim.id in pages[claim.notebook].own
 
 
