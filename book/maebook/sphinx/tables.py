@@ -150,7 +150,7 @@ def code(names: Sequence[str]) -> str:
 
 
 def status(claims: Sequence[str], pages: Mapping[str, Page]) -> str:
-    """What became of the claims: an icon for each, which links to its line, how many came out how, and by which runs."""
+    """What became of the claims: an icon for each, which links to its line, how many came out how, by which runs."""
     if not claims:
         return "shown"
     marks, words, runs = [], Counter(), {}
