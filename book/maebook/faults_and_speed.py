@@ -84,7 +84,7 @@ def what_feeds(loading: dict[str, Any]) -> str:
     need = loading["rows"][0]["needed, images/s"]
     enough = [row["kept as"] for row in loading["rows"] if row["images/s"] >= need]
     starved = [row["kept as"] for row in loading["rows"] if row["images/s"] < need]
-    said = f"A step uses {need:,g} images/s ({loading['provenance']['parameters']['need']}). "
+    said = f"Training consumes {need:,g} images/s ({loading['provenance']['parameters']['need']}). "
     said += f"Fast enough: {'; '.join(enough) or 'none'}. "
     return said + (f"Too slow, so that loading limits the step: {'; '.join(starved)}." if starved else "")
 

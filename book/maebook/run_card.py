@@ -56,8 +56,13 @@ def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
 
 
 def parameter_table(parameters: Mapping[str, Any]) -> str:
-    """Name and value of each parameter; a mapping is opened up, and what differs from the preset is marked."""
+    """Name and value of each parameter; a mapping is opened up, and what differs from the preset is marked.
+
+    A preset that opens published runs has no scale of its own.
+    """
     preset, differing = load_preset(parameters["preset"]), changed(parameters)
+    if preset.get("published"):
+        parameters = {name: value for name, value in parameters.items() if name != "scale"}
     rows = []
     for name, value in parameters.items():
         nested = isinstance(value, Mapping) and bool(value)

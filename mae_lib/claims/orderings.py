@@ -189,7 +189,7 @@ class Measured:
                 raise MissingData(f"{self.metric} was measured at {found}")
             return self.points[{"smallest": 0, "middle": len(self.points) // 2, "largest": -1}[point]]
         if point not in self.points:
-            raise MissingData(f"{self.metric} was not measured at {self.series} {point}")
+            raise MissingData(f"“{self.metric}” was not measured at {self.series} {point}")
         return point
 
     def chosen(self, points: Sequence[Point] | Literal["all"]) -> list[Point]:

@@ -47,7 +47,7 @@ def _findings(claim: Claim, frame: pd.DataFrame, basis: Basis) -> tuple[list[Fin
     reasons: dict[str, None] = {}
     for metric in claim.metrics:
         if (rows := rows_of(frame, metric)).empty:
-            raise MissingData(f"{metric} was not measured")
+            raise MissingData(f"“{metric}” was not measured")
         found = apply_rule(claim.rule, Measured.from_table(rows, claim.series, metric, basis))
         broken = [
             guard.otherwise
@@ -117,7 +117,7 @@ def _left_out(claim: Claim, frame: pd.DataFrame, basis: Basis) -> str:
         return ""
     counted = [metric for metric in claim.metrics if is_hits(metric)]
     if len(counted) == len(claim.metrics):
-        return " Test images enter by their number, as if each mask had its own."
+        return " The intervals treat each mask's test images as its own, though all masks share them."
     names = ", ".join(metric for metric in claim.metrics if metric not in counted)
     return f" All seeds share their test images, and what others would give is left out ({names})."
 

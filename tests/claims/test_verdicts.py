@@ -143,7 +143,7 @@ def test_seeds_and_images_are_said_and_what_is_left_out_too():
     assert "what others would give is left out (SSIM, FSIM)" in decide(RISING, means).why
     claim = CLAIMS["probe-rises-to-three-quarters"]
     hits = [row | {"metric": "IN1K", "count": 1000} for row in table(1, metrics=["IN1K"])]
-    assert "enter by their number" in decide(claim, hits).why
+    assert "test images as its own" in decide(claim, hits).why
 
 
 def test_where_every_encoder_guesses_nothing_is_decided():

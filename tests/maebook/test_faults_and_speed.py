@@ -73,7 +73,7 @@ def test_sentences_follow_from_the_figures():
     rows = [{"kept as": name, "images/s": speed, "needed, images/s": 1000} for name, speed in (("a", 999), ("b", 1000))]
     loading = {"rows": rows, "provenance": {"parameters": {"need": "as given"}}}
     assert what_feeds(loading) == (
-        "A step uses 1,000 images/s (as given). Fast enough: b. Too slow, so that loading limits the step: a."
+        "Training consumes 1,000 images/s (as given). Fast enough: b. Too slow, so that loading limits the step: a."
     )
     assert "Fast enough: b. " in what_feeds(loading | {"rows": rows[1:]}) and "Too" not in what_feeds(
         loading | {"rows": rows[1:]}

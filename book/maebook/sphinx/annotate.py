@@ -157,12 +157,16 @@ def with_origin(drawing: str, figure: Mapping[str, Any], number: int, page: Page
 
 
 def origin(record: Mapping[str, Any], notebook: str, data: str) -> str:
-    """Where a figure comes from, folded: data, parameters, seeds, device, time, code and the exact command."""
+    """Where a figure comes from, folded: data, parameters, seeds, device, time, code and the exact command.
+
+    A published run, which a caption names, has its own scale and seeds.
+    """
+    opened = "scale" in record["parameters"] and load_preset(record["parameters"]["preset"]).get("published")
     seeds = ", ".join(map(str, record["seeds"] or ["none"]))
     commit = record["git_commit"]
     facts = {
         "Parameters": _parameters(record["parameters"]),
-        "Seeds": escape(seeds),
+        "Seeds": "those of the published run that the caption names" if opened else escape(seeds),
         "Device": escape(f"{record['device']}, {record['threads']} thread{'s' * (record['threads'] > 1)}"),
         "Time": f"{duration(record['wall_seconds'])} for the whole page",
         "Code": escape(f"{record['code_hash']}" + (f", commit {commit[:12]}{commit[40:]}" if commit else "")),
