@@ -146,7 +146,7 @@ def unit_sets_the_level() -> Discovery:
     by_unit = np.diff([values.mean() for values in levels.values()]).mean()
     return Discovery(
         f"The unit, not the ratio, sets the level of c: doubling its side adds {by_unit:.1f}; changing the ratio "
-        f"from {_RATIOS[0]:g} to {_RATIOS[-1]:g} changes it by at most {by_ratio:.2f}.",
+        f"from {_RATIOS[0]:g} to {_RATIOS[-1]:g} changes it by at most {by_ratio:.2f} (16 x 16 patches).",
         drawing,
         "Four flat lines over the mask ratio, one for each mask unit, one level apart.",
         ("2_3_mask_levels",),
@@ -170,7 +170,7 @@ def missing_word() -> Discovery:
     axis.legend(loc="center right", handletextpad=0.1)
     return Discovery(
         "Theorem 2 lacks one condition, an injective decoder: without it, an autoencoder with loss "
-        f"{_nought(loss)} also encodes the sign of s, which the visible side alone has, in {told:.0%} of images.",
+        f"{_nought(loss)} also encodes the sign of s, which the visible side alone has, in {told:.0%} of draws.",
         drawing,
         "The estimate against c: two branches, one for each sign of s, so the estimate contains more than c.",
         ("2_3_theorem_2",),
