@@ -55,7 +55,7 @@ $(READY):
 		else $(PYTHON) -m venv .venv; fi || { rm -rf .venv; exit 1; }; }
 	@$(BIN)/python -c '$(SUITS)' || { echo ".venv holds no Python $(RANGE): rm -r .venv, then the same again" >&2; exit 1; }
 	@if command -v uv >/dev/null; then uv=uv; elif $(BIN)/python -m pip install -q uv; then uv=$(BIN)/uv; fi; \
-	if [ "$$uv" ]; then $$uv pip install -q --python $(BIN)/python $(TORCH:%=--torch-backend %) $(INSTALL); \
+	if [ "$$uv" ]; then $$uv pip install -q --compile-bytecode --python $(BIN)/python $(TORCH:%=--torch-backend %) $(INSTALL); \
 	else $(BIN)/python -m pip install -q $(TORCH:%=--extra-index-url https://download.pytorch.org/whl/%) $(INSTALL); fi
 	@touch $@
 
