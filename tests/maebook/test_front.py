@@ -204,7 +204,7 @@ def test_what_the_theory_says_is_so(counted):
     assert "67% and 54%" in says["mirror"]
     assert "higher levels at higher ratios" in says["inverted_u"]
     assert "adds 1.0" in says["unit_sets_the_level"] and "at most 0.01" in says["unit_sets_the_level"]
-    assert "loss 0 also encodes the sign of s" in says["missing_word"] and "100% of images" in says["missing_word"]
+    assert "loss 0 also encodes the sign of s" in says["missing_word"] and "100% of draws" in says["missing_word"]
     assert "alone reveal the tree" in says["tree_from_masks"] and "all 5 latents" in says["tree_from_masks"]
     assert f"{16 + 16 * 15 // 2} of {2**16:,} masks" in says["tree_from_masks"]
 
