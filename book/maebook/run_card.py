@@ -58,10 +58,10 @@ def reproduce_command(parameters: Mapping[str, Any], notebook: str) -> str:
 def parameter_table(parameters: Mapping[str, Any]) -> str:
     """Name and value of each parameter; a mapping is opened up, and what differs from the preset is marked.
 
-    A preset that opens published runs has no scale of its own.
+    A preset that opens published runs has no scale of its own; one that was given is shown.
     """
     preset, differing = load_preset(parameters["preset"]), changed(parameters)
-    if preset.get("published"):
+    if preset.get("published") and "scale" not in differing:
         parameters = {name: value for name, value in parameters.items() if name != "scale"}
     rows = []
     for name, value in parameters.items():
